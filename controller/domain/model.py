@@ -1,0 +1,318 @@
+"""A rollout's record, what can be observed of the world, and what can be done to it.
+
+All values are frozen. Instants are aware UTC datetimes and serve people and the metric source only: how
+long something lasted is always a sum of monotonic differences (`Clocks`), so that a jump of the wall clock
+changes nothing and the time that the daemon was down does not count.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from controller.domain.judge.base import Assessment, CheckResult
+from controller.domain.judge.counts import Block, GaugeSample
+from controller.domain.policy import Policy
+from controller.domain.vocabulary import Phase, Reason, Verdict
+
+ZERO = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One version of a model and where it answers: ``host:port`` of each copy."""
+
+    version: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the gateway divides one model's traffic; the canary gets ``weight_permille`` thousandths.
+
+    Without a stable version the canary, if any, gets everything or nothing; without either the model has
+    no route.
+    """
+
+    stable: Release | None = None
+    canary: Release | None = None
+    weight_permille: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A reading of a monotonic clock; only readings with the same ``clock_id`` can be compared.
+
+    ``clock_id`` is new in each process, so a restart can never pass for elapsed time.
+    """
+
+    clock_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Observed time, in sums that survive restarts. None of them runs while a person is waited for."""
+
+    total: timedelta = ZERO
+    """Since the rollout was created."""
+    in_phase: timedelta = ZERO
+    """Since the phase was entered."""
+    since_step: timedelta = ZERO
+    """Since the present weight was asked for: what a step's deadline is counted in."""
+    at_weight: timedelta = ZERO
+    """With the present weight in force and measured: what a step's ``for`` is counted in."""
+    unmeasured: timedelta = ZERO
+    """Since the metric source last answered; 0 when it did on the last pass."""
+    observing: bool = False
+    """Whether the last pass saw the weight in force and measured: the start of a credited span."""
+    mark: Tick | None = None
+    """The last pass, by the clock of its process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The split that was, the split that shall be, and whether the gateway was last seen running it.
+
+    A crash between commit and act leaves the world at ``previous``: the write is repeated. Anything else
+    than the two is drift, kept in ``foreign`` until a person decides.
+    """
+
+    previous: Split = field(default_factory=Split)
+    intended: Split = field(default_factory=Split)
+    in_force: bool = False
+    foreign: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured at the present weight, and the judge's memory.
+
+    ``cursor`` is the instant, on the metric source's clock, up to which counts were taken; None until the
+    weight was seen in force. ``judge_state`` belongs to the judge (JSON text). ``share_log_odds`` is the
+    log evidence that the gateway does not honour the weight (`judge.share`).
+    """
+
+    cursor: datetime | None = None
+    canary_requests: int = 0
+    stable_requests: int = 0
+    judge_state: str = ""
+    verdict: Verdict = Verdict.UNKNOWN
+    checks: tuple[CheckResult, ...] = ()
+    share_log_odds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The record of one rollout: everything a decision may depend on besides the next observation."""
+
+    id: str
+    model: str
+    release: Release
+    policy: Policy
+    created_at: datetime
+    created_by: str
+    stable: Release | None = None
+    phase: Phase = Phase.PENDING
+    reason: Reason = Reason.CREATED
+    message: str = ""
+    resume_to: Phase | None = None
+    """Paused and Frozen: the phase that goes on afterwards."""
+    ending: Phase | None = None
+    """RollingBack: the terminal phase that it leads to."""
+    step: int | None = None
+    """Index of the policy's step whose weight is asked for; None before the first."""
+    route: Route = field(default_factory=Route)
+    clocks: Clocks = field(default_factory=Clocks)
+    evidence: Evidence = field(default_factory=Evidence)
+    unready_passes: int = 0
+    """Passes in a row on which the canary was not ready while it had traffic."""
+    told: tuple[Reason, ...] = ()
+    """What people were told at this weight, so that each is told once."""
+    retry_of: str | None = None
+    seq: int = 0
+    """Number of the last entry of the decision log."""
+    updated_at: datetime | None = None
+
+    @property
+    def weight_permille(self) -> int:
+        """The canary's weight as asked for."""
+        return self.route.intended.weight_permille
+
+
+# What can be observed
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """What the gateway was found to run for a model.
+
+    ``accepted`` says that the gateway itself confirmed the split, not only its configuration file or
+    object. ``problem`` is set when the gateway cannot be asked or refused the configuration; ``latched`` when
+    the split was set by an emergency rollback that no record knows of.
+    """
+
+    split: Split
+    accepted: bool
+    problem: Reason | None = None
+    message: str = ""
+    latched: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a version can take requests, and if not why, in words for people."""
+
+    ready: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUpReport:
+    """The uncounted first requests to the canary."""
+
+    ok: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """The outcome of the golden requests. ``message`` names the first that failed, and the answer it gave."""
+
+    ok: bool
+    passed: int
+    failed: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A complete answer of the metric source; ``server_time`` is its own clock's now."""
+
+    server_time: datetime
+    blocks: tuple[Block, ...] = ()
+    gauges: tuple[GaugeSample, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoReading:
+    """Why there is no answer that can be trusted."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that one pass saw. What the plan did not ask for is None."""
+
+    at: datetime
+    tick: Tick
+    route: RouteSeen | None = None
+    canary: Readiness | None = None
+    stable: Readiness | None = None
+    warm_up: WarmUpReport | None = None
+    validation: ValidationReport | None = None
+    reading: Reading | NoReading | None = None
+    serving: Release | None = None
+    """The model's promoted version, asked for while Pending."""
+    predecessor: str | None = None
+    """An older rollout of the model that is not over yet."""
+    successor: str | None = None
+    """A newer rollout of the model that waits for this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Which counts to fetch: those after ``since``, or only the source's clock when it is None."""
+
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pass must look at before it can decide."""
+
+    route: bool = False
+    canary: bool = False
+    stable: bool = False
+    warm_up: bool = False
+    validate: bool = False
+    measure: Measure | None = None
+
+
+# What can be done
+
+
+@dataclass(frozen=True, slots=True)
+class SetSplit:
+    """Make the gateway run ``split``, if what it runs is still ``expected``. Idempotent."""
+
+    split: Split
+    expected: Split
+
+
+class CommandKind(StrEnum):
+    """What a person may ask of a rollout."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"
+    PROMOTE = "promote"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A person's word. ``request_id`` makes a repeated delivery harmless; ``actor`` is who said it."""
+
+    kind: CommandKind
+    request_id: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a command cannot be followed now, and what to do instead."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the decision log: what was seen, what was decided, by whom.
+
+    ``seq`` counts from 1 without gaps within a rollout. ``event`` is a constant snake_case name. With the
+    observation or the command of every entry, the whole rollout can be decided again and gives the same.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    event: str
+    phase_before: Phase
+    phase: Phase
+    reason: Reason
+    message: str
+    step: int | None
+    weight_permille: int
+    assessment: Assessment
+    observation: Observation | None = None
+    command: Command | None = None
+    notable: bool = False
+    """Whether people are shown it without asking for every check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from an observation. Commit ``rollout`` and ``entry`` first, then act.
+
+    ``entry`` is None when nothing changed: nothing is written. ``wake_after`` is None when only an event
+    or a person can change anything.
+    """
+
+    rollout: Rollout
+    actions: tuple[SetSplit, ...] = ()
+    entry: Entry | None = None
+    wake_after: timedelta | None = None

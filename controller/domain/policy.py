@@ -1,0 +1,125 @@
+"""One model's policy, parsed: what a rollout of it does, step by step.
+
+Built by `controller.policy` from a policy file, kept with each rollout as it was when the rollout started.
+Weights are whole tenths of a percent (permille), so that 0.1 % is exact; shares of requests are ratios
+from 0 to 1; latency limits are seconds.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+FULL_WEIGHT_PERMILLE = 1000
+
+
+class CheckKind(StrEnum):
+    """How a check is measured, and so how its limit is read."""
+
+    RATIO = "ratio"
+    """A share of bad requests: counts of requests and of bad requests."""
+    QUANTILE = "quantile"
+    """A quantile of a histogram, in seconds: counts of requests per bucket."""
+    GAUGE = "gauge"
+    """A number as it is now, from a query of the policy's own."""
+
+
+class Fallback(StrEnum):
+    """What to do when a deadline passes without an answer."""
+
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRef:
+    """Who splits the traffic, and where it finds the model.
+
+    ``kind`` names a traffic adapter; ``name`` is that adapter's address of the route: for ``envoy`` the path
+    prefix. ``rewrite`` is what the prefix becomes on the way to the model, None to leave it.
+    """
+
+    kind: str
+    name: str
+    rewrite: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One weight and what must hold before the next: both the time and the requests."""
+
+    weight_permille: int
+    hold: timedelta
+    min_requests: int
+    deadline: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One limit on one measurement.
+
+    ``max`` is absolute (ratio, seconds, or the gauge's own unit). ``worse_by_ratio`` 0.2 allows the canary
+    120 % of stable's value; ``worse_by_points`` 0.005 allows half a percentage point more than stable's.
+    ``failures`` is the number of failing measurements in a row that make the check FAIL.
+    """
+
+    name: str
+    kind: CheckKind
+    max: float | None = None
+    worse_by_ratio: float | None = None
+    worse_by_points: float | None = None
+    quantile: float | None = None
+    failures: int = 3
+    critical: bool = False
+    report_only: bool = False
+    query: str | None = None
+
+    @property
+    def budget(self) -> int:
+        """Failing measurements in a row at which the check is FAIL; a critical check has no second chance."""
+        return 1 if self.critical else self.failures
+
+    @property
+    def relative(self) -> bool:
+        """Whether the check compares the canary with stable."""
+        return self.worse_by_ratio is not None or self.worse_by_points is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Golden requests before any traffic: ``golden`` is a file beside the policy."""
+
+    golden: str
+    deadline: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """What silence of the metric source leads to: told after one time, acted on after another."""
+
+    alert_after: timedelta = timedelta(minutes=5)
+    act_after: timedelta = timedelta(minutes=15)
+    action: Fallback = Fallback.ROLLBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that rules a rollout of one model. ``interval`` is the time from check to check."""
+
+    model: str
+    namespace: str
+    route: RouteRef
+    metrics: str
+    steps: tuple[Step, ...]
+    checks: tuple[Check, ...]
+    interval: timedelta = timedelta(seconds=15)
+    ready_deadline: timedelta = timedelta(minutes=30)
+    warm_up_requests: int = 0
+    validation: Validation | None = None
+    bake: timedelta = timedelta(minutes=10)
+    deadline: timedelta = timedelta(hours=24)
+    on_deadline: Fallback = Fallback.HOLD
+    no_data: NoData = field(default_factory=NoData)
+    notify: tuple[str, ...] = ()
+    judge: str = "threshold"
+    digest: str = ""
+    """SHA-256 of the policy file, in hex: which text a rollout was judged by."""

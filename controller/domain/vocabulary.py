@@ -1,0 +1,113 @@
+"""The closed word lists: phases, verdicts, reasons.
+
+The same CamelCase word stands in the record, the log, the metric label, the command line and the
+notification, so a word found in one place can be searched for in all others.
+"""
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. The table in `machine` says which phase may follow which."""
+
+    PENDING = "Pending"
+    PREPARING = "Preparing"
+    VALIDATING = "Validating"
+    PROGRESSING = "Progressing"
+    PROMOTING = "Promoting"
+    BAKING = "Baking"
+    PAUSED = "Paused"
+    FROZEN = "Frozen"
+    HALTED = "Halted"
+    ROLLING_BACK = "RollingBack"
+    SUCCEEDED = "Succeeded"
+    ROLLED_BACK = "RolledBack"
+    NOT_DEPLOYED = "NotDeployed"
+    SUPERSEDED = "Superseded"
+    ABORTED = "Aborted"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether a rollout in this phase is over for good."""
+        return self in TERMINAL
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether nothing but a person's word moves the rollout on."""
+        return self in (Phase.PAUSED, Phase.FROZEN, Phase.HALTED)
+
+
+TERMINAL = frozenset(
+    {
+        Phase.SUCCEEDED,
+        Phase.ROLLED_BACK,
+        Phase.NOT_DEPLOYED,
+        Phase.SUPERSEDED,
+        Phase.ABORTED,
+    }
+)
+
+
+class Verdict(StrEnum):
+    """What evidence says. UNKNOWN never counts as PASS and never as FAIL: it holds the weight."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    FAIL = "FAIL"
+    UNKNOWN = "UNKNOWN"
+    SKIPPED = "SKIPPED"
+
+
+class Reason(StrEnum):
+    """Why a rollout, or one check of it, stands where it stands."""
+
+    CREATED = "Created"
+    WAITING_FOR_PREDECESSOR = "WaitingForPredecessor"
+    WAITING_FOR_READY = "WaitingForReady"
+    WARMING_UP = "WarmingUp"
+    VALIDATION_RUNNING = "ValidationRunning"
+    WAITING_FOR_GATEWAY = "WaitingForGateway"
+    WAITING_FOR_METRICS = "WaitingForMetrics"
+    WAITING_FOR_FIRST_REQUEST = "WaitingForFirstRequest"
+    STEP_RUNNING = "StepRunning"
+    WAITING_FOR_REQUESTS = "WaitingForRequests"
+    WAITING_FOR_CHECKS = "WaitingForChecks"
+    CHECKS_FAILING = "ChecksFailing"
+    TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
+    PROMOTION_RUNNING = "PromotionRunning"
+    BAKE_RUNNING = "BakeRunning"
+    PROMOTED = "Promoted"
+
+    PAUSED_BY_PERSON = "PausedByPerson"
+    ABORTED_BY_PERSON = "AbortedByPerson"
+    NEWER_RELEASE = "NewerRelease"
+
+    READY_DEADLINE_EXCEEDED = "ReadyDeadlineExceeded"
+    WARM_UP_FAILED = "WarmUpFailed"
+    GOLDEN_REQUEST_FAILED = "GoldenRequestFailed"
+    VALIDATION_DEADLINE_EXCEEDED = "ValidationDeadlineExceeded"
+
+    CHECK_FAILED = "CheckFailed"
+    CANARY_NOT_READY = "CanaryNotReady"
+    STABLE_UNHEALTHY = "StableUnhealthy"
+    STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
+    ROLLOUT_DEADLINE_EXCEEDED = "RolloutDeadlineExceeded"
+
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    METRICS_STALE = "MetricsStale"
+    METRICS_INVALID = "MetricsInvalid"
+    METRICS_PARTIAL = "MetricsPartial"
+    METRICS_AMBIGUOUS = "MetricsAmbiguous"
+    CLOCK_STEPPED = "ClockStepped"
+
+    GATEWAY_UNAVAILABLE = "GatewayUnavailable"
+    DRIFT_DETECTED = "DriftDetected"
+    ROUTE_REJECTED = "RouteRejected"
+    ROUTE_NOT_HONOURED = "RouteNotHonoured"
+
+    WITHIN_LIMIT = "WithinLimit"
+    ABOVE_LIMIT = "AboveLimit"
+    WORSE_THAN_STABLE = "WorseThanStable"
+    TOO_FEW_REQUESTS = "TooFewRequests"
+    NO_STABLE_TRAFFIC = "NoStableTraffic"
+    LIMIT_OUTSIDE_BUCKETS = "LimitOutsideBuckets"
+    NO_VALUE = "NoValue"

@@ -1,0 +1,158 @@
+"""What the core needs from outside, as small protocols. Adapters implement them, tests fake them.
+
+Every method may raise `TransientError` (again later), `TargetError` (never) and nothing else. Methods that
+observe return facts as values: unavailable, not ready and drifted are answers, not exceptions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from controller.domain.model import (
+    Entry,
+    Measure,
+    NoReading,
+    Readiness,
+    Reading,
+    Release,
+    Rollout,
+    RouteSeen,
+    Split,
+    Tick,
+    ValidationReport,
+    WarmUpReport,
+)
+from controller.domain.policy import Policy, RouteRef
+from controller.domain.vocabulary import Reason
+
+
+class Clock(Protocol):
+    """Time for the shell: one clock for people, one for durations."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware UTC. For display and logs only."""
+        ...
+
+    def tick(self) -> Tick:
+        """The monotonic clock of this process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as read, with the version that a commit must name."""
+
+    rollout: Rollout
+    version: int
+
+
+class RolloutStore(Protocol):
+    """The durable records. Reading and writing raise `StoreUnavailable` when the medium fails."""
+
+    async def open_rollouts(self, model: str) -> Sequence[Stored]:
+        """The model's rollouts that are not over, oldest first."""
+        ...
+
+    async def serving(self, model: str) -> Release | None:
+        """The release that the model's last succeeded rollout promoted."""
+        ...
+
+    async def create(self, rollout: Rollout, entry: Entry) -> Stored:
+        """A new record and its first log entry. Raises `Conflict` if the id exists."""
+        ...
+
+    async def commit(self, read: Stored, rollout: Rollout, entry: Entry) -> Stored:
+        """Replace the record and append the entry, in one transaction.
+
+        Raises `Conflict` when the record is no longer at ``read.version``, and `InvariantError` when the
+        entry's number does not follow the last.
+        """
+        ...
+
+
+class RolloutHistory(Protocol):
+    """The read side for people: never used to decide."""
+
+    async def models(self) -> Sequence[str]:
+        """The models with any record, sorted."""
+        ...
+
+    async def rollouts(self, model: str | None, limit: int) -> Sequence[Rollout]:
+        """The newest rollouts, newest first; of all models when ``model`` is None."""
+        ...
+
+    async def entries(self, rollout_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
+        """Entries with a number above ``after_seq``, in order."""
+        ...
+
+    async def request(self, request_id: str) -> tuple[str, Entry] | None:
+        """The rollout id and entry that a person's request led to, if it was handled before."""
+        ...
+
+
+class TrafficRouter(Protocol):
+    """One kind of gateway. Writes are absolute, idempotent and conditional."""
+
+    async def observe(self, model: str, route: RouteRef) -> RouteSeen:
+        """What the gateway runs for the model now. An empty `Split` when it has no route."""
+        ...
+
+    async def apply(self, model: str, route: RouteRef, split: Split, expected: Split) -> None:
+        """Make the gateway run ``split``, and return when it was handed over.
+
+        Raises `Conflict` when the gateway's configuration holds neither ``expected`` nor ``split``,
+        `TargetError` when the gateway rejects the configuration.
+        """
+        ...
+
+    async def roll_back_unrecorded(self, model: str, reason: Reason) -> None:
+        """Send all of the model's traffic to stable without a record, because the store cannot be written.
+
+        The split is latched: it survives restarts, and `observe` reports ``reason`` until `apply` is called.
+        """
+        ...
+
+
+class MetricSource(Protocol):
+    """Reads counts and gauges. Many rollouts that ask at once are answered by one query per metric."""
+
+    async def read(self, rollout: Rollout, measure: Measure) -> Reading | NoReading:
+        """The blocks that closed since ``measure.since``, and the gauges as they are now."""
+        ...
+
+
+class Workload(Protocol):
+    """Where versions run."""
+
+    async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
+        """Whether every copy of the release can take requests now."""
+        ...
+
+
+class Validator(Protocol):
+    """Requests sent straight to the canary, past the gateway."""
+
+    async def warm_up(self, rollout: Rollout) -> WarmUpReport:
+        """Send the policy's uncounted warm-up requests to every copy."""
+        ...
+
+    async def validate(self, rollout: Rollout) -> ValidationReport:
+        """Send the policy's golden requests to every copy and compare the answers."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people. Must return at once: delivery goes on by itself and never delays a rollout."""
+
+    def tell(self, rollout: Rollout, entry: Entry) -> None:
+        """Hand over a committed entry for the destinations that the rollout's policy names."""
+        ...
+
+
+class Policies(Protocol):
+    """The valid policies, newest good version of each."""
+
+    def current(self) -> Mapping[str, Policy]:
+        """The policies in force, by model."""
+        ...
