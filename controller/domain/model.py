@@ -88,8 +88,7 @@ class Evidence:
     """What was measured at the present weight, and the judge's memory.
 
     ``cursor`` is the instant, on the metric source's clock, up to which counts were taken; None until the
-    weight was seen in force. ``judge_state`` belongs to the judge (JSON text). ``share_log_odds`` is the
-    log evidence that the gateway does not honour the weight (`judge.share`).
+    weight was seen in force. ``judge_state`` belongs to the judge (JSON text).
     """
 
     cursor: datetime | None = None
@@ -98,7 +97,6 @@ class Evidence:
     judge_state: str = ""
     verdict: Verdict = Verdict.UNKNOWN
     checks: tuple[CheckResult, ...] = ()
-    share_log_odds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +113,8 @@ class Rollout:
     phase: Phase = Phase.PENDING
     reason: Reason = Reason.CREATED
     message: str = ""
+    cause: Reason | None = None
+    """RollingBack and Halted: why the canary must go."""
     resume_to: Phase | None = None
     """Paused and Frozen: the phase that goes on afterwards."""
     ending: Phase | None = None

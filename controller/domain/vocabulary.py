@@ -84,7 +84,6 @@ class Reason(StrEnum):
     READY_DEADLINE_EXCEEDED = "ReadyDeadlineExceeded"
     WARM_UP_FAILED = "WarmUpFailed"
     GOLDEN_REQUEST_FAILED = "GoldenRequestFailed"
-    VALIDATION_DEADLINE_EXCEEDED = "ValidationDeadlineExceeded"
 
     CHECK_FAILED = "CheckFailed"
     CANARY_NOT_READY = "CanaryNotReady"

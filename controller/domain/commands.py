@@ -1,0 +1,136 @@
+"""A person's word to a rollout: pause, resume, abort, promote, retry. Pure, like `machine`."""
+
+from dataclasses import replace
+
+from controller.domain.judge.base import Assessment
+from controller.domain.machine import record
+from controller.domain.model import (
+    ZERO,
+    Command,
+    CommandKind,
+    Decision,
+    Refusal,
+    Release,
+    Rollout,
+    Split,
+)
+from controller.domain.observing import with_split
+from controller.domain.policy import Policy
+from controller.domain.rules.turns import Turn, rise_to_all, settle, withdraw
+from controller.domain.table import TABLE, Trigger, move
+from controller.domain.vocabulary import Phase, Reason
+
+
+def obey(rollout: Rollout, command: Command) -> Decision | Refusal:
+    """What follows from a person's word now, or why nothing can."""
+    if rollout.phase.terminal:
+        return Refusal(_over(rollout, command.kind))
+    match command.kind:
+        case CommandKind.PAUSE:
+            turn = _pause(rollout, command)
+        case CommandKind.RESUME:
+            turn = _resume(rollout, command)
+        case CommandKind.ABORT:
+            turn = _abort(rollout, command)
+        case CommandKind.PROMOTE:
+            turn = _promote(rollout)
+        case CommandKind.RETRY:
+            turn = _retry(rollout, command)
+    if isinstance(turn, Refusal):
+        return turn
+    assessment = Assessment(rollout.evidence.verdict, rollout.evidence.checks)
+    return record(rollout, turn, assessment, at=command.at, actor=command.actor, command=command)
+
+
+def announce(rollout: Rollout, command: Command | None = None) -> Decision:
+    """The first log entry of a new rollout, which must be in Pending and unnumbered."""
+    actor = command.actor if command else rollout.created_by
+    message = f"{rollout.release.version} of {rollout.model} is to be rolled out"
+    turn = Turn(replace(rollout, message=message), "created")
+    nothing = Assessment(rollout.evidence.verdict)
+    return record(rollout, turn, nothing, at=rollout.created_at, actor=actor, command=command)
+
+
+def again(ended: Rollout, policy: Policy, rollout_id: str, command: Command) -> Rollout | Refusal:
+    """A new rollout of a release whose last one ended without success, under the policy of today."""
+    if not ended.phase.terminal:
+        return Refusal(f"{ended.id} is still {ended.phase}; abort it first")
+    if ended.phase is Phase.SUCCEEDED:
+        return Refusal(f"{ended.release.version} was promoted; there is nothing to retry")
+    return Rollout(
+        id=rollout_id,
+        model=ended.model,
+        release=ended.release,
+        policy=policy,
+        created_at=command.at,
+        created_by=command.actor,
+        retry_of=ended.id,
+    )
+
+
+def refuse_release(release: Release, serving: Release | None, running: Rollout | None) -> Refusal | None:
+    """Why a release cannot be rolled out now, if it cannot: versions name backends, so they must differ."""
+    if serving is not None and serving.version == release.version:
+        return Refusal(f"{release.version} already serves everyone; deploy a version with another name")
+    if running is not None and running.release.version == release.version:
+        return Refusal(f"{release.version} is being rolled out already by {running.id} ({running.phase})")
+    return None
+
+
+def _pause(rollout: Rollout, command: Command) -> Turn | Refusal:
+    if rollout.phase is Phase.PAUSED:
+        return Refusal("it is paused already")
+    if rollout.phase not in TABLE[Trigger.PAUSE]:
+        return Refusal(f"it cannot be paused while {rollout.phase}; abort puts the canary's weight to 0")
+    paused = replace(rollout, resume_to=rollout.phase)
+    message = f"paused by {command.actor}; the weight holds, checks go on"
+    return Turn(move(paused, Trigger.PAUSE, Phase.PAUSED, Reason.PAUSED_BY_PERSON, message), Trigger.PAUSE)
+
+
+def _resume(rollout: Rollout, command: Command) -> Turn | Refusal:
+    if rollout.phase not in TABLE[Trigger.RESUME] or rollout.resume_to is None:
+        return Refusal(f"it is {rollout.phase}, not paused or frozen: there is nothing to resume")
+    message = f"resumed by {command.actor}"
+    moved = move(rollout, Trigger.RESUME, rollout.resume_to, Reason.STEP_RUNNING, message)
+    # a person's word grants a new deadline, and consents to overwrite what somebody else wrote
+    clocks = replace(moved.clocks, total=ZERO, since_step=ZERO, mark=None, observing=False)
+    route = moved.route
+    if route.foreign is not None:
+        route = replace(route, previous=route.foreign, foreign=None)
+    return Turn(replace(moved, clocks=clocks, route=route, resume_to=None, told=()), Trigger.RESUME)
+
+
+def _abort(rollout: Rollout, command: Command) -> Turn | Refusal:
+    message = f"aborted by {command.actor}"
+    if rollout.phase is Phase.ROLLING_BACK:
+        return Turn(replace(rollout, message=f"{rollout.message}; {message}"), Trigger.ABORT)
+    return withdraw(rollout, None, Trigger.ABORT, Reason.ABORTED_BY_PERSON, message, force=True)
+
+
+def _promote(rollout: Rollout) -> Turn | Refusal:
+    phase = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
+    if phase in (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING):
+        return Refusal("it is not validated yet; nothing is promoted unseen")
+    if phase is Phase.PROGRESSING and rollout.phase is not Phase.FROZEN:
+        if not rollout.route.in_force:
+            return Refusal("the gateway has not confirmed the present weight yet; try again in a moment")
+        return rise_to_all(rollout, Trigger.PROMOTE)
+    if rollout.phase is Phase.BAKING and rollout.route.intended != Split(stable=rollout.release):
+        if not rollout.route.in_force:
+            return Refusal("the gateway has not confirmed the promotion yet; try again in a moment")
+        return settle(rollout, None)
+    return Refusal(f"it is {rollout.phase}: there is no step left to skip")
+
+
+def _retry(rollout: Rollout, command: Command) -> Turn | Refusal:
+    if rollout.phase is not Phase.HALTED:
+        return Refusal(f"it is still {rollout.phase}; retry is for a rollout that ended or was halted")
+    anew = replace(with_split(rollout, rollout.route.intended), cause=None)
+    message = f"judged anew on the word of {command.actor}"
+    moved = move(anew, Trigger.RETRY, Phase.PROMOTING, Reason.PROMOTION_RUNNING, message)
+    return Turn(replace(moved, clocks=replace(moved.clocks, mark=None)), Trigger.RETRY)
+
+
+def _over(rollout: Rollout, kind: CommandKind) -> str:
+    hint = "; retry starts it again" if rollout.phase is not Phase.SUCCEEDED else ""
+    return f"{rollout.id} is over ({rollout.phase}): nothing to {kind}{hint}"

@@ -1,0 +1,158 @@
+"""The rollout machine.
+
+Theory of operation
+-------------------
+A rollout is one record (`model.Rollout`). The shell moves it by passes, and a pass is
+
+    read -> plan -> observe -> decide -> commit -> act -> wake
+
+`plan` says what must be looked at, `decide` turns what was seen into the next record, the writes that the
+gateway needs and the time of the next pass. Both are pure and total: no clock, no I/O, no exception for any
+observation. A person's word goes through `commands.obey`, which is as pure.
+
+*Levels, not edges.* A decision depends only on the record and on what is seen now, never on what happened in
+between. So a pass may be lost, repeated or delayed without harm.
+
+*Commit, then act.* The record says what the gateway shall run (``route.intended``) and what it ran before
+(``route.previous``) before anything is written. After a crash the world is at one of the two: at the
+previous, the write is repeated; at the intended, the rollout goes on. Anything else is drift, which freezes.
+
+*Time is what was watched.* A step's clock is the sum of the spans between two passes of one process which
+both saw the weight in force and measured (`observing`). Downtime, clock jumps and blind spells add nothing.
+
+*Evidence, not absence.* Counts begin at the instant, on the metric source's clock, at which the weight was
+seen in force. No answer is UNKNOWN: it holds the weight, and a deadline of its own ends it.
+
+*Urgency is order.* The rules of a phase (`rules.PHASE_RULES`) are asked in turn and the first that applies
+decides: what takes traffic away from a bad canary always stands before what gives it more.
+
+*Phases.* `table.TABLE` holds every transition that there is. Paused, Frozen and Halted wait for a person;
+Paused and Halted still roll back by themselves, Frozen does not: somebody else changed the route, and
+overwriting them needs a person's consent.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from controller.domain.judge.base import Assessment
+from controller.domain.model import Command, Decision, Entry, Measure, Observation, Plan, Rollout, SetSplit
+from controller.domain.observing import fold
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.rules import PHASE_RULES
+from controller.domain.rules.turns import Turn
+from controller.domain.table import Trigger
+from controller.domain.vocabulary import Phase, Reason
+from controller.errors import InvariantError
+
+SERINUS = "serinus"
+"""The actor of what nobody asked for."""
+
+NOTABLE_EVENTS = frozenset(
+    {*(trigger.value for trigger in Trigger), "metrics_unavailable", "step_deadline_exceeded", "created"}
+)
+"""Events that people are told; every other one is a check that changed nothing of consequence."""
+
+_NOTABLE_HOLDS = frozenset({Reason.CHECKS_FAILING, Reason.GATEWAY_UNAVAILABLE})
+_NOW = timedelta(0)
+_SOON = timedelta(seconds=1)
+_PREPARING_POLL = timedelta(seconds=5)
+
+
+def plan(rollout: Rollout) -> Plan:
+    """What the next pass must look at."""
+    exposed = rollout.route.intended.canary is not None
+    alone = rollout.weight_permille == FULL_WEIGHT_PERMILLE and rollout.stable is not None
+    measure = Measure(rollout.evidence.cursor) if exposed else None
+    match rollout.phase:
+        case Phase.PREPARING:
+            return Plan(canary=True, warm_up=rollout.policy.warm_up_requests > 0)
+        case Phase.VALIDATING:
+            return Plan(validate=rollout.policy.validation is not None)
+        case Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING | Phase.PAUSED:
+            has_route = exposed or rollout.phase is not Phase.PAUSED
+            return Plan(route=has_route, canary=exposed, stable=alone, measure=measure)
+        case Phase.HALTED:
+            return Plan(route=True, stable=True)
+        case Phase.FROZEN | Phase.ROLLING_BACK:
+            return Plan(route=True)
+        case _:
+            return Plan()
+
+
+def decide(rollout: Rollout, seen: Observation) -> Decision:
+    """The next record, the writes it asks for, and when to look again."""
+    if rollout.phase.terminal:
+        return Decision(rollout)
+    folded = fold(rollout, seen)
+    turns = (rule(folded, seen) for rule in PHASE_RULES[rollout.phase])
+    turn = next((turn for turn in turns if turn is not None), None)
+    if turn is None:
+        error = f"no rule of {rollout.phase} applies"
+        raise InvariantError(error)
+    wake = wake_after(turn.rollout, turn.actions, moved=turn.rollout.phase is not rollout.phase)
+    if not turn.actions and _unchanged(rollout, turn.rollout):
+        return Decision(rollout, wake_after=wake)
+    evidence = folded.rollout.evidence
+    assessment = Assessment(evidence.verdict, evidence.checks)
+    return record(rollout, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
+
+
+def record(
+    before: Rollout,
+    turn: Turn,
+    assessment: Assessment,
+    *,
+    at: datetime,
+    actor: str,
+    observation: Observation | None = None,
+    command: Command | None = None,
+) -> Decision:
+    """A turn as a decision: numbered, dated, with the log entry that explains it.
+
+    ``assessment`` is what the decision rests on: the evidence at the weight that it found, not at the next.
+    """
+    after = replace(turn.rollout, seq=before.seq + 1, updated_at=at)
+    notable = turn.event in NOTABLE_EVENTS or (turn.event == "held" and after.reason in _NOTABLE_HOLDS)
+    entry = Entry(
+        seq=after.seq,
+        at=at,
+        actor=actor,
+        event=turn.event,
+        phase_before=before.phase,
+        phase=after.phase,
+        reason=after.reason,
+        message=after.message,
+        step=after.step,
+        weight_permille=after.weight_permille,
+        assessment=assessment,
+        observation=observation,
+        command=command,
+        notable=notable,
+    )
+    wake = wake_after(after, turn.actions, moved=after.phase is not before.phase)
+    return Decision(after, turn.actions, entry, wake)
+
+
+def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) -> timedelta | None:
+    """When the rollout needs its next pass; None when only an event can change anything."""
+    if rollout.phase.terminal or rollout.phase is Phase.FROZEN:
+        return None
+    if actions or moved:
+        return _NOW
+    interval = rollout.policy.interval
+    match rollout.phase:
+        case Phase.PENDING:
+            return None
+        case Phase.PREPARING:
+            return min(interval, _PREPARING_POLL)
+        case Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:
+            return min(interval, _SOON)
+        case _:
+            waiting = not rollout.route.in_force or rollout.evidence.cursor is None
+            return min(interval, _SOON) if waiting else interval
+
+
+def _unchanged(before: Rollout, after: Rollout) -> bool:
+    """Whether nothing but the mark of the pass differs: then there is nothing to write."""
+    clocks = replace(after.clocks, mark=before.clocks.mark, observing=before.clocks.observing)
+    return replace(after, clocks=clocks) == before

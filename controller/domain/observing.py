@@ -1,0 +1,166 @@
+"""Folds what a pass saw into the record: clocks, route, evidence. No decision is taken here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from controller.domain.judge import judge_of
+from controller.domain.judge.base import Terms
+from controller.domain.judge.counts import Block
+from controller.domain.model import (
+    ZERO,
+    Clocks,
+    Evidence,
+    NoReading,
+    Observation,
+    Reading,
+    Rollout,
+    Route,
+    RouteSeen,
+    SetSplit,
+    Split,
+    Tick,
+)
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.vocabulary import Phase, Reason
+
+SHORTEST_UNWATCHED = timedelta(seconds=60)
+"""A gap between two passes that is longer than this, and than four intervals, counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The record after an observation, and what the phase's rules need besides."""
+
+    rollout: Rollout
+    write: SetSplit | None = None
+    """The write to repeat, because the gateway was found at the previous split."""
+    drift: RouteSeen | None = None
+    """The gateway runs something that is neither the previous nor the intended split."""
+    fresh: bool = False
+    """Whether this pass brought new counts at the present weight."""
+
+
+def fold(rollout: Rollout, seen: Observation) -> Folded:
+    """The record with everything in it that was seen."""
+    route, write, drift = _route(rollout.route, seen.route)
+    rollout = replace(rollout, route=route)
+    before = rollout.evidence
+    if drift is None:
+        rollout = replace(rollout, evidence=_evidence(rollout, seen.reading))
+    unready = _unready(rollout, seen)
+    clocks = _clocks(rollout, seen)
+    fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
+    return Folded(replace(rollout, clocks=clocks, unready_passes=unready), write, drift, fresh)
+
+
+def terms_of(rollout: Rollout) -> Terms:
+    """What the present step demands; after the last step, what that one demanded."""
+    last = len(rollout.policy.steps) - 1
+    step = rollout.policy.steps[min(rollout.step or 0, last)]
+    split = rollout.route.intended
+    shared = split.stable is not None and 0 < split.weight_permille < FULL_WEIGHT_PERMILLE
+    return Terms(min_requests=step.min_requests, compare=shared)
+
+
+def with_split(rollout: Rollout, split: Split) -> Rollout:
+    """The record asking for another split: step clock, counts and what was told start anew."""
+    judge_state = rollout.evidence.judge_state
+    judge = judge_of(rollout.policy)
+    state = judge.at_new_weight(judge_state) if judge_state else judge.begin()
+    clocks = replace(rollout.clocks, since_step=ZERO, at_weight=ZERO, unmeasured=ZERO, observing=False)
+    return replace(
+        rollout,
+        route=Route(previous=_present(rollout.route), intended=split),
+        clocks=clocks,
+        evidence=Evidence(judge_state=state),
+        unready_passes=0,
+        told=(),
+    )
+
+
+def _present(route: Route) -> Split:
+    """What the gateway is known to run: a foreign split once a person accepted it, else the last in force."""
+    if route.foreign is not None:
+        return route.foreign
+    return route.intended if route.in_force else route.previous
+
+
+def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None, RouteSeen | None]:
+    if seen is None:
+        return route, None, None
+    if seen.problem is Reason.ROUTE_REJECTED:
+        return replace(route, in_force=False), None, seen
+    if seen.split == route.intended:
+        in_force = seen.accepted and seen.problem is None
+        previous = route.intended if in_force else route.previous
+        return replace(route, in_force=in_force, previous=previous, foreign=None), None, None
+    if seen.split == route.previous:
+        raising = route.intended.weight_permille > seen.split.weight_permille
+        write = None if raising and seen.problem else SetSplit(route.intended, expected=seen.split)
+        return replace(route, in_force=False), write, None
+    return replace(route, in_force=False, foreign=seen.split), None, seen
+
+
+def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence:
+    evidence = rollout.evidence
+    if isinstance(reading, NoReading) and reading.reason is Reason.CLOCK_STEPPED:
+        return replace(evidence, cursor=None)
+    if not isinstance(reading, Reading):
+        return evidence
+    if evidence.cursor is None:
+        return replace(evidence, cursor=reading.server_time) if rollout.route.in_force else evidence
+    blocks = [block for block in reading.blocks if block.start >= evidence.cursor]
+    if not blocks:
+        return evidence
+    judge, terms = judge_of(rollout.policy), terms_of(rollout)
+    state = judge.fold(evidence.judge_state or judge.begin(), blocks, reading.gauges, terms)
+    assessment = judge.assess(state, terms)
+    return replace(
+        evidence,
+        cursor=blocks[-1].end,
+        canary_requests=evidence.canary_requests + _sum(blocks, canary=True),
+        stable_requests=evidence.stable_requests + _sum(blocks, canary=False),
+        judge_state=state,
+        verdict=assessment.verdict,
+        checks=assessment.checks,
+    )
+
+
+def _sum(blocks: Sequence[Block], *, canary: bool) -> int:
+    return sum(block.canary_requests if canary else block.stable_requests for block in blocks)
+
+
+def _unready(rollout: Rollout, seen: Observation) -> int:
+    if seen.canary is None or rollout.weight_permille == 0:
+        return rollout.unready_passes
+    return 0 if seen.canary.ready else rollout.unready_passes + 1
+
+
+def _clocks(rollout: Rollout, seen: Observation) -> Clocks:
+    clocks, phase = rollout.clocks, rollout.phase
+    stands = phase.waits_for_person or phase is Phase.PENDING
+    elapsed = ZERO if stands else elapsed_since(clocks.mark, seen.tick, rollout)
+    measured = isinstance(seen.reading, Reading)
+    observing = rollout.route.in_force and measured and rollout.evidence.cursor is not None
+    if phase is Phase.PROGRESSING:
+        observing = observing and rollout.evidence.canary_requests > 0
+    unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
+    return Clocks(
+        total=clocks.total + elapsed,
+        in_phase=clocks.in_phase + elapsed,
+        since_step=clocks.since_step + elapsed,
+        at_weight=clocks.at_weight + (elapsed if observing and clocks.observing else ZERO),
+        unmeasured=ZERO if measured else unmeasured,
+        observing=observing,
+        mark=seen.tick,
+    )
+
+
+def elapsed_since(mark: Tick | None, tick: Tick, rollout: Rollout) -> timedelta:
+    """Watched time between two passes: 0 across a restart, a clock that went back, or too long a gap."""
+    if mark is None or mark.clock_id != tick.clock_id:
+        return ZERO
+    gap = timedelta(seconds=tick.seconds - mark.seconds)
+    longest = max(SHORTEST_UNWATCHED, 4 * rollout.policy.interval)
+    return gap if ZERO < gap <= longest else ZERO

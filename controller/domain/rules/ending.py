@@ -1,0 +1,60 @@
+"""Rules of promotion, bake and rollback, and of waiting for a person."""
+
+from controller.domain.model import Observation, SetSplit, Split
+from controller.domain.observing import Folded
+from controller.domain.rules.turns import Turn, healthy, hold, settle, succeed, withdraw
+from controller.domain.table import Trigger, move
+from controller.domain.vocabulary import Phase, Reason
+from controller.domain.wording import duration
+
+
+def in_force(folded: Folded, seen: Observation) -> Turn | None:
+    """Everyone is served by the canary: the bake begins."""
+    if not folded.rollout.route.in_force:
+        problem = seen.route.problem if seen.route else None
+        return hold(folded, problem or Reason.WAITING_FOR_GATEWAY, "waits until the gateway serves it to all")
+    message = f"serves everyone; watched for {duration(folded.rollout.policy.bake)}"
+    moved = move(folded.rollout, Trigger.IN_FORCE, Phase.BAKING, Reason.BAKE_RUNNING, message)
+    return Turn(moved, Trigger.IN_FORCE)
+
+
+def baked(folded: Folded, seen: Observation) -> Turn | None:
+    """The bake is over: the canary becomes stable at the gateway, and then the rollout has succeeded."""
+    rollout = folded.rollout
+    done = Split(stable=rollout.release)
+    if rollout.route.intended == done:
+        if not rollout.route.in_force:
+            return hold(folded, Reason.WAITING_FOR_GATEWAY, "waits until the gateway calls it stable")
+        return succeed(rollout)
+    if rollout.clocks.at_weight < rollout.policy.bake or not rollout.route.in_force:
+        return None
+    return settle(rollout, seen)
+
+
+def recovered(folded: Folded, seen: Observation) -> Turn | None:
+    """Stable is healthy again, so the rollback that had to wait can be done."""
+    rollout = folded.rollout
+    if not healthy(seen.stable):
+        return hold(folded, Reason.STABLE_UNHEALTHY, rollout.message)
+    cause = rollout.cause or Reason.CHECK_FAILED
+    return withdraw(rollout, seen, Trigger.FAIL, cause, f"stable is healthy again; {rollout.message}")
+
+
+def cleared(folded: Folded, seen: Observation) -> Turn | None:
+    """The canary's weight is 0 for certain: the rollout is over."""
+    rollout = folded.rollout
+    foreign = folded.drift is not None and folded.drift.split.weight_permille > 0
+    if seen.route is not None and (foreign or seen.route.latched is not None):
+        write = SetSplit(rollout.route.intended, seen.route.split)
+        return Turn(rollout, "rollback_repeated", (write,))
+    gone = rollout.route.in_force or (folded.drift is not None and folded.drift.accepted)
+    if not gone or rollout.ending is None:
+        return hold(folded, rollout.reason, rollout.message)
+    reason = rollout.cause or rollout.reason
+    return Turn(move(rollout, Trigger.CLEARED, rollout.ending, reason, rollout.message), Trigger.CLEARED)
+
+
+def waiting(folded: Folded, seen: Observation) -> Turn | None:
+    """Nothing moves until a person decides."""
+    del seen
+    return hold(folded, folded.rollout.reason, folded.rollout.message)

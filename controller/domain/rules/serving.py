@@ -1,0 +1,173 @@
+"""Rules while the canary has traffic: what harms users comes before what helps the release."""
+
+from dataclasses import replace
+
+from controller.domain.judge.share import CONTRADICTION, share_contradiction
+from controller.domain.model import NoReading, Observation, Rollout
+from controller.domain.observing import Folded
+from controller.domain.policy import Fallback
+from controller.domain.rules.turns import Turn, freeze, hold, rise, rise_to_all, withdraw
+from controller.domain.table import Trigger, move
+from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.wording import duration, percent, sentence
+
+UNREADY_PASSES = 3
+"""Passes in a row that find the canary not ready before its traffic is taken away."""
+
+
+def latched(folded: Folded, seen: Observation) -> Turn | None:
+    """The gateway was rolled back while the record could not be written: the record follows."""
+    if seen.route is None or seen.route.latched is None:
+        return None
+    message = "rolled back at the gateway while the store could not be written"
+    return withdraw(folded.rollout, seen, Trigger.FAIL, seen.route.latched, message, force=True)
+
+
+def drifted(folded: Folded, seen: Observation) -> Turn | None:
+    """The route is not as we left it: its weight stays, a person decides."""
+    del seen
+    drift = folded.drift
+    if drift is None:
+        return None
+    reason = drift.problem or Reason.DRIFT_DETECTED
+    message = drift.message or (
+        f"the gateway gives the canary {percent(drift.split.weight_permille)}, "
+        f"not the {percent(folded.rollout.weight_permille)} of this rollout"
+    )
+    return freeze(folded.rollout, reason, message)
+
+
+def unready(folded: Folded, seen: Observation) -> Turn | None:
+    """The canary stopped answering its readiness probe: no metric needs to be asked."""
+    rollout = folded.rollout
+    if rollout.unready_passes < UNREADY_PASSES:
+        return None
+    why = seen.canary.message if seen.canary else ""
+    return withdraw(rollout, seen, Trigger.FAIL, Reason.CANARY_NOT_READY, f"the canary is not ready: {why}")
+
+
+def failed(folded: Folded, seen: Observation) -> Turn | None:
+    """A check used up its budget."""
+    evidence = folded.rollout.evidence
+    if evidence.verdict is not Verdict.FAIL:
+        return None
+    return withdraw(folded.rollout, seen, Trigger.FAIL, Reason.CHECK_FAILED, _blame(folded.rollout))
+
+
+def silent(folded: Folded, seen: Observation) -> Turn | None:
+    """The metric source does not answer: hold, tell, and at last do what the policy says."""
+    rollout, no_data = folded.rollout, folded.rollout.policy.no_data
+    if not isinstance(seen.reading, NoReading):
+        return None
+    for_how_long, why = rollout.clocks.unmeasured, seen.reading.message
+    if for_how_long >= no_data.act_after and no_data.action is Fallback.ROLLBACK:
+        message = f"no trustworthy metrics for {duration(for_how_long)}: {why}"
+        return withdraw(rollout, seen, Trigger.FAIL, Reason.METRICS_UNAVAILABLE, message)
+    if for_how_long >= no_data.alert_after and Reason.METRICS_UNAVAILABLE not in rollout.told:
+        message = f"no trustworthy metrics for {duration(for_how_long)}; the weight holds: {why}"
+        return _tell(rollout, "metrics_unavailable", Reason.METRICS_UNAVAILABLE, seen.reading.reason, message)
+    return None
+
+
+def misrouted(folded: Folded, seen: Observation) -> Turn | None:
+    """The canary's measured share contradicts its weight."""
+    del seen
+    rollout, evidence = folded.rollout, folded.rollout.evidence
+    got, others = evidence.canary_requests, evidence.stable_requests
+    if share_contradiction(got, others, rollout.weight_permille) < CONTRADICTION:
+        return None
+    message = (
+        f"the canary got {got:,} of {got + others:,} requests, "
+        f"which contradicts its weight {percent(rollout.weight_permille)}"
+    )
+    return freeze(rollout, Reason.ROUTE_NOT_HONOURED, message)
+
+
+def expired(folded: Folded, seen: Observation) -> Turn | None:
+    """The rollout as a whole, or its step, took too long."""
+    rollout, policy = folded.rollout, folded.rollout.policy
+    rollback = policy.on_deadline is Fallback.ROLLBACK
+    if rollout.clocks.total >= policy.deadline:
+        message = f"not finished within {duration(policy.deadline)}"
+        if rollback:
+            return withdraw(rollout, seen, Trigger.FAIL, Reason.ROLLOUT_DEADLINE_EXCEEDED, message)
+        paused = replace(rollout, resume_to=rollout.phase)
+        return Turn(
+            move(paused, Trigger.EXPIRE, Phase.PAUSED, Reason.ROLLOUT_DEADLINE_EXCEEDED, message),
+            Trigger.EXPIRE,
+        )
+    if rollout.phase is not Phase.PROGRESSING or rollout.step is None:
+        return None
+    deadline = policy.steps[rollout.step].deadline
+    if rollout.clocks.since_step < deadline or Reason.TOO_LITTLE_EVIDENCE in rollout.told:
+        return None
+    message = f"no verdict within the step's {duration(deadline)}: {_wanting(folded)[1]}"
+    if rollback:
+        return withdraw(rollout, seen, Trigger.FAIL, Reason.STEP_DEADLINE_EXCEEDED, message)
+    told = Reason.TOO_LITTLE_EVIDENCE
+    return _tell(rollout, "step_deadline_exceeded", told, told, message)
+
+
+def advanced(folded: Folded, seen: Observation) -> Turn | None:
+    """Time, requests and checks are all met at this weight: the next."""
+    rollout = folded.rollout
+    assert rollout.step is not None
+    if not folded.fresh or _wanting(folded)[0] is not None:
+        return None
+    following = rollout.step + 1
+    if following < len(rollout.policy.steps):
+        return rise(rollout, seen, Trigger.STEP, following)
+    return rise_to_all(rollout, Trigger.PROMOTE, seen)
+
+
+def holding(folded: Folded, seen: Observation) -> Turn | None:
+    """Nothing to do but wait, and say for what."""
+    if isinstance(seen.reading, NoReading):
+        return hold(folded, seen.reading.reason, f"the weight holds: {seen.reading.message}")
+    if seen.route is not None and seen.route.problem is not None:
+        return hold(folded, seen.route.problem, seen.route.message)
+    if folded.rollout.phase is Phase.BAKING:
+        left = folded.rollout.policy.bake - folded.rollout.clocks.at_weight
+        return hold(folded, Reason.BAKE_RUNNING, f"serves everyone; watched for {duration(left)} more")
+    reason, message = _wanting(folded)
+    return hold(folded, reason or Reason.STEP_RUNNING, message)
+
+
+def _tell(rollout: Rollout, event: str, told: Reason, reason: Reason, message: str) -> Turn:
+    return Turn(replace(rollout, reason=reason, message=message, told=(*rollout.told, told)), event)
+
+
+def _blame(rollout: Rollout) -> str:
+    by_name = {check.name: check for check in rollout.policy.checks}
+    exhausted = [r for r in rollout.evidence.checks if not r.report_only and r.failures >= r.budget]
+    return "; ".join(sentence(by_name[r.name], r) for r in exhausted)
+
+
+def _wanting(folded: Folded) -> tuple[Reason | None, str]:
+    """What the step still lacks, the first that it lacks; None when it lacks nothing."""
+    rollout, evidence, clocks = folded.rollout, folded.rollout.evidence, folded.rollout.clocks
+    assert rollout.step is not None
+    step = rollout.policy.steps[rollout.step]
+    at = percent(step.weight_permille)
+    if not rollout.route.in_force:
+        return Reason.WAITING_FOR_GATEWAY, f"waits until the gateway runs {at}"
+    if evidence.cursor is None:
+        return Reason.WAITING_FOR_METRICS, f"waits for the first measurement at {at}"
+    if evidence.canary_requests == 0:
+        return Reason.WAITING_FOR_FIRST_REQUEST, f"waits for the canary's first request at {at}"
+    failing = [r for r in evidence.checks if r.verdict is Verdict.FAIL and not r.report_only]
+    if failing:
+        by_name = {check.name: check for check in rollout.policy.checks}
+        first = failing[0]
+        found = sentence(by_name[first.name], first)
+        return Reason.CHECKS_FAILING, f"{found} ({first.failures} of {first.budget} in a row)"
+    if evidence.canary_requests < step.min_requests:
+        got = f"{evidence.canary_requests:,} of {step.min_requests:,} requests"
+        return Reason.WAITING_FOR_REQUESTS, f"{got} at {at}"
+    if clocks.at_weight < step.hold:
+        return Reason.STEP_RUNNING, f"{duration(step.hold - clocks.at_weight)} more at {at}"
+    if evidence.verdict is not Verdict.PASS:
+        by_name = {check.name: check for check in rollout.policy.checks}
+        open_ = [r for r in evidence.checks if r.verdict is Verdict.UNKNOWN and not r.report_only]
+        return Reason.WAITING_FOR_CHECKS, "; ".join(sentence(by_name[r.name], r) for r in open_)
+    return None, f"all checks pass at {at}"

@@ -1,0 +1,127 @@
+"""The verbs that rules and commands share: hold, freeze, rise, withdraw, settle, succeed."""
+
+from dataclasses import dataclass, replace
+
+from controller.domain.model import Observation, Readiness, Rollout, SetSplit, Split
+from controller.domain.observing import Folded, with_split
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.table import Trigger, move
+from controller.domain.vocabulary import Phase, Reason
+from controller.domain.wording import percent
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was decided: the next record, the event's name, and the writes that it asks for."""
+
+    rollout: Rollout
+    event: str
+    actions: tuple[SetSplit, ...] = ()
+
+
+def hold(folded: Folded, reason: Reason, message: str) -> Turn:
+    """Stay, do the write that is still owed, and say why.
+
+    Frozen and Halted owe none: there a person decides what the gateway shall run.
+    """
+    changed = reason is not folded.rollout.reason
+    rollout = replace(folded.rollout, reason=reason, message=message)
+    owes = folded.write is not None and rollout.phase not in (Phase.FROZEN, Phase.HALTED)
+    actions = (folded.write,) if owes and folded.write else ()
+    return Turn(rollout, "held" if changed else "observed", actions)
+
+
+def freeze(rollout: Rollout, reason: Reason, message: str) -> Turn:
+    """Leave the weight where it is until a person decides."""
+    back = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
+    rollout = replace(rollout, resume_to=back)
+    return Turn(move(rollout, Trigger.FREEZE, Phase.FROZEN, reason, message), Trigger.FREEZE)
+
+
+def rise(rollout: Rollout, seen: Observation, trigger: Trigger, step: int) -> Turn:
+    """Ask for the weight of a step."""
+    weight = rollout.policy.steps[step].weight_permille
+    return _give(replace(rollout, step=step), seen, trigger, weight)
+
+
+def rise_to_all(rollout: Rollout, trigger: Trigger, seen: Observation | None = None) -> Turn:
+    """The promotion: everything to the canary, in one write."""
+    return _give(rollout, seen, trigger, FULL_WEIGHT_PERMILLE)
+
+
+def _give(rollout: Rollout, seen: Observation | None, trigger: Trigger, weight_permille: int) -> Turn:
+    promotes = weight_permille == FULL_WEIGHT_PERMILLE
+    phase = Phase.PROMOTING if promotes else Phase.PROGRESSING
+    reason = Reason.PROMOTION_RUNNING if promotes else Reason.WAITING_FOR_GATEWAY
+    expected = _running(rollout, seen)
+    split = Split(stable=rollout.stable, canary=rollout.release, weight_permille=weight_permille)
+    message = f"gives {rollout.release.version} {percent(weight_permille)} of the requests"
+    moved = move(with_split(rollout, split), trigger, phase, reason, message)
+    return Turn(moved, trigger, (SetSplit(split, expected),))
+
+
+def _running(rollout: Rollout, seen: Observation | None) -> Split:
+    """What a write must find at the gateway: what was seen there, else what the record holds."""
+    return seen.route.split if seen is not None and seen.route is not None else rollout.route.intended
+
+
+def withdraw(
+    rollout: Rollout,
+    seen: Observation | None,
+    trigger: Trigger,
+    cause: Reason,
+    message: str,
+    *,
+    force: bool = False,
+) -> Turn:
+    """Take the canary away: in one write if it has traffic, at once if it never had any.
+
+    While the canary serves everyone, a stable that cannot take over halts instead; ``force`` is for a person
+    who insists, and for a gateway that was rolled back already.
+    """
+    ending = {Trigger.SUPERSEDE: Phase.SUPERSEDED, Trigger.ABORT: Phase.ABORTED}.get(
+        trigger, Phase.ROLLED_BACK
+    )
+    if rollout.route.intended.canary is None and not _settling(rollout):
+        return Turn(move(rollout, trigger, ending, cause, message), trigger)
+    alone = rollout.weight_permille == FULL_WEIGHT_PERMILLE and rollout.stable is not None
+    if alone and not force and not healthy(seen.stable if seen else None):
+        why = seen.stable.message if seen and seen.stable else "not seen"
+        halted = replace(rollout, cause=cause)
+        text = f"{message}; the old stable cannot take over: {why}"
+        if rollout.phase is Phase.HALTED:
+            return Turn(replace(rollout, message=text), "observed")
+        return Turn(move(halted, Trigger.HALT, Phase.HALTED, Reason.STABLE_UNHEALTHY, text), Trigger.HALT)
+    expected = _running(rollout, seen)
+    gone = _with_last_checks(with_split(rollout, Split(stable=rollout.stable)), rollout)
+    gone = replace(gone, ending=ending, cause=cause)
+    moved = move(gone, trigger, Phase.ROLLING_BACK, cause, message)
+    return Turn(moved, trigger, (SetSplit(moved.route.intended, expected),))
+
+
+def settle(rollout: Rollout, seen: Observation | None) -> Turn:
+    """Ask the gateway to call the canary stable. For users nothing changes: it serves everyone already."""
+    expected = _running(rollout, seen)
+    settled = _with_last_checks(with_split(rollout, Split(stable=rollout.release)), rollout)
+    settled = replace(settled, message=f"{rollout.release.version} becomes the stable version")
+    return Turn(settled, "bake_finished", (SetSplit(settled.route.intended, expected),))
+
+
+def succeed(rollout: Rollout) -> Turn:
+    """The end that everyone hoped for."""
+    message = f"{rollout.release.version} serves everyone"
+    return Turn(move(rollout, Trigger.BAKED, Phase.SUCCEEDED, Reason.PROMOTED, message), Trigger.BAKED)
+
+
+def healthy(readiness: Readiness | None) -> bool:
+    """Whether it was seen, and seen to be ready."""
+    return readiness is not None and readiness.ready
+
+
+def _settling(rollout: Rollout) -> bool:
+    return rollout.route.intended == Split(stable=rollout.release)
+
+
+def _with_last_checks(rollout: Rollout, last: Rollout) -> Rollout:
+    """No more is measured from here on: people go on seeing what was measured last."""
+    return replace(rollout, evidence=replace(rollout.evidence, checks=last.evidence.checks))

@@ -1,0 +1,69 @@
+"""Numbers and checks in the words that people read, the same in the log, the terminal and a notification."""
+
+from datetime import timedelta
+
+from controller.domain.judge.base import CheckResult
+from controller.domain.policy import Check, CheckKind
+from controller.domain.vocabulary import Reason, Verdict
+
+_WITHOUT_MILLISECONDS = 10_000  # from here on they only make the text longer
+_IN_MILLISECONDS = 10  # seconds; latencies below are read in ms
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
+
+
+def percent(permille: int) -> str:
+    """A weight: ``5%``, ``0.1%``."""
+    return f"{permille / 10:g}%"
+
+
+def duration(span: timedelta) -> str:
+    """As a policy file writes it, the two largest units: ``90s`` is ``1m30s``, 0 is ``0s``."""
+    left = round(span / timedelta(milliseconds=1))
+    if left < 0:
+        return f"-{duration(-span)}"
+    if left > _WITHOUT_MILLISECONDS:
+        left -= left % 1000
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts[:2]) or "0s"
+
+
+def quantity(value: float | None, kind: CheckKind) -> str:
+    """A check's value in its own unit; ``no value`` where there is none."""
+    if value is None:
+        return "no value"
+    match kind:
+        case CheckKind.RATIO:
+            return f"{value * 100:.3g}%"
+        case CheckKind.QUANTILE:
+            return f"{value * 1000:.0f}ms" if value < _IN_MILLISECONDS else f"{value:.1f}s"
+        case CheckKind.GAUGE:
+            return f"{value:.4g}"
+
+
+def sentence(check: Check, result: CheckResult) -> str:
+    """What one check found: value against limit, and on how many requests."""
+    value = quantity(result.value, check.kind)
+    limit = quantity(result.limit, check.kind)
+    on = "" if check.kind is CheckKind.GAUGE else f" over {result.requests:,} requests"
+    match result.reason:
+        case Reason.WITHIN_LIMIT:
+            return f"{check.name} {value} is within {limit}{on}"
+        case Reason.ABOVE_LIMIT:
+            return f"{check.name} {value} is above its limit {limit}{on}"
+        case Reason.WORSE_THAN_STABLE:
+            stable = quantity(result.stable_value, check.kind)
+            return f"{check.name} {value} is worse than stable's {stable} allows ({limit}){on}"
+        case Reason.TOO_FEW_REQUESTS:
+            return f"{check.name} {value} on too few requests ({result.requests:,}) to judge"
+        case Reason.NO_STABLE_TRAFFIC:
+            if result.verdict is Verdict.SKIPPED:
+                return f"{check.name} has nothing to be compared with"
+            return f"{check.name} waits for stable's requests ({result.stable_requests:,}) to compare with"
+        case Reason.LIMIT_OUTSIDE_BUCKETS:
+            return f"{check.name}: the limit {limit} lies above the histogram's last bucket; lower the limit"
+        case _:
+            return f"{check.name} has no value yet"
