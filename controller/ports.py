@@ -156,3 +156,19 @@ class Policies(Protocol):
     def current(self) -> Mapping[str, Policy]:
         """The policies in force, by model."""
         ...
+
+
+class Telemetry(Protocol):
+    """Counts what happens, for the operator's own metrics. Never raises, never blocks."""
+
+    def committed(self, rollout: Rollout, entry: Entry) -> None:
+        """A decision was written."""
+        ...
+
+    def pass_took(self, seconds: float) -> None:
+        """One pass over one model, from reading the record to the last write."""
+        ...
+
+    def rolled_back(self, seconds: float) -> None:
+        """From the commit of a rollback to the gateway holding it."""
+        ...

@@ -1,0 +1,46 @@
+# Everything a developer types. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+RUN := .venv/bin/
+PYTEST := $(RUN)python -m pytest
+MLSERVER ?=
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo check test test-faults bench format lock clean
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## Install what is missing: Debian packages, the virtual environment
+
+.venv/.ready: uv.lock pyproject.toml deploy/local/setup.sh deploy/local/uv.txt
+	@bash deploy/local/setup.sh
+	@touch $@
+
+demo: setup ## See a good version promoted and three bad ones stopped (MLSERVER=1: on MLServer)
+	@$(RUN)python -m deploy.local.demo $(if $(MLSERVER),--engine mlserver)
+
+check: setup ## Lint, format, types, import directions
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports --no-logo
+
+test: setup ## All tests, on real Envoy, Prometheus and served models
+	$(PYTEST) -m "not faults"
+
+test-faults: setup ## The long fault runs: 2,000 runs of the state machine and more
+	SERINUS_FAULT_RUNS=2000 $(PYTEST) tests/property tests/faults tests/integration
+
+bench: setup ## Print the benchmarks' figures
+	$(RUN)python -m bench
+
+format: setup ## Format and fix
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+
+lock: setup ## Bring uv.lock up to date with pyproject.toml
+	.cache/uv/bin/uv lock
+
+clean: ## Remove what setup and the tests made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,133 @@
+"""The operator's settings: read once, frozen, from a TOML file and the environment.
+
+The environment wins over the file: ``SERINUS_HTTP_PORT=9400``, ``SERINUS_PROMETHEUS__URL=...``. Unknown names
+are refused in both. Secrets never stand in either: a setting names the file that holds one. Addresses and
+secrets live here and not in policies, which people write who may not choose where the daemon connects to.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from controller.control.client import default_socket
+from controller.errors import TargetError
+
+_PREFIX = "SERINUS_"
+_NOT_SETTINGS = frozenset({"SERINUS_SETTINGS"})
+
+
+def _http_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        error = "must begin with http:// or https://"
+        raise ValueError(error)
+    return url.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnvoySettings(_Part):
+    """The Envoy whose route and cluster files the daemon writes."""
+
+    folder: Path
+    """Where Envoy watches ``rds.json`` and ``cds.json``."""
+    admin_url: HttpUrl
+    """Envoy's admin interface, asked which version of the files it runs."""
+
+
+class PrometheusSettings(_Part):
+    """The Prometheus that scrapes the gateway and the engines."""
+
+    url: HttpUrl
+    timeout_seconds: float = Field(default=10.0, gt=0, le=120)
+    bearer_token_file: Path | None = None
+
+
+class DestinationSettings(_Part):
+    """Where a policy's ``notify: [name]`` goes."""
+
+    kind: Literal["webhook"] = "webhook"
+    url: HttpUrl
+    bearer_token_file: Path | None = None
+
+
+class Settings(BaseSettings):
+    """Everything that an operator decides."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    state_dir: Path
+    """Holds the record of all rollouts (``serinus.sqlite``)."""
+    policies_dir: Path
+    """One policy file per model, watched for changes."""
+    socket: Path = Field(default_factory=default_socket)
+    """The Unix socket that the command line talks to."""
+    operators_gid: int | None = Field(default=None, ge=0)
+    """Members of this group may steer rollouts, besides root and the daemon's own user."""
+    http_host: str = "127.0.0.1"
+    """Address of /livez, /readyz and /metrics."""
+    http_port: int = Field(default=9178, ge=0, le=65535)
+    workers: int = Field(default=32, ge=1, le=1024)
+    """Rollouts that can be worked on at the same time."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """``auto`` writes JSON unless standard error is a terminal."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    envoy: EnvoySettings
+    prometheus: PrometheusSettings
+    destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
+    """Notification destinations by the name that policies use."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env files
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - secrets are named files
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the file."""
+        file = os.environ.get("SERINUS_SETTINGS")
+        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+
+def load_settings() -> Settings:
+    """The settings from ``$SERINUS_SETTINGS`` and the environment.
+
+    Raises `TargetError` with every fault in one message, never with a value: it may be a secret.
+    """
+    file = os.environ.get("SERINUS_SETTINGS")
+    if file and not Path(file).is_file():
+        error = f"the settings file {file} does not exist"
+        raise TargetError(error)
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
+    unknown = [
+        name for name in os.environ if name.startswith(_PREFIX) and name.upper().split("__")[0] not in known
+    ]
+    if unknown:
+        error = f"unknown settings in the environment: {', '.join(sorted(unknown))}"
+        raise TargetError(error)
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as fault:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()]
+        error = "the settings are not valid:\n  " + "\n  ".join(lines)
+        raise TargetError(error) from None
+    except ValueError as fault:
+        error = f"the settings file cannot be read: {fault}"
+        raise TargetError(error) from fault

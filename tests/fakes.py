@@ -1,0 +1,245 @@
+"""Fakes behind the ports: a small world in memory that behaves as the contracts say."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from controller.domain.judge.counts import Block, CheckCounts, Tally
+from controller.domain.model import (
+    Entry,
+    Measure,
+    NoReading,
+    Readiness,
+    Reading,
+    Release,
+    Rollout,
+    RouteSeen,
+    Split,
+    Tick,
+    ValidationReport,
+    WarmUpReport,
+)
+from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
+from controller.domain.vocabulary import Phase, Reason
+from controller.errors import Conflict, StoreUnavailable, TargetError
+from controller.ports import Stored
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_policy(**changes: object) -> Policy:
+    """A policy with two steps and an error limit; any field can be replaced."""
+    step = {"hold": timedelta(seconds=30), "min_requests": 100, "deadline": timedelta(hours=1)}
+    policy = Policy(
+        model="fraud",
+        namespace="default",
+        route=RouteRef("envoy", "/v2/models/fraud"),
+        metrics="envoy",
+        steps=(Step(weight_permille=50, **step), Step(weight_permille=250, **step)),  # type: ignore[arg-type]
+        checks=(Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=0.005),),
+        interval=timedelta(seconds=15),
+        bake=timedelta(seconds=60),
+    )
+    return replace(policy, **changes)  # type: ignore[arg-type]
+
+
+def a_release(version: str = "v2") -> Release:
+    return Release(version, (f"{version}.test:8080",))
+
+
+def a_rollout(policy: Policy | None = None, version: str = "v2", number: int = 1) -> Rollout:
+    policy = policy or a_policy()
+    return Rollout(
+        id=f"{policy.model}-{number}",
+        model=policy.model,
+        release=a_release(version),
+        policy=policy,
+        created_at=EPOCH,
+        created_by="tester",
+    )
+
+
+class FakeClock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall = EPOCH
+        self.seconds = 0.0
+        self.clock_id = "process-1"
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def tick(self) -> Tick:
+        return Tick(self.clock_id, self.seconds)
+
+    def advance(self, by: timedelta) -> None:
+        self.wall += by
+        self.seconds += by.total_seconds()
+
+
+class FakeStore:
+    """`RolloutStore` and `RolloutHistory` in memory, with compare-and-swap."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Stored] = {}
+        self.log: dict[str, list[Entry]] = {}
+        self.broken = False
+        self.writes = 0
+
+    def _check(self) -> None:
+        if self.broken:
+            error = "the disk is full: free some space"
+            raise StoreUnavailable(error)
+
+    async def open_rollouts(self, model: str) -> Sequence[Stored]:
+        return [s for s in self.records.values() if s.rollout.model == model and not s.rollout.phase.terminal]
+
+    async def serving(self, model: str) -> Release | None:
+        done = [s.rollout for s in self.records.values() if s.rollout.model == model]
+        promoted = [r.release for r in done if r.phase is Phase.SUCCEEDED]
+        return promoted[-1] if promoted else None
+
+    async def create(self, rollout: Rollout, entry: Entry) -> Stored:
+        self._check()
+        if rollout.id in self.records:
+            error = f"{rollout.id} exists"
+            raise Conflict(error)
+        return self._put(Stored(rollout, 1), entry)
+
+    async def commit(self, read: Stored, rollout: Rollout, entry: Entry) -> Stored:
+        self._check()
+        if self.records[rollout.id].version != read.version:
+            error = f"{rollout.id} was changed by somebody else"
+            raise Conflict(error)
+        return self._put(Stored(rollout, read.version + 1), entry)
+
+    def _put(self, stored: Stored, entry: Entry) -> Stored:
+        log = self.log.setdefault(stored.rollout.id, [])
+        assert entry.seq == len(log) + 1, "the log has no gaps"
+        log.append(entry)
+        self.records[stored.rollout.id] = stored
+        self.writes += 1
+        return stored
+
+    async def models(self) -> Sequence[str]:
+        return sorted({s.rollout.model for s in self.records.values()})
+
+    async def rollouts(self, model: str | None, limit: int) -> Sequence[Rollout]:
+        found = [s.rollout for s in self.records.values() if model in (None, s.rollout.model)]
+        return list(reversed(found))[:limit]
+
+    async def entries(self, rollout_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
+        return [e for e in self.log.get(rollout_id, []) if e.seq > after_seq][:limit]
+
+    async def request(self, request_id: str) -> tuple[str, Entry] | None:
+        for rollout_id, entries in self.log.items():
+            for entry in entries:
+                if entry.command is not None and entry.command.request_id == request_id:
+                    return rollout_id, entry
+        return None
+
+
+@dataclass
+class FakeRouter:
+    """A gateway that takes what it is given, unless told otherwise."""
+
+    splits: dict[str, Split] = field(default_factory=dict)
+    latches: dict[str, Reason] = field(default_factory=dict)
+    written: list[Split] = field(default_factory=list)
+    problem: Reason | None = None
+    rejects: bool = False
+
+    async def observe(self, model: str, route: RouteRef) -> RouteSeen:
+        split = self.splits.get(model, Split())
+        message = "the gateway does not answer" if self.problem else ""
+        return RouteSeen(split, self.problem is None, self.problem, message, self.latches.get(model))
+
+    async def apply(self, model: str, route: RouteRef, split: Split, expected: Split) -> None:
+        if self.rejects:
+            error = "the gateway rejected the route"
+            raise TargetError(error)
+        now = self.splits.get(model, Split())
+        if now not in (split, expected):
+            error = "the route is not as it was observed"
+            raise Conflict(error)
+        self.splits[model] = split
+        self.latches.pop(model, None)
+        self.written.append(split)
+
+    async def roll_back_unrecorded(self, model: str, reason: Reason) -> None:
+        self.splits[model] = replace(self.splits.get(model, Split()), canary=None, weight_permille=0)
+        self.latches[model] = reason
+
+
+class FakeMetrics:
+    """Counts at a steady rate: ``rate`` requests a second in all, split as the gateway does."""
+
+    def __init__(self, clock: FakeClock, router: FakeRouter) -> None:
+        self.clock = clock
+        self.router = router
+        self.rate = 100.0
+        self.bad_ratio = 0.0
+        self.silence: NoReading | None = None
+        self.reads = 0
+
+    async def read(self, rollout: Rollout, measure: Measure) -> Reading | NoReading:
+        self.reads += 1
+        if self.silence is not None:
+            return self.silence
+        now = self.clock.now()
+        if measure.since is None or now <= measure.since:
+            return Reading(now)
+        split = self.router.splits.get(rollout.model, Split())
+        requests = round(self.rate * (now - measure.since).total_seconds())
+        canary = requests * split.weight_permille // 1000
+        counts = CheckCounts("errors", Tally(canary, round(canary * self.bad_ratio)), Tally(requests - canary, 0))
+        return Reading(now, (Block(measure.since, now, canary, requests - canary, (counts,)),))
+
+
+@dataclass
+class FakeWorkload:
+    unready: set[str] = field(default_factory=set)
+
+    async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
+        ready = release.version not in self.unready
+        return Readiness(ready, "" if ready else f"{release.version} answers 503")
+
+
+@dataclass
+class FakeValidator:
+    report: ValidationReport = field(default_factory=lambda: ValidationReport(ok=True, passed=1, failed=0))
+    warmth: WarmUpReport = field(default_factory=lambda: WarmUpReport(ok=True))
+    never_answers: bool = False
+
+    async def warm_up(self, rollout: Rollout) -> WarmUpReport:
+        return self.warmth
+
+    async def validate(self, rollout: Rollout) -> ValidationReport:
+        if self.never_answers:
+            await asyncio.Event().wait()
+        return self.report
+
+
+@dataclass
+class FakeNotifier:
+    told: list[Entry] = field(default_factory=list)
+
+    def tell(self, rollout: Rollout, entry: Entry) -> None:
+        self.told.append(entry)
+
+
+@dataclass
+class FakeTelemetry:
+    rollbacks: list[float] = field(default_factory=list)
+
+    def committed(self, rollout: Rollout, entry: Entry) -> None: ...
+
+    def pass_took(self, seconds: float) -> None: ...
+
+    def rolled_back(self, seconds: float) -> None:
+        self.rollbacks.append(seconds)
+
+
+GOLDEN = Validation("golden.yaml", timedelta(seconds=30))
