@@ -12,6 +12,7 @@ from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Verdict
 
 _VERDICT_VALUES = {Verdict.PASS: 1, Verdict.SKIPPED: 1, Verdict.UNKNOWN: 0, Verdict.FAIL: -1}
+_LATENESS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _DURATIONS = (60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 
 
@@ -48,7 +49,12 @@ class PrometheusTelemetry:
             registry=r,
         )
         self._pass = Histogram("serinus_reconcile_duration_seconds", "One pass", registry=r)
-        self._late = Histogram("serinus_pass_lateness_seconds", "Wait for a worker", registry=r)
+        self._late = Histogram(
+            "serinus_pass_lateness_seconds",
+            "From the time that a pass was due to its start",
+            buckets=_LATENESS,
+            registry=r,
+        )
         self._outcomes = Counter("serinus_passes_total", "Passes by outcome", ["outcome"], registry=r)
         self._notified = Counter(
             "serinus_notifications_total", "Notifications by result", ["result"], registry=r

@@ -26,7 +26,7 @@ class KeyedQueue:
     """Keys waiting and keys in work. Belongs to one event loop."""
 
     def __init__(self, on_lateness: Callable[[float], None]) -> None:
-        """``on_lateness`` is told, in seconds, how long each key waited for a worker."""
+        """``on_lateness`` is told, in seconds, how long after it was due each key found a worker."""
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._in_work: dict[str, _Job] = {}
         self._arrival = asyncio.Event()
@@ -36,8 +36,11 @@ class KeyedQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, key: str, *, urgent: bool = False) -> None:
-        """Ask for work on a key. Adding a key that waits already changes nothing but its urgency."""
+    def add(self, key: str, due: float | None = None, *, urgent: bool = False) -> None:
+        """Ask for work on a key. Adding a key that waits already changes nothing but its urgency.
+
+        ``due`` is when the work should have begun, by ``time.monotonic``; now, when it is not given.
+        """
         if self._closed:
             return
         job = self._in_work.get(key)
@@ -47,7 +50,7 @@ class KeyedQueue:
             if urgent:
                 job.interrupt.set()
             return
-        self._waiting.setdefault(key, time.monotonic())
+        self._waiting.setdefault(key, time.monotonic() if due is None else due)
         if urgent:
             self._waiting.move_to_end(key, last=False)
         self._arrival.set()
@@ -70,8 +73,8 @@ class KeyedQueue:
                 self._arrival.clear()
                 await self._arrival.wait()
                 continue
-            key, since = self._waiting.popitem(last=False)
-            self._on_lateness(time.monotonic() - since)
+            key, due = self._waiting.popitem(last=False)
+            self._on_lateness(time.monotonic() - due)
             job = self._in_work[key] = _Job()
             try:
                 await handle(key, job.interrupt)

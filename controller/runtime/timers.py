@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 class Timers:
     """At most one timer per key; arming it again moves it."""
 
-    def __init__(self, wake: Callable[[str], None]) -> None:
-        """``wake`` is called on the event loop with the key whose time has come."""
+    def __init__(self, wake: Callable[[str, float], None]) -> None:
+        """``wake`` is called on the event loop with the key whose time has come, and that time (monotonic)."""
         self._wake = wake
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -40,13 +40,14 @@ class Timers:
 
     def arm(self, key: str, after: timedelta) -> None:
         """Wake the key after so long; at once when that is 0 or less."""
+        due = time.monotonic() + after.total_seconds()
         if after <= timedelta(0):
-            self._wake(key)
+            self._wake(key, due)
             return
         self._scheduler.add_job(
             self._ring,
             DateTrigger(datetime.now(UTC) + after, timezone=UTC),
-            args=(key,),
+            args=(key, due),
             id=key,
             replace_existing=True,
         )
@@ -58,8 +59,8 @@ class Timers:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    async def _ring(self, key: str) -> None:  # a coroutine, or the library would run it in a thread
-        self._wake(key)
+    async def _ring(self, key: str, due: float) -> None:  # a coroutine: the library runs others in threads
+        self._wake(key, due)
 
     async def _watch_clock(self) -> None:
         offset = time.time() - time.monotonic()
@@ -69,5 +70,5 @@ class Timers:
             if abs(now - offset) > _STEP_SECONDS:
                 log.warning("wall_clock_stepped", by_seconds=round(now - offset, 3))
                 for job in self._scheduler.get_jobs():
-                    self._wake(job.id)
+                    self._wake(job.id, time.monotonic())
             offset = now

@@ -1,0 +1,78 @@
+"""How long one `decide()` takes: a Progressing rollout with four checks, one new block of counts."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bench.machine import quantile
+from controller.domain.judge.counts import Block, CheckCounts, Tally
+from controller.domain.machine import decide
+from controller.domain.model import (
+    Evidence,
+    Observation,
+    Readiness,
+    Reading,
+    Release,
+    Rollout,
+    Route,
+    RouteSeen,
+    Split,
+    Tick,
+)
+from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step
+from controller.domain.vocabulary import Phase
+
+PASSES = 3000
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BOUNDS = tuple(0.001 * 1.6**power for power in range(20))
+
+
+def _rollout() -> Rollout:
+    step = Step(50, timedelta(hours=10), 100, timedelta(hours=20))
+    quantiles = [Check(f"latency_p{n}", CheckKind.QUANTILE, max=0.5, quantile=n / 100) for n in (50, 95, 99)]
+    checks = (Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=0.005), *quantiles)
+    policy = Policy("fraud", "ml", RouteRef("envoy", "/v2/models/fraud"), "envoy", (step,), checks)
+    split = Split(Release("v1", ("10.0.0.1:80",)), Release("v2", ("10.0.0.2:80",)), 50)
+    rollout = Rollout("fraud-1", "fraud", Release("v2", ("10.0.0.2:80",)), policy, NOW, "bench")
+    return replace(
+        rollout,
+        phase=Phase.PROGRESSING,
+        step=0,
+        stable=split.stable,
+        route=Route(split, split, in_force=True),
+        evidence=Evidence(cursor=NOW),
+    )
+
+
+def _observation(rollout: Rollout, number: int) -> Observation:
+    start = NOW + number * timedelta(seconds=15)
+    end = start + timedelta(seconds=15)
+    buckets = tuple(3 + (bucket * number) % 5 for bucket in range(len(BOUNDS) + 1))
+    latency = Tally(sum(buckets), 0, BOUNDS, buckets)
+    counts = [CheckCounts("errors", Tally(75, 0), Tally(1425, 1))]
+    counts += [CheckCounts(f"latency_p{n}", latency, latency) for n in (50, 95, 99)]
+    return Observation(
+        at=end,
+        tick=Tick("bench", 15.0 * number),
+        route=RouteSeen(rollout.route.intended, accepted=True),
+        canary=Readiness(ready=True),
+        reading=Reading(end, (Block(start, end, 75, 1425, tuple(counts)),)),
+    )
+
+
+def main() -> None:
+    """Print the distribution over `PASSES` decisions in a row."""
+    rollout = _rollout()
+    took: list[float] = []
+    for number in range(PASSES):
+        seen = _observation(rollout, number)
+        began = time.perf_counter()
+        rollout = decide(rollout, seen).rollout
+        took.append((time.perf_counter() - began) * 1e6)
+    assert rollout.phase is Phase.PROGRESSING
+    p50, p99 = quantile(took, 0.5), quantile(took, 0.99)
+    print(f"decide(), 4 checks of 21 buckets, 1 block: p50 {p50:.0f} us, p99 {p99:.0f} us ({PASSES} passes)")
+
+
+if __name__ == "__main__":
+    main()
