@@ -59,8 +59,8 @@ class PrometheusTelemetry:
         self._notified = Counter(
             "serinus_notifications_total", "Notifications by result", ["result"], registry=r
         )
-        self._policies = Gauge(
-            "serinus_policy_valid", "1 if the model's policy file is valid now", ["model"], registry=r
+        self._policy = Gauge(
+            "serinus_policy_valid", "1 if the file of the model's policy is valid now", ["model"], registry=r
         )
         build = Gauge("serinus_build_info", "Version of the daemon", ["version"], registry=r)
         build.labels(version("serinus")).set(1)
@@ -115,4 +115,4 @@ class PrometheusTelemetry:
 
     def policy_is(self, model: str, *, valid: bool) -> None:
         """Whether the file of a model's policy is valid as it is now."""
-        self._policies.labels(model).set(1 if valid else 0)
+        self._policy.labels(model).set(valid)

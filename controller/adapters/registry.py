@@ -1,0 +1,73 @@
+"""Names to builders: what a policy or a setting may name, and what is built for it.
+
+A new gateway is one file and one line in `_ROUTERS`; a metrics pack is one file in ``metrics/packs``.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from importlib.resources import files
+from typing import TYPE_CHECKING, Protocol
+
+from controller.domain.judge import JUDGES
+from controller.errors import TargetError
+from controller.policy.catalogue import Catalogue
+from controller.ports import TrafficRouter
+from controller.settings import DestinationSettings, PrometheusSettings, Settings
+
+if TYPE_CHECKING:
+    from controller.adapters.metrics.client import PrometheusAccess
+    from controller.adapters.notify.webhook import WebhookDestination
+
+
+class OwnedRouter(TrafficRouter, Protocol):
+    """A router with a life: it holds a lock or a connection between `open` and `close`."""
+
+    async def open(self) -> None:
+        """Take hold of the gateway's configuration. Raises `TargetError` when somebody else has it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+def _envoy(settings: Settings) -> OwnedRouter:
+    from controller.adapters.traffic.envoy import EnvoyRouter  # noqa: PLC0415 - lint needs the name only
+
+    return EnvoyRouter(settings.envoy.folder, settings.envoy.admin_url)
+
+
+_ROUTERS: Mapping[str, Callable[[Settings], OwnedRouter]] = {"envoy": _envoy}
+
+
+def routers(settings: Settings) -> Mapping[str, OwnedRouter]:
+    """One router for each kind of route that a policy may name."""
+    return {kind: build(settings) for kind, build in _ROUTERS.items()}
+
+
+def catalogue() -> Catalogue:
+    """What a policy may name. Reads no pack: their file names are their names."""
+    packs = files("controller.adapters.metrics").joinpath("packs").iterdir()
+    names = {entry.name.removesuffix(".yaml") for entry in packs if entry.name.endswith(".yaml")}
+    return Catalogue(routes=frozenset(_ROUTERS), packs=frozenset(names), judges=frozenset(JUDGES))
+
+
+def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":
+    """How the metric source is asked. Raises `TargetError` when the token's file cannot be read."""
+    from controller.adapters.metrics.client import PrometheusAccess  # noqa: PLC0415 - lint needs no client
+
+    headers = {}
+    if settings.bearer_token_file is not None:
+        try:
+            headers["Authorization"] = f"Bearer {settings.bearer_token_file.read_text('utf-8').strip()}"
+        except (OSError, UnicodeError) as error:
+            message = f"the token file {settings.bearer_token_file} cannot be read: {type(error).__name__}"
+            raise TargetError(message) from error
+    return PrometheusAccess(timeout=timedelta(seconds=settings.timeout_seconds), headers=headers)
+
+
+def destinations(settings: Mapping[str, DestinationSettings]) -> list["WebhookDestination"]:
+    """The notification destinations, by the names that policies use."""
+    from controller.adapters.notify.webhook import WebhookDestination  # noqa: PLC0415 - as above
+
+    return [WebhookDestination(name, each.url, each.secret_file) for name, each in settings.items()]

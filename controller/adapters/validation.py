@@ -1,0 +1,184 @@
+"""Requests sent straight to the canary, past the gateway, before anybody is served by it.
+
+**Invariant**: every copy is asked, for copies can differ; whatever a copy or the golden file does, the result
+is a report for people and never an exception. What an answer says reaches a report only through
+`check_answer`, bounded and printable.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+
+from controller.adapters.exchange import Answer, NoAnswer, endpoint_url, exchange, plain_client
+from controller.domain.model import Release, Rollout, ValidationReport, WarmUpReport
+from controller.policy.golden import GoldenFile, GoldenRequest, check_answer
+from controller.policy.golden_file import parse_golden
+from controller.policy.loader import beside
+from controller.policy.source import UnreadableError
+
+T = TypeVar("T")
+
+_MOST_BYTES = 1024 * 1024
+_ENDPOINTS_AT_ONCE = 4
+_READINESS_TIMEOUT = timedelta(seconds=10)
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How one endpoint did: it is left alone after its first failure."""
+
+    passed: int
+    failure: str | None = None
+
+
+class HttpValidator:
+    """Implements `Validator`. Golden files are found from ``policies_folder``.
+
+    Without a golden file, warm-up requests are GETs of ``readiness_path``.
+    """
+
+    def __init__(self, policies_folder: Path, *, readiness_path: str = "/v2/health/ready") -> None:
+        self._read = beside(policies_folder)
+        self._readiness_path = readiness_path
+        self._client = plain_client()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def validate(self, rollout: Rollout) -> ValidationReport:
+        """Send the policy's golden requests to every copy and compare the answers."""
+        validation, release = rollout.policy.validation, rollout.release
+        if validation is None:
+            return ValidationReport(ok=True, passed=0, failed=0)
+        golden = await asyncio.to_thread(self._golden, validation.golden, rollout.model)
+        if isinstance(golden, str):
+            return ValidationReport(ok=False, passed=0, failed=0, message=golden)
+        if not release.endpoints:
+            return ValidationReport(ok=False, passed=0, failed=0, message=_no_endpoint(release))
+        outcomes = await _at_each(release, lambda endpoint: self._ask_all(endpoint, golden))
+        failures = [outcome.failure for outcome in outcomes if outcome.failure]
+        return ValidationReport(
+            ok=not failures,
+            passed=sum(outcome.passed for outcome in outcomes),
+            failed=len(failures),
+            message=failures[0] if failures else "",
+        )
+
+    async def warm_up(self, rollout: Rollout) -> WarmUpReport:
+        """Send the policy's uncounted warm-up requests to every copy.
+
+        Not ok only when a copy answered none of them, or all with server errors: the first may well fail.
+        """
+        policy, release = rollout.policy, rollout.release
+        if not policy.warm_up_requests:
+            return WarmUpReport(ok=True)
+        if not release.endpoints:
+            return WarmUpReport(ok=False, message=_no_endpoint(release))
+        golden: GoldenFile | str | None = None
+        if policy.validation is not None:
+            golden = await asyncio.to_thread(self._golden, policy.validation.golden, rollout.model)
+        if isinstance(golden, str):
+            return WarmUpReport(ok=False, message=golden)
+
+        async def warm(endpoint: str) -> str | None:
+            return await self._warm(endpoint, golden, policy.warm_up_requests)
+
+        failures = [failure for failure in await _at_each(release, warm) if failure]
+        return WarmUpReport(ok=not failures, message=failures[0] if failures else "")
+
+    def _golden(self, name: str, model: str) -> GoldenFile | str:
+        """The golden file, or why there is none."""
+        try:
+            raw = self._read(name)
+        except UnreadableError as error:
+            return f"golden file {name}: {error}"
+        golden = parse_golden(raw, name, model)
+        return golden if isinstance(golden, GoldenFile) else f"golden file {golden[0]}"
+
+    async def _ask_all(self, endpoint: str, golden: GoldenFile) -> _Outcome:
+        for passed, request in enumerate(golden.requests):
+            answer = await self._ask(endpoint, golden, request)
+            fault = await _fault(request, answer)
+            if fault is not None:
+                return _Outcome(passed, f"golden request {request.name} at {endpoint}: {fault}")
+        return _Outcome(len(golden.requests))
+
+    async def _warm(self, endpoint: str, golden: GoldenFile | None, number: int) -> str | None:
+        """Why the endpoint is not warm; None when it answered one request or more without a server error."""
+        last, warm = "", False
+        if golden is None:
+            asking = (self._ask_readiness(endpoint) for _ in range(number))
+        else:
+            asking = (self._ask(endpoint, golden, each) for each in islice(cycle(golden.requests), number))
+        for ask in asking:
+            answer = await ask
+            if isinstance(answer, NoAnswer):
+                last = answer.message
+            elif answer.status >= _SERVER_ERROR:
+                last = f"status {answer.status}"
+            else:
+                warm = True
+        return None if warm else f"all {number} warm-up requests to {endpoint} failed, the last with: {last}"
+
+    async def _ask(self, endpoint: str, golden: GoldenFile, request: GoldenRequest) -> Answer | NoAnswer:
+        headers = {**dict(request.headers), "Content-Type": "application/json"}
+
+        def build(url: httpx2.URL) -> httpx2.Request:
+            return self._client.build_request("POST", url, content=request.body, headers=headers)
+
+        return await self._send(endpoint, golden.path, build, golden.timeout)
+
+    async def _ask_readiness(self, endpoint: str) -> Answer | NoAnswer:
+        def build(url: httpx2.URL) -> httpx2.Request:
+            return self._client.build_request("GET", url)
+
+        return await self._send(endpoint, self._readiness_path, build, _READINESS_TIMEOUT)
+
+    async def _send(
+        self, endpoint: str, path: str, build: Callable[[httpx2.URL], httpx2.Request], within: timedelta
+    ) -> Answer | NoAnswer:
+        try:
+            request = build(endpoint_url(endpoint, path))
+        except ValueError as error:
+            return NoAnswer(str(error))
+        return await exchange(self._client, request, within=within, most_bytes=_MOST_BYTES)
+
+
+async def _fault(request: GoldenRequest, answer: Answer | NoAnswer) -> str | None:
+    if isinstance(answer, NoAnswer):
+        return answer.message
+    if answer.truncated:
+        return f"the answer is larger than {_MOST_BYTES // 1024} KiB"
+    # In a thread, for a hostile answer may take long to compare.
+    fault = await asyncio.to_thread(check_answer, request, answer.status, answer.body, answer.latency)
+    return None if fault is None else _printable(fault)
+
+
+def _printable(text: str) -> str:
+    """Without control characters, and without lone surrogates, which no store can keep."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+async def _at_each(release: Release, ask: Callable[[str], Awaitable[T]]) -> Sequence[T]:
+    """The results in the order of the release's endpoints, a few of which are asked at once."""
+    slots = asyncio.Semaphore(_ENDPOINTS_AT_ONCE)
+
+    async def bounded(endpoint: str) -> T:
+        async with slots:
+            return await ask(endpoint)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(bounded(endpoint)) for endpoint in release.endpoints]
+    return [task.result() for task in tasks]
+
+
+def _no_endpoint(release: Release) -> str:
+    return f"{release.version} has no endpoint to ask."

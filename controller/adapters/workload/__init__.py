@@ -1,0 +1,1 @@
+"""Where versions run: whether each copy of a release can take requests."""

@@ -1,0 +1,90 @@
+"""What the policy file's fields mean: as text for people, as JSON Schema for editors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from controller.errors import InvariantError
+from controller.policy.catalogue import did_you_mean
+from controller.policy.checks import ErrorsCheck, LatencyCheck, QueryCheck
+from controller.policy.fields import Section, json_schema_of
+from controller.policy.findings import inline
+from controller.policy.quantities import shown
+from controller.policy.schema import PolicySection
+from controller.policy.structure import keys, kind_of, section_at, split_location
+
+_SCHEMA_ID = "urn:serinus:schema:policy"
+_HINT = "serinus explain FIELD says more, for example: serinus explain steps.min_requests"
+_CHECK_KINDS = (("errors", ErrorsCheck), ("latency_p99", LatencyCheck), ("any other name", QueryCheck))
+
+
+def explain(path: str | None) -> str:
+    """The meaning of a field such as ``steps.min_requests``, or of the whole file."""
+    location = split_location(path or "")
+    if not location:
+        return "\n".join(["A policy file has these fields:", "", *_listing(PolicySection), "", _HINT])
+    if len(location) == 2 and location[0] in ("checks", "route"):  # noqa: PLR2004 - checks.NAME, route.KIND
+        section = section_at(PolicySection, location) or PolicySection
+        return "\n".join([".".join(location), f"  {_summary(section)}", "", "Fields:", *_listing(section)])
+    parent = section_at(PolicySection, location[:-1])
+    if parent is None or location[-1] not in keys(parent):
+        return _unknown(location)
+    return _field(location, keys(parent)[location[-1]])
+
+
+def json_schema() -> dict[str, Any]:
+    """The policy file as JSON Schema 2020-12. Names that only a catalogue knows are left open."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": _SCHEMA_ID,
+        "title": "Serinus rollout policy",
+    }
+    return head | json_schema_of(PolicySection)
+
+
+def _listing(section: type[Section]) -> list[str]:
+    fields = keys(section)
+    width = max(len(name) for name in fields)
+    return [
+        f"  {name:<{width}}  {info.description or ''} {_default(info)}".rstrip()
+        for name, info in fields.items()
+    ]
+
+
+def _field(location: Sequence[str], info: FieldInfo) -> str:
+    lines = [".".join(location), f"  {info.description}", f"  Type: {kind_of(info)}. {_default(info)}"]
+    lines += [f"  Example: {location[-1]}: {inline(example)}" for example in info.examples or []]
+    below = section_at(PolicySection, location)
+    if below is not None:
+        lines += ["", "Fields:", *_listing(below)]
+    elif location[-1] == "checks":
+        lines += [
+            "",
+            "Checks, by name:",
+            *(f"  {name}  {_summary(section)}" for name, section in _CHECK_KINDS),
+        ]
+    return "\n".join(lines)
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "Required."
+    if info.default_factory is not None:
+        return "Default: that of its fields."
+    return "Optional." if info.default in (None, []) else f"Default: {inline(info.default)}."
+
+
+def _summary(section: type[Section]) -> str:
+    return (section.__doc__ or "").splitlines()[0]
+
+
+def _unknown(location: Sequence[str]) -> str:
+    for length in range(len(location) - 1, -1, -1):
+        section = section_at(PolicySection, location[:length])
+        if section is not None:
+            path = ".".join([*location[:length], ""])
+            known = frozenset(path + name for name in keys(section))
+            suggestion = did_you_mean(path + location[length], known)
+            return f"There is no field {shown('.'.join(location))}; {suggestion}"
+    raise InvariantError("the root is a section")

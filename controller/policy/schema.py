@@ -1,0 +1,212 @@
+"""The policy file: its fields, their defaults, and what they say about themselves.
+
+A rule between two fields sits on the later one, so that it is told together with every other fault. The
+`Catalogue` of known names comes in as pydantic's validation context.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
+
+from controller.policy.catalogue import did_you_mean
+from controller.policy.checks import Checks
+from controller.policy.fields import Duration, Section, catalogue_of, complaint, parsed_by, written
+from controller.policy.quantities import QuantityError, show_duration, shown
+from controller.policy.routes import Route
+from controller.policy.steps import Steps
+
+_MODEL = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+OnSilence = Literal["hold", "rollback"]
+
+
+def _name(pattern: re.Pattern[str], letters: str) -> Any:
+    def parse(value: object) -> str:
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise QuantityError(
+                f"{value} is a number, not a name", f'write "{value}", in quotes, if it is one'
+            )
+        kebab = re.sub(r"[^a-z0-9.]+", "-", value.lower()).strip("-.") if isinstance(value, str) else ""
+        suggestion = f"; did you mean {kebab}?" if kebab and pattern.fullmatch(kebab) else ""
+        raise QuantityError(
+            f"{shown(value)} is not a name", f"use at most 63 {letters}, without - at an end{suggestion}"
+        )
+
+    return parsed_by(parse)
+
+
+def _named_schema(pattern: re.Pattern[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$"})
+
+
+Model = Annotated[str, _name(_MODEL, "lower-case letters, digits, dots and -"), _named_schema(_MODEL)]
+Label = Annotated[str, _name(_LABEL, "lower-case letters, digits and -"), _named_schema(_LABEL)]
+
+
+class WarmUpSection(Section):
+    """The canary's first requests, which are slow and prove nothing."""
+
+    requests: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Golden requests sent to each copy of the canary before it is validated, not counted.",
+        examples=[20],
+    )
+
+
+class ValidationSection(Section):
+    """Requests with known answers, sent straight to the canary before it gets any traffic."""
+
+    golden: str = Field(
+        min_length=1,
+        max_length=255,
+        description="File with the golden requests, by its path from the policy's own folder.",
+        examples=["golden/fraud-detector.yaml"],
+    )
+    deadline: Duration = Field(
+        default=written("5m"),
+        description="Time for all golden requests; the canary is not deployed after it.",
+        examples=["10m"],
+    )
+
+
+class NoDataSection(Section):
+    """What to do when the metric source gives no answer that can be trusted."""
+
+    alert_after: Duration = Field(
+        default=written("5m"), description="Silence after which people are told.", examples=["2m"]
+    )
+    act_after: Duration = Field(
+        default=written("15m"), description="Silence after which action is taken.", examples=["30m"]
+    )
+    action: OnSilence = Field(
+        default="rollback", description="What is done then: rollback, or hold the weight.", examples=["hold"]
+    )
+
+    @field_validator("act_after")
+    @classmethod
+    def _after_alert(cls, act_after: timedelta, info: ValidationInfo) -> timedelta:
+        alert_after = info.data.get("alert_after")
+        if alert_after is not None and act_after < alert_after:
+            sentence = (
+                f"{show_duration(act_after)} is shorter than alert_after ({show_duration(alert_after)})"
+            )
+            raise complaint(sentence, "people should be told before something is done")
+        return act_after
+
+
+def _known(what: str, value: str, known: frozenset[str]) -> str:
+    if value not in known:
+        raise complaint(f"{shown(value)} is not {what}", did_you_mean(value, known))
+    return value
+
+
+class PolicySection(Section):
+    """How new versions of one model are rolled out."""
+
+    model: Model = Field(description="Name of the model that the policy is for.", examples=["fraud-detector"])
+    namespace: Label = Field(
+        default="default", description="Namespace that the model belongs to.", examples=["ml"]
+    )
+    route: Route = Field(
+        description=(
+            "Who splits the traffic, and the route there:"
+            " {envoy: PATH}, or {envoy: {prefix: PATH, rewrite: PATH}}."
+        ),
+        examples=[{"envoy": "/v2/models/fraud-detector"}],
+    )
+    metrics: str = Field(
+        description="Pack that says how errors and latencies are read from the metric source.",
+        examples=["envoy"],
+    )
+    steps: Steps = Field(
+        description="Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000}.",
+        examples=[["1%", "5%", "25%", "50%"]],
+    )
+    checks: Checks = Field(
+        description="Limits by name: errors, latency_pNN, or any other name with a query.",
+        examples=[{"errors": {"max": "1%"}}],
+    )
+    interval: Duration = Field(
+        default=written("15s"), description="Time from one check to the next.", examples=["30s"]
+    )
+    ready_deadline: Duration = Field(
+        default=written("30m"),
+        description="Time for the canary to become ready; it is not deployed after it.",
+        examples=["1h"],
+    )
+    validation: ValidationSection | None = Field(
+        default=None,
+        description="Golden requests before any traffic.",
+        examples=[{"golden": "golden/chat.yaml"}],
+    )
+    warm_up: WarmUpSection = Field(
+        default_factory=WarmUpSection,
+        description="Requests that wake the canary up before it is validated.",
+        examples=[{"requests": 20}],
+    )
+    bake: Duration = Field(
+        default=written("10m"),
+        description="Time after promotion in which the old version is kept ready.",
+        examples=["1h"],
+    )
+    deadline: Duration = Field(
+        default=written("24h"),
+        description="Time for the whole rollout; it then ends as on_deadline says.",
+        examples=["12h"],
+    )
+    on_deadline: OnSilence = Field(
+        default="hold",
+        description="What a deadline of a step or the rollout does: hold, or rollback.",
+        examples=["rollback"],
+    )
+    no_data: NoDataSection = Field(
+        default_factory=NoDataSection,
+        description="What to do without measurements.",
+        examples=[{"action": "hold"}],
+    )
+    notify: list[Label] = Field(
+        default=[],
+        max_length=20,
+        description="Destinations to tell, by the names that the operator's settings give them.",
+        examples=[["ml-releases"]],
+    )
+    judge: str = Field(
+        default="threshold", description="How evidence becomes a verdict.", examples=["threshold"]
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_pack(cls, value: str, info: ValidationInfo) -> str:
+        return _known("a metrics pack", value, catalogue_of(info).packs)
+
+    @field_validator("judge")
+    @classmethod
+    def _known_judge(cls, value: str, info: ValidationInfo) -> str:
+        return _known("a judge", value, catalogue_of(info).judges)
+
+    @field_validator("warm_up")
+    @classmethod
+    def _has_requests(cls, value: WarmUpSection, info: ValidationInfo) -> WarmUpSection:
+        if value.requests and "validation" in info.data and info.data["validation"] is None:
+            sentence = "warm-up sends golden requests, and the policy names none"
+            raise complaint(sentence, "add validation: {golden: FILE}, or remove warm_up")
+        return value
+
+    @field_validator("deadline")
+    @classmethod
+    def _long_enough(cls, deadline: timedelta, info: ValidationInfo) -> timedelta:
+        if "steps" not in info.data or "bake" not in info.data:
+            return deadline
+        needed = sum((step.hold for step in info.data["steps"]), info.data["bake"])
+        if deadline < needed:
+            sentence = (
+                f"{show_duration(deadline)} is shorter than all steps and bake ({show_duration(needed)})"
+            )
+            raise complaint(sentence, f"write {show_duration(needed)} or more")
+        return deadline

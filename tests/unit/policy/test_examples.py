@@ -1,0 +1,56 @@
+"""The policies that ship as examples are valid, and editors agree."""
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from controller.domain.policy import Policy
+from controller.policy.catalogue import Catalogue
+from controller.policy.document import parse_document
+from controller.policy.explain import json_schema
+from controller.policy.faults import PolicyFault
+from controller.policy.golden import GoldenFile
+from controller.policy.golden_file import parse_golden
+from controller.policy.loader import POLICY_LIMITS, load_policy
+from controller.policy.source import decode
+from controller.policy.tree import Document, plain
+
+FOLDER = Path(__file__).parents[3] / "policies"
+POLICIES = sorted(FOLDER.glob("*.yaml"))
+GOLDEN = sorted((FOLDER / "golden").iterdir())
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_an_example_policy_is_valid_and_named_after_its_model(path: Path, catalogue: Catalogue) -> None:
+    policy = load_policy(path, catalogue)
+    assert isinstance(policy, Policy), [str(fault) for fault in policy]
+    assert policy.model == path.stem
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_an_example_policy_follows_the_json_schema_it_names(path: Path) -> None:
+    raw = path.read_bytes()
+    assert raw.startswith(b"# yaml-language-server: $schema=schema.json\n")
+    source = decode(raw, path.name, POLICY_LIMITS.size_bytes)
+    assert not isinstance(source, PolicyFault)
+    document = parse_document(source, POLICY_LIMITS)
+    assert isinstance(document, Document)
+    Draft202012Validator(json_schema()).validate(plain(document.root))
+
+
+def test_every_golden_file_belongs_to_a_policy(catalogue: Catalogue) -> None:
+    policies = [policy for path in POLICIES if isinstance(policy := load_policy(path, catalogue), Policy)]
+    named = {policy.validation.golden for policy in policies if policy.validation}
+    assert named == {f"golden/{path.name}" for path in GOLDEN}
+    assert len(policies) >= 7
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
+def test_an_example_golden_file_is_valid(path: Path) -> None:
+    assert isinstance(parse_golden(path.read_bytes(), path.name, path.stem), GoldenFile)

@@ -1,0 +1,76 @@
+"""Fields explain themselves."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from controller.policy.checks import ErrorsCheck, LatencyCheck, QueryCheck
+from controller.policy.explain import explain, json_schema
+from controller.policy.fields import Section
+from controller.policy.routes import PathRoute
+from controller.policy.schema import PolicySection
+from controller.policy.structure import keys, section_at
+
+POLICIES = Path(__file__).parents[3] / "policies"
+PLACES: list[tuple[str, type[Section]]] = [
+    ("", PolicySection),
+    ("route.envoy.", PathRoute),
+    ("checks.errors.", ErrorsCheck),
+    ("checks.latency_p99.9.", LatencyCheck),
+    ("checks.queue.", QueryCheck),
+    *[
+        (f"{name}.", section)
+        for name in ("steps", "validation", "warm_up", "no_data")
+        if (section := section_at(PolicySection, [name]))
+    ],
+]
+FIELDS = [(prefix + name, section, name) for prefix, section in PLACES for name in keys(section)]
+
+
+@pytest.mark.parametrize(("path", "section", "name"), FIELDS, ids=[field[0] for field in FIELDS])
+def test_every_field_is_explained_with_type_default_and_example(
+    path: str, section: type[Section], name: str
+) -> None:
+    text = explain(path)
+    info = keys(section)[name]
+    assert text.startswith(path + "\n")
+    assert info.description is not None
+    assert info.description in text
+    assert "Type: " in text
+    assert "Required." in text or "Default: " in text or "Optional." in text
+    assert f"Example: {name}: " in text
+
+
+def test_without_a_field_all_of_them_are_listed() -> None:
+    assert all(f"\n  {name} " in explain(None) for name in keys(PolicySection))
+
+
+def test_an_index_is_allowed_as_lint_writes_it() -> None:
+    assert explain("steps[2].min_requests") == explain("steps.min_requests")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("stepz", "did you mean steps?"),
+        ("steps.min_request", "did you mean steps.min_requests?"),
+        ("steps.for.more", "did you mean"),
+        ("zzz", "known here: bake, checks"),
+    ],
+)
+def test_an_unknown_field_is_answered_with_a_suggestion(path: str, words: str) -> None:
+    assert explain(path).startswith("There is no field " + path)
+    assert words in explain(path)
+
+
+def test_the_published_schema_is_current() -> None:
+    published = (POLICIES / "schema.json").read_text()
+    assert published == json.dumps(json_schema(), indent=2) + "\n", "write it again: serinus schema"
+
+
+def test_the_schema_is_json_schema_with_a_name() -> None:
+    Draft202012Validator.check_schema(json_schema())
+    assert json_schema()["$id"] == "urn:serinus:schema:policy"
+    assert json_schema()["title"]

@@ -1,0 +1,207 @@
+"""A valid file becomes exactly the policy that it says."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.domain.policy import Check, CheckKind, Fallback, NoData, Policy, RouteRef, Step, Validation
+from controller.policy.catalogue import Catalogue
+from controller.policy.loader import load_policy, parse_policy
+from controller.policy.source import UnreadableError
+
+GOLDEN = b"protocol: json\npath: /predict\nrequests: [{name: one, body: {}}]\n"
+FULL = """\
+model: llama-3.1-chat
+namespace: prod
+route:
+  envoy: {prefix: /chat, rewrite: /}
+metrics: mlserver
+steps:
+  - 0.1%
+  - {weight: 5%, for: 1h30m, min_requests: 1000}
+  - {weight: 100%, for: 10s, deadline: 90s}
+checks:
+  errors: {max: 1%, worse_by: 0.5pp, critical: true}
+  latency_p99.9: {max: 1.5s, worse_by: 20%, failures: 5}
+  queue: {query: 'max(q{v="$version"})', max: 2.5, report_only: true}
+interval: 5s
+ready_deadline: 1h
+warm_up: {requests: 7}
+validation: {golden: golden.json, deadline: 2m}
+bake: 20m
+deadline: 2d
+on_deadline: rollback
+no_data: {alert_after: 1m, act_after: 2m, action: hold}
+notify: [ml, ops]
+judge: threshold
+"""
+
+
+POLICY = """\
+model: fraud-detector
+route: {envoy: /v2/models/fraud-detector}
+metrics: envoy
+steps: [1%, 5%]
+checks:
+  errors: {max: 1%}
+"""
+
+
+@pytest.fixture
+def policy_text() -> str:
+    return POLICY
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
+
+
+def parsed(text: str, catalogue: Catalogue, golden: bytes = GOLDEN) -> Policy:
+    policy = parse_policy(text.encode(), "x.yaml", catalogue, lambda _: golden)
+    assert isinstance(policy, Policy), policy
+    return policy
+
+
+def faults_of(text: str, catalogue: Catalogue) -> list[str]:
+    faults = parse_policy(text.encode(), "x.yaml", catalogue, lambda _: GOLDEN)
+    assert isinstance(faults, tuple)
+    return [str(fault) for fault in faults]
+
+
+def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
+    policy = parsed(FULL, catalogue)
+    assert policy == Policy(
+        model="llama-3.1-chat",
+        namespace="prod",
+        route=RouteRef("envoy", "/chat", "/"),
+        metrics="mlserver",
+        steps=(
+            Step(1, timedelta(minutes=5), 100, timedelta(hours=1)),
+            Step(50, timedelta(minutes=90), 1000, timedelta(hours=6)),
+            Step(1000, timedelta(seconds=10), 100, timedelta(seconds=90)),
+        ),
+        checks=(
+            Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=0.005, critical=True),
+            Check(
+                "latency_p99.9", CheckKind.QUANTILE, max=1.5, worse_by_ratio=0.2, quantile=0.999, failures=5
+            ),
+            Check("queue", CheckKind.GAUGE, max=2.5, report_only=True, query='max(q{v="$version"})'),
+        ),
+        interval=timedelta(seconds=5),
+        ready_deadline=timedelta(hours=1),
+        warm_up_requests=7,
+        validation=Validation("golden.json", timedelta(minutes=2)),
+        bake=timedelta(minutes=20),
+        deadline=timedelta(days=2),
+        on_deadline=Fallback.ROLLBACK,
+        no_data=NoData(timedelta(minutes=1), timedelta(minutes=2), Fallback.HOLD),
+        notify=("ml", "ops"),
+        judge="threshold",
+        digest=policy.digest,
+    )
+
+
+def test_what_is_left_out_has_the_defaults_of_the_domain(policy_text: str, catalogue: Catalogue) -> None:
+    policy = parsed(policy_text, catalogue)
+    assert policy == Policy(
+        model="fraud-detector",
+        namespace="default",
+        route=RouteRef("envoy", "/v2/models/fraud-detector"),
+        metrics="envoy",
+        steps=tuple(Step(weight, timedelta(minutes=5), 100, timedelta(hours=1)) for weight in (10, 50)),
+        checks=(Check("errors", CheckKind.RATIO, max=0.01),),
+        digest=policy.digest,
+    )
+
+
+def test_the_digest_tells_texts_and_golden_files_apart(policy_text: str, catalogue: Catalogue) -> None:
+    text = policy_text + "validation: {golden: g.yaml}\n"
+    digests = {
+        parsed(policy_text, catalogue).digest,
+        parsed(policy_text + "# a comment\n", catalogue).digest,
+        parsed(text, catalogue).digest,
+        parsed(text, catalogue, GOLDEN + b"# changed\n").digest,
+    }
+    assert len(digests) == 4
+    assert all(len(digest) == 64 for digest in digests)
+    assert parsed(text, catalogue).digest == parsed(text, catalogue).digest
+
+
+def test_names_that_the_catalogue_knows_are_allowed(policy_text: str) -> None:
+    catalogue = Catalogue(frozenset({"httpRoute"}), frozenset({"istio"}), frozenset({"sequential"}))
+    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", "{httpRoute: fraud}").replace(
+        "envoy", "istio"
+    )
+    policy = parsed(text + "judge: sequential\n", catalogue)
+    assert (policy.route, policy.metrics, policy.judge) == (
+        RouteRef("httpRoute", "fraud"),
+        "istio",
+        "sequential",
+    )
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_file(catalogue: Catalogue) -> None:
+    text = (
+        FULL.replace("prod", "Prod")
+        .replace("5%,", "0.1%,")
+        .replace("2m, action", "30s, action")
+        .replace("7}", "x}")
+    )
+    assert [fault.split(": ")[0] for fault in faults_of(text + "extra: 1\n", catalogue)] == [
+        "x.yaml:2:12",
+        "x.yaml:8:14",
+        "x.yaml:16:21",
+        "x.yaml:21:39",
+        "x.yaml:24:1",
+    ]
+
+
+def test_rules_between_fields_are_told_beside_other_faults(policy_text: str, catalogue: Catalogue) -> None:
+    text = policy_text + "warm_up: {requests: 5}\ndeadline: 5m\njudge: x\n"
+    assert [fault.split(": ")[1] for fault in faults_of(text, catalogue)] == ["warm_up", "deadline", "judge"]
+
+
+def test_a_misspelt_key_is_not_told_twice(policy_text: str, catalogue: Catalogue) -> None:
+    faults = faults_of(policy_text.replace("metrics:", "metric:"), catalogue)
+    assert faults == ["x.yaml:3:1: metric: unknown key"]
+
+
+@pytest.mark.parametrize("steps", ["[5%, 5%]", "[5%, 1%]", "[{weight: 5%}, 1%]", "[5%, x, 1%]"])
+def test_weights_must_rise(steps: str, policy_text: str, catalogue: Catalogue) -> None:
+    faults = faults_of(policy_text.replace("[1%, 5%]", steps), catalogue)
+    assert any("the same as steps[0]" in fault or "lower than steps[0]" in fault for fault in faults)
+
+
+def test_golden_faults_are_told_with_the_golden_files_path(
+    tmp_path: Path, policy_text: str, catalogue: Catalogue
+) -> None:
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "g.yaml").write_text("protocol: json\nrequests: []\n")
+    (tmp_path / "x.yaml").write_text(policy_text + "validation: {golden: golden/g.yaml}\nbake: 1\n")
+    faults = load_policy(tmp_path / "x.yaml", catalogue)
+    assert isinstance(faults, tuple)
+    assert [(fault.path, fault.line) for fault in faults] == [
+        (str(tmp_path / "x.yaml"), 8),
+        (str(tmp_path / "golden" / "g.yaml"), 1),
+        (str(tmp_path / "golden" / "g.yaml"), 2),
+    ]
+
+
+def test_a_golden_file_that_cannot_be_read_is_a_fault_at_its_name(
+    policy_text: str, catalogue: Catalogue
+) -> None:
+    def read(name: str) -> bytes:
+        raise UnreadableError(f"no {name}")
+
+    text = policy_text + "validation: {golden: g.yaml}\n"
+    faults = parse_policy(text.encode(), "x.yaml", catalogue, read)
+    assert isinstance(faults, tuple)
+    assert [str(fault) for fault in faults] == ["x.yaml:7:22: validation.golden: no g.yaml"]
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, catalogue: Catalogue) -> None:
+    faults = load_policy(tmp_path / "none.yaml", catalogue)
+    assert isinstance(faults, tuple)
+    assert str(faults[0]).endswith("none.yaml:1:1: the file does not exist")
