@@ -58,9 +58,9 @@ class PrometheusSettings(_Part):
 class DestinationSettings(_Part):
     """Where a policy's ``notify: [name]`` goes."""
 
-    kind: Literal["webhook"] = "webhook"
     url: HttpUrl
-    bearer_token_file: Path | None = None
+    secret_file: Path | None = None
+    """Holds the key that each delivery is signed with."""
 
 
 class Settings(BaseSettings):

@@ -1,7 +1,7 @@
 """Fakes behind the ports: a small world in memory that behaves as the contracts say."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ from controller.domain.model import (
 )
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
 from controller.domain.vocabulary import Phase, Reason
-from controller.errors import Conflict, StoreUnavailable, TargetError
+from controller.errors import Conflict, PolicyError, StoreUnavailable, TargetError
 from controller.ports import Stored
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -86,6 +86,7 @@ class FakeStore:
         self.records: dict[str, Stored] = {}
         self.log: dict[str, list[Entry]] = {}
         self.broken = False
+        self.unreadable = False
         self.writes = 0
 
     def _check(self) -> None:
@@ -93,7 +94,13 @@ class FakeStore:
             error = "the disk is full: free some space"
             raise StoreUnavailable(error)
 
+    def _check_reading(self) -> None:
+        if self.unreadable:
+            error = "the disk does not answer"
+            raise StoreUnavailable(error)
+
     async def open_rollouts(self, model: str) -> Sequence[Stored]:
+        self._check_reading()
         return [s for s in self.records.values() if s.rollout.model == model and not s.rollout.phase.terminal]
 
     async def serving(self, model: str) -> Release | None:
@@ -124,9 +131,11 @@ class FakeStore:
         return stored
 
     async def models(self) -> Sequence[str]:
+        self._check_reading()
         return sorted({s.rollout.model for s in self.records.values()})
 
     async def rollouts(self, model: str | None, limit: int) -> Sequence[Rollout]:
+        self._check_reading()
         found = [s.rollout for s in self.records.values() if model in (None, s.rollout.model)]
         return list(reversed(found))[:limit]
 
@@ -134,6 +143,7 @@ class FakeStore:
         return [e for e in self.log.get(rollout_id, []) if e.seq > after_seq][:limit]
 
     async def request(self, request_id: str) -> tuple[str, Entry] | None:
+        self._check_reading()
         for rollout_id, entries in self.log.items():
             for entry in entries:
                 if entry.command is not None and entry.command.request_id == request_id:
@@ -194,7 +204,9 @@ class FakeMetrics:
         split = self.router.splits.get(rollout.model, Split())
         requests = round(self.rate * (now - measure.since).total_seconds())
         canary = requests * split.weight_permille // 1000
-        counts = CheckCounts("errors", Tally(canary, round(canary * self.bad_ratio)), Tally(requests - canary, 0))
+        counts = CheckCounts(
+            "errors", Tally(canary, round(canary * self.bad_ratio)), Tally(requests - canary, 0)
+        )
         return Reading(now, (Block(measure.since, now, canary, requests - canary, (counts,)),))
 
 
@@ -240,6 +252,20 @@ class FakeTelemetry:
 
     def rolled_back(self, seconds: float) -> None:
         self.rollbacks.append(seconds)
+
+
+class FakePolicies:
+    """Policies in force, and faults of files that are not."""
+
+    def __init__(self, *policies: Policy) -> None:
+        self.in_force = {policy.model: policy for policy in policies}
+        self.faults: dict[str, list[PolicyError]] = {}
+
+    def current(self) -> Mapping[str, Policy]:
+        return self.in_force
+
+    def problems(self) -> Mapping[str, Sequence[PolicyError]]:
+        return self.faults
 
 
 GOLDEN = Validation("golden.yaml", timedelta(seconds=30))

@@ -16,15 +16,20 @@ from apscheduler.triggers.date import DateTrigger
 
 _STEP_SECONDS = 0.5
 _WATCH_SECONDS = 1.0
+_BEAT_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
+
+
+def _on_beat(now: float, wait: float) -> float:
+    return now + wait if wait < _BEAT_SECONDS else round((now + wait) / _BEAT_SECONDS) * _BEAT_SECONDS
 
 
 class Timers:
     """At most one timer per key; arming it again moves it."""
 
     def __init__(self, wake: Callable[[str, float], None]) -> None:
-        """``wake`` is called on the event loop with the key whose time has come, and that time (monotonic)."""
+        """``wake`` is called on the event loop with a key whose time has come, and that time (monotonic)."""
         self._wake = wake
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -39,14 +44,19 @@ class Timers:
         self._watch = asyncio.create_task(self._watch_clock())
 
     def arm(self, key: str, after: timedelta) -> None:
-        """Wake the key after so long; at once when that is 0 or less."""
-        due = time.monotonic() + after.total_seconds()
+        """Wake the key after about so long; at once when that is 0 or less.
+
+        Waits of a second and more end on the beat of a second that all keys share, up to half of one early or
+        late: who wakes together is measured by the same queries.
+        """
+        now = time.monotonic()
         if after <= timedelta(0):
-            self._wake(key, due)
+            self._wake(key, now)
             return
+        due = _on_beat(now, after.total_seconds())
         self._scheduler.add_job(
             self._ring,
-            DateTrigger(datetime.now(UTC) + after, timezone=UTC),
+            DateTrigger(datetime.now(UTC) + timedelta(seconds=due - now), timezone=UTC),
             args=(key, due),
             id=key,
             replace_existing=True,

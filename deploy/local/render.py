@@ -100,7 +100,8 @@ def _listener(xds_dir: Path, port: int) -> dict[str, Any]:
 
 
 def _file_source(xds_dir: Path, name: str) -> dict[str, Any]:
-    source = {"path": str(xds_dir / name), "watched_directory": {"path": str(xds_dir)}}
+    # no watched_directory: with it Envoy would read both files again when one of them changes
+    source = {"path": str(xds_dir / name)}
     return {"path_config_source": source, "resource_api_version": "V3"}
 
 

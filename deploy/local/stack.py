@@ -63,6 +63,11 @@ class Service:
                 self.process.kill()
         return self.process.wait()
 
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would. Idempotent."""
+        self.process.kill()
+        self.process.wait()
+
 
 class Stack:
     """The processes that were started through it; leaving the context stops them, the last one first.
@@ -142,6 +147,14 @@ class Stack:
         name, ready = f"mlserver-{model_dir.name}", (port, "/v2/health/ready")
         return self._start(name, argv, port, metrics_port, ready, env)
 
+    def start(self, name: str, argv: Sequence[str], port: int, path: str, env: Mapping[str, str]) -> Service:
+        """Start a program of the caller's; it is ready when GET of the path at its port answers 200."""
+        return self._start(name, argv, port, port, (port, path), env)
+
+    def launch(self, name: str, argv: Sequence[str], port: int, env: Mapping[str, str]) -> Service:
+        """Start a program of the caller's, and wait for nothing."""
+        return self._launch(name, argv, port, port, env)
+
     def publish(self, clusters: Mapping[str, int], weights: Mapping[str, Mapping[str, int]]) -> None:
         """Write both xDS files: clusters by name and port, weights by model and cluster name.
 
@@ -163,6 +176,22 @@ class Stack:
         ready: tuple[int, str],
         env: Mapping[str, str] | None = None,
     ) -> Service:
+        service = self._launch(name, argv, port, metrics_port, env)
+        try:
+            wait_until_ready(service, *ready)
+        except BaseException:
+            service.stop()
+            raise
+        return service
+
+    def _launch(
+        self,
+        name: str,
+        argv: Sequence[str],
+        port: int,
+        metrics_port: int,
+        env: Mapping[str, str] | None,
+    ) -> Service:
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -175,11 +204,6 @@ class Stack:
                 start_new_session=True,  # Ctrl-C is for our owner, who then stops us in order
             )
         service = Service(name, process, port, metrics_port, log)
-        try:
-            wait_until_ready(service, *ready)
-        except BaseException:
-            service.stop()
-            raise
         self.services.append(service)
         return service
 

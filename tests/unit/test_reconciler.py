@@ -203,7 +203,7 @@ async def test_a_rollback_needs_neither_metrics_nor_a_notification_nor_the_polic
     read = stage.store.records["fraud-1"]
     decision = obey(read.rollout, Command(CommandKind.ABORT, "r1", "ada", EPOCH))
     assert not hasattr(decision, "message")
-    await stage.store.commit(read, decision.rollout, decision.entry)  # type: ignore[union-attr, arg-type]
+    await stage.store.commit(read, decision.rollout, decision.entry)  # type: ignore[arg-type]
     done = await stage.run(Phase.ABORTED)
     assert stage.metrics.reads == reads
     assert stage.router.splits["fraud"] == Split(stable=a_release("v1"))

@@ -1,0 +1,25 @@
+"""`make bench`: every benchmark, one after the other."""
+
+import asyncio
+import sys
+
+from bench import decide, envoy_weight_change, hundred
+from bench.machine import describe
+
+
+def main() -> int:
+    """Run all, or those named on the command line."""
+    benches = {
+        "decide": decide.main,
+        "envoy": lambda: asyncio.run(envoy_weight_change.main()),
+        "hundred": hundred.main,
+    }
+    names = sys.argv[1:] or list(benches)
+    print(describe())
+    for name in names:
+        benches[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

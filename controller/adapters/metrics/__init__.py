@@ -1,0 +1,1 @@
+"""Sources of counts and gauges: Prometheus, read through packs that describe a gateway or an engine."""

@@ -1,0 +1,133 @@
+"""What one rollout wants to know, and what was found for it so far.
+
+The invariant: a case has a problem or all of its series; a series belongs to one version of it.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from controller.adapters.metrics.answers import NAME_LABEL, RawSeries
+from controller.adapters.metrics.packs import Counter, Latency, Pack, Pulse, Selector, role_of
+from controller.domain.judge.series import Arm, Role, Series, Window, newcomers
+from controller.domain.model import NoReading, Release, Rollout
+from controller.domain.policy import CheckKind
+from controller.domain.vocabulary import Reason
+
+BOUND_LABEL = "le"
+
+Key = tuple[str, float]
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """One rollout in a batch. ``since`` is where its counts go on."""
+
+    rollout: Rollout
+    pack: Pack
+    since: datetime
+    warnings: list[str] = field(default_factory=list)
+    problem: NoReading | None = None
+    found: dict[str, dict[Key, Series]] = field(default_factory=lambda: defaultdict(dict))
+    """By metric."""
+
+    @property
+    def releases(self) -> dict[Arm, Release]:
+        """The versions to measure; stable is missing in a first deployment."""
+        arms = {Arm.CANARY: self.rollout.release, Arm.STABLE: self.rollout.stable}
+        return {arm: release for arm, release in arms.items() if release is not None}
+
+    @property
+    def selectors(self) -> dict[Arm, Selector]:
+        """Whose series are read."""
+        model = self.rollout.model
+        return {arm: self.pack.selector(model, release) for arm, release in self.releases.items()}
+
+    @property
+    def timed(self) -> bool:
+        """Whether durations are wanted."""
+        return any(check.kind is CheckKind.QUANTILE for check in self.rollout.policy.checks)
+
+    def fail(self, reason: Reason, message: str) -> None:
+        """Note a problem; the first one stays."""
+        self.problem = self.problem or NoReading(reason, message)
+
+    @property
+    def series(self) -> list[Series]:
+        """All that was found."""
+        return [one for of_metric in self.found.values() for one in of_metric.values()]
+
+    def add(self, counter: Counter, arm: Arm, raw: RawSeries) -> None:
+        """Take a series in."""
+        one = _series(counter, arm, raw)
+        if one is None:
+            self.fail(Reason.METRICS_INVALID, f"a series of {counter.metric} is malformed")
+        elif self.found[counter.metric].setdefault(_key(one), one) is not one:
+            self.fail(Reason.METRICS_INVALID, f"{counter.metric} has the same series twice")
+
+    def newcomers(self, window: Window) -> set[Key]:
+        """The series that came late: new, or back."""
+        return {_key(one) for one in newcomers(self.series, window)}
+
+    def put_in_front(self, counter: Counter, arm: Arm, raw: RawSeries, late: set[Key]) -> None:
+        """Give a series that came late the last value that it had before the window."""
+        before = _series(counter, arm, raw)
+        if before is not None and (key := _key(before)) in late:
+            late.discard(key)
+            one = self.found[counter.metric][key]
+            self.found[counter.metric][key] = replace(one, samples=(*before.samples, *one.samples))
+
+    def has(self, counter: Counter, keys: set[Key]) -> bool:
+        """Whether one of the series is the metric's."""
+        return not keys.isdisjoint(self.found[counter.metric])
+
+
+def owners(cases: Sequence[Case], rows: Iterable[RawSeries]) -> Iterator[tuple[Case, Arm, RawSeries]]:
+    """Whose each series is; a series that only looks like somebody's is left out."""
+    label = next(iter(cases[0].pack.versions))
+    index: dict[str, list[tuple[Case, Arm, Selector]]] = defaultdict(list)
+    for case in cases:
+        for arm, selector in case.selectors.items():
+            for value in selector.values[label]:
+                index[value].append((case, arm, selector))
+    for raw in rows:
+        for case, arm, selector in index.get(raw.labels.get(label, ""), ()):
+            if selector.selects(raw.labels):
+                yield case, arm, raw
+
+
+def _key(one: Series) -> Key:
+    return one.identity, one.bound_seconds
+
+
+def _series(counter: Counter, arm: Arm, raw: RawSeries) -> Series | None:
+    role = role_of(counter, raw.labels)
+    bound = _bound(counter, raw.labels) if role is Role.BUCKET else math.inf
+    if raw.samples is None or bound is None:
+        return None
+    samples = raw.samples
+    if isinstance(counter, Pulse) and counter.positive:
+        samples = tuple(sample for sample in samples if sample[1] > 0)
+    return Series(_identity(counter, raw.labels), arm, role, samples, bound, _target(raw.labels))
+
+
+def _target(labels: Mapping[str, str]) -> str:
+    """What Prometheus scraped: its own two labels, unless the series was made by a rule or another server."""
+    known = "job" in labels and "instance" in labels
+    return f"{labels['job']} {labels['instance']}" if known else ""
+
+
+def _identity(counter: Counter, labels: Mapping[str, str]) -> str:
+    own = {label: value for label, value in labels.items() if label not in (NAME_LABEL, BOUND_LABEL)}
+    return f"{counter.metric}{sorted(own.items())}"
+
+
+def _bound(counter: Counter, labels: Mapping[str, str]) -> float | None:
+    try:
+        bound = float(labels[BOUND_LABEL])
+    except (KeyError, ValueError):
+        return None
+    units = counter.units_per_second if isinstance(counter, Latency) else 1.0
+    return bound / units if bound > 0 else None

@@ -1,0 +1,62 @@
+"""Evaluates the policies' own queries, for each version by itself.
+
+**Invariant**: a gauge that cannot be read has no value and a warning; it never spoils the counts.
+"""
+
+import asyncio
+from datetime import datetime
+
+from controller.adapters.metrics.answers import number
+from controller.adapters.metrics.asking import Asker
+from controller.adapters.metrics.client import QueryError
+from controller.adapters.metrics.queries import filled_query
+from controller.domain.judge.counts import GaugeSample
+from controller.domain.judge.series import Arm
+from controller.domain.model import Release, Rollout
+from controller.domain.policy import Check, CheckKind
+
+
+class Gauges:
+    """The gauges of one instant: a query that several ask for is sent once."""
+
+    def __init__(self, asker: Asker, server_time: datetime, deadline: float) -> None:
+        self._asker = asker
+        self._at_seconds = server_time.timestamp()
+        self._deadline = deadline
+        self._asked: dict[str, asyncio.Task[float | None]] = {}
+
+    async def read(self, rollout: Rollout) -> tuple[tuple[GaugeSample, ...], tuple[str, ...]]:
+        """The rollout's gauges in the order of its checks, and a warning for each that could not be read."""
+        checks = [check for check in rollout.policy.checks if check.kind is CheckKind.GAUGE]
+        sides = [
+            self._value(check, arm, rollout.model, release)
+            for check in checks
+            for arm, release in ((Arm.CANARY, rollout.release), (Arm.STABLE, rollout.stable))
+        ]
+        values = await asyncio.gather(*sides)
+        pairs = zip(values[::2], values[1::2], strict=True)
+        samples = tuple(
+            GaugeSample(check.name, canary, stable)
+            for check, ((canary, _), (stable, _)) in zip(checks, pairs, strict=True)
+        )
+        return samples, tuple(warning for _, warning in values if warning)
+
+    async def _value(
+        self, check: Check, arm: Arm, model: str, release: Release | None
+    ) -> tuple[float | None, str]:
+        if release is None or check.query is None:
+            return None, ""
+        try:
+            query = filled_query(check.query, model, release)
+            return await self._number(query), ""
+        except QueryError as error:
+            return None, f"{check.name} of {arm}: {error.message} ({error.reason})"
+        except ValueError as error:
+            return None, f"{check.name} of {arm}: {error}"
+
+    async def _number(self, query: str) -> float | None:
+        task = self._asked.get(query)
+        if task is None:
+            ask = self._asker.ask(query, number, self._at_seconds, self._deadline)
+            task = self._asked[query] = asyncio.create_task(ask)
+        return await task

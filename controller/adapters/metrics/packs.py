@@ -1,0 +1,168 @@
+"""Metrics packs: data files that say how to read one gateway or engine.
+
+**Invariant**: requests and bad requests are read from the same series, so that bad ones are never more.
+Packs are the operator's, never a policy's.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from controller.adapters.naming import backend_name
+from controller.domain.judge.series import Role
+from controller.domain.model import Release
+from controller.domain.policy import CheckKind
+from controller.errors import TargetError
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+Matchers = Mapping[LabelName, Annotated[str, AfterValidator(_regex)]]
+
+
+class Template(StrEnum):
+    """What a label of a version holds."""
+
+    BACKEND = "$backend"
+    """``model@version``, see `backend_name`."""
+    ENDPOINTS = "$endpoints"
+    """``host:port`` of any copy."""
+    VERSION = "$version"
+    MODEL = "$model"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Counter(_Part):
+    """One counter. ``where`` are regular expressions that labels must match whole."""
+
+    metric: MetricName
+    where: Matchers = Field(default_factory=dict)
+
+
+class Answers(Counter):
+    """Counts answers; those that match ``bad`` are bad, all of them if it is true."""
+
+    bad: bool | Matchers = False
+
+
+class Pulse(Counter):
+    """Is there whenever a version is scraped; with a value above 0 if ``positive``."""
+
+    positive: bool = False
+
+
+class Latency(Counter):
+    """The buckets of a histogram; ``beyond`` counts answers that took long but are missing from it."""
+
+    units_per_second: Annotated[float, Field(strict=False, gt=0)] = 1.0
+    beyond: tuple[Counter, ...] = Field(default=(), strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The label values that a version's series have."""
+
+    values: Mapping[str, frozenset[str]]
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series is the version's."""
+        return all(labels.get(label) in allowed for label, allowed in self.values.items())
+
+
+class Pack(_Part):
+    """How to read one gateway or engine. ``shared_targets``: one scrape target reports on all versions."""
+
+    about: str
+    versions: Annotated[Mapping[LabelName, Annotated[Template, Field(strict=False)]], Field(min_length=1)]
+    shared_targets: bool = False
+    pulse: Pulse
+    answers: Annotated[tuple[Answers, ...], Field(min_length=1, strict=False)]
+    latency: Latency | None = None
+
+    @model_validator(mode="after")
+    def _tells_versions_apart(self) -> Self:
+        if set(self.versions.values()) <= {Template.MODEL}:
+            raise ValueError("versions: no label tells versions apart; use $backend, $endpoints or $version")
+        return self
+
+    def serves(self, kind: CheckKind) -> bool:
+        """Whether checks of this kind can be measured; gauges bring their own query."""
+        match kind:
+            case CheckKind.RATIO:
+                return any(answers.bad for answers in self.answers)
+            case CheckKind.QUANTILE:
+                return self.latency is not None
+            case CheckKind.GAUGE:
+                return True
+
+    def selector(self, model: str, release: Release) -> Selector:
+        """Whose series are the release's."""
+        values = {
+            Template.BACKEND: frozenset({backend_name(model, release.version)}),
+            Template.ENDPOINTS: frozenset(release.endpoints),
+            Template.VERSION: frozenset({release.version}),
+            Template.MODEL: frozenset({model}),
+        }
+        return Selector({label: values[template] for label, template in self.versions.items()})
+
+    def counters(self, *, timed: bool) -> tuple[Counter, ...]:
+        """What to query for counts; durations only if ``timed``."""
+        latency = (self.latency, *self.latency.beyond) if self.latency and timed else ()
+        return (*self.answers, *latency)
+
+
+def role_of(counter: Counter, labels: Mapping[str, str]) -> Role:
+    """What a series of a pack's counter counts."""
+    match counter:
+        case Pulse():
+            return Role.PULSE
+        case Latency():
+            return Role.BUCKET
+        case Answers(bad=bool(bad)):
+            return Role.BAD if bad else Role.GOOD
+        case Answers(bad=Mapping() as bad):
+            matching = all(re.fullmatch(regex, labels.get(label, "")) for label, regex in bad.items())
+            return Role.BAD if matching else Role.GOOD
+    return Role.BEYOND
+
+
+def load_pack(name: str, text: str) -> Pack:
+    """Parse a pack file. Raises `TargetError`."""
+    try:
+        return Pack.model_validate(YAML(typ="safe", pure=True).load(text))
+    except (YAMLError, ValidationError, RecursionError) as error:
+        raise TargetError(f"the metrics pack {name} cannot be read: {error}") from error
+
+
+def built_in_packs() -> dict[str, Pack]:
+    """The packs that come with Serinus, by name."""
+    folder = files("controller.adapters.metrics").joinpath("packs")
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    names = [(entry.name.removesuffix(".yaml"), entry) for entry in entries if entry.name.endswith(".yaml")]
+    return {name: load_pack(name, entry.read_text("utf-8")) for name, entry in names}

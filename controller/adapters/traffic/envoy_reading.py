@@ -1,0 +1,109 @@
+"""Reads one model's route entry back, and finds out whether somebody edited it.
+
+Pure. What the clusters really get counts, not what the metadata says: a hand edit of the weights alone is a
+different split. An entry that does not parse is nobody's, never an error: its model has no route.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from controller.adapters.naming import backend_name
+from controller.adapters.traffic.envoy_config import KIND, Json, ModelRoute, shares
+from controller.domain.model import Release, Split
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
+from controller.domain.vocabulary import Reason
+
+
+def parse_route(entry: Any) -> ModelRoute | None:
+    """Read an entry of the matcher tree; None when it is not one of ours, or no longer readable as one."""
+    match entry:
+        case {
+            "action": {
+                "typed_config": {"metadata": {"filter_metadata": {"dev.serinus": dict(record)}}} as config
+            }
+        }:
+            pass
+        case {"matcher": {"matcher_list": {"matchers": [{"on_match": {"action": action}}]}}}:
+            return parse_route({"action": action})
+        case _:
+            return None
+    parsed = _parse_record(record)
+    if parsed is None:
+        return None
+    actual = _actual_weights(config)
+    if actual is None:
+        return None
+    return replace(parsed, actual=_edited_split(parsed, actual))
+
+
+def _parse_record(record: Json) -> ModelRoute | None:
+    match record:
+        case {"model": str(model), "epoch": int(epoch), "route": str(name), "weight": int(weight)}:
+            rewrite, latched = record.get("rewrite"), record.get("latched")
+        case _:
+            return None
+    if not (rewrite is None or isinstance(rewrite, str)) or not 0 <= weight <= FULL_WEIGHT_PERMILLE:
+        return None
+    try:
+        split = Split(_release(record.get("stable")), _release(record.get("canary")), weight)
+        reason = None if latched is None else Reason(latched)
+    except ValueError:
+        return None
+    return ModelRoute(model, RouteRef(KIND, name, rewrite), split, epoch, reason)
+
+
+def _release(value: Any) -> Release | None:
+    if value is None:
+        return None
+    if not (isinstance(value, list) and value and all(isinstance(part, str) for part in value)):
+        raise ValueError("a release is a list of its version and its endpoints")
+    return Release(value[0], tuple(value[1:]))
+
+
+def _actual_weights(config: Json) -> dict[str, int] | None:
+    match config:
+        case {"direct_response": _}:
+            return {}
+        case {"route": {"cluster": str(name)}}:
+            return {name: FULL_WEIGHT_PERMILLE}
+        case {"route": {"weighted_clusters": {"clusters": list(members)}}}:
+            pass
+        case _:
+            return None
+    weights: dict[str, int] = {}
+    for member in members:
+        match member:
+            case {"name": str(name), "weight": int(weight)} if weight >= 0:
+                weights[name] = weights.get(name, 0) + weight
+            case _:
+                return None
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def _edited_split(parsed: ModelRoute, actual: Mapping[str, int]) -> Split | None:
+    """None if the clusters get what the recorded split says, else the nearest split that differs from it."""
+    split, total = parsed.split, sum(actual.values())
+    asked = {backend_name(parsed.model, version): part for version, part in shares(split).items()}
+    if asked.keys() == actual.keys() and all(
+        part * total == actual[name] * FULL_WEIGHT_PERMILLE for name, part in asked.items()
+    ):
+        return None
+    if not total:
+        return Split()
+    canary = backend_name(parsed.model, split.canary.version) if split.canary else None
+    stable = backend_name(parsed.model, split.stable.version) if split.stable else None
+    if not actual.keys() <= {stable, canary}:
+        return _foreign_split(actual, total)
+    share = FULL_WEIGHT_PERMILLE * actual.get(canary or "", 0)
+    # Rounded away from the recorded weight, so that the smallest edit is seen.
+    weight = -(-share // total) if share > split.weight_permille * total else share // total
+    return replace(split, weight_permille=weight)
+
+
+def _foreign_split(actual: Mapping[str, int], total: int) -> Split:
+    (first, _), *rest = sorted(actual.items(), key=lambda member: -member[1])
+    if not rest:
+        return Split(stable=Release(first, ()))
+    second, weight = rest[0]
+    return Split(Release(first, ()), Release(second, ()), FULL_WEIGHT_PERMILLE * weight // total)

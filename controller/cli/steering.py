@@ -1,0 +1,95 @@
+"""The commands that change something: deploy, and a person's word to a rollout."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.session import (
+    Format,
+    Output,
+    Session,
+    Target,
+    Timeout,
+    Wait,
+    session_of,
+    timeout_of,
+)
+
+if TYPE_CHECKING:
+    from controller.control.views import OutcomeView
+
+
+def deploy(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as its policy names it.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A name for this version; each is used once.")
+    ],
+    endpoint: Annotated[
+        list[str],
+        typer.Option("--endpoint", metavar="HOST:PORT", help="Where a copy answers. Give one for each copy."),
+    ],
+    output: Output = Format.TABLE,
+    wait: Wait = False,  # noqa: FBT002 - a flag of the command line
+    timeout: Timeout = None,
+) -> None:
+    """Roll a version out, step by step, under its model's policy."""
+    session, limit = session_of(context), timeout_of(timeout, wait=wait)
+    outcome = session.client().deploy(model, version, endpoint)
+    if not wait:
+        _show(session, output, outcome, f"serinus watch {model}")
+        return
+    from controller.cli.following import wait_and_show  # noqa: PLC0415 - lazy
+
+    assert outcome.rollout is not None, "a deployment begins a rollout"
+    raise typer.Exit(wait_and_show(session, outcome.rollout, output, limit))
+
+
+def promote(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+    """Skip the steps that are left: everyone to the canary."""
+    _command(context, "promote", target, output)
+
+
+def abort(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+    """Send everyone back to stable and end the rollout."""
+    _command(context, "abort", target, output)
+
+
+def pause(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+    """Hold the weight; failing checks still roll back."""
+    _command(context, "pause", target, output)
+
+
+def resume(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+    """Go on after a pause, or after somebody changed the route."""
+    _command(context, "resume", target, output)
+
+
+def retry(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+    """Begin again what ended, or judge anew what was halted."""
+    _command(context, "retry", target, output)
+
+
+def _command(context: typer.Context, kind: str, target: str, output: Format) -> None:
+    from controller.domain.model import CommandKind  # noqa: PLC0415 - lazy
+
+    session = session_of(context)
+    outcome = session.client().command(target, CommandKind(kind))
+    _show(session, output, outcome, f"serinus status {outcome.rollout or target}")
+
+
+def _show(session: Session, output: Format, outcome: "OutcomeView", following: str) -> None:
+    from rich.text import Text  # noqa: PLC0415 - lazy
+
+    from controller.cli.output import emit, printable, say  # noqa: PLC0415 - lazy
+
+    name = outcome.rollout or "-"
+    phase = f" ({outcome.phase})" if outcome.phase else ""
+    emit(
+        session,
+        output,
+        outcome,
+        names=[name],
+        table=lambda _: Text(printable(f"{name}: {outcome.message}{phase}")),
+    )
+    say(f"follow it with: {following}")

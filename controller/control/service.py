@@ -1,0 +1,221 @@
+"""What a person can ask of the daemon, whatever the request came through.
+
+Reading is answered from the history (`reading.Reader`). What steers is decided by the pure core, committed by
+compare-and-swap, and left to the reconciler to act on: a person's word takes the same way as the daemon's own
+decisions, and stands in the same log.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from controller.control.errors import Refused, Unavailable
+from controller.control.policies import PolicyFiles, policy_for, policy_meant
+from controller.control.reading import Reader, model_of, rollout_id, rollout_number
+from controller.control.releases import parse_release
+from controller.control.views import OutcomeView
+from controller.domain.commands import again, announce, obey, refuse_release
+from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Release, Rollout
+from controller.domain.vocabulary import Phase, Reason
+from controller.errors import Conflict, InvariantError, StoreUnavailable
+from controller.ports import Clock, RolloutHistory, RolloutStore, Stored, TrafficRouter
+
+log = structlog.get_logger(__name__)
+
+Wake = Callable[[str, bool], None]
+"""Puts a model on the queue; True interrupts what is being observed for it."""
+Recorded = Callable[[Rollout, Entry], None]
+"""Told of every committed entry, as the reconciler tells of its own: for metrics and notifications."""
+Begin = Callable[[str], Rollout | Refusal]
+"""A new rollout under the id that it is given."""
+
+_ATTEMPTS = 5
+_PATIENCE = timedelta(seconds=3)
+"""People see the effect of an abort within 5 s, whatever the store does."""
+_DEPLOY = "deploy"
+_REMEMBERED = 1024
+
+
+class ControlService(Reader):
+    """The use cases. Each raises a `ControlError`, or `StoreUnavailable` when the store fails.
+
+    ``routers`` are the gateways by a route's kind: an abort that cannot be recorded within ``patience`` goes
+    straight to them.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each thing outside
+        self,
+        store: RolloutStore,
+        history: RolloutHistory,
+        policies: PolicyFiles,
+        routers: Mapping[str, TrafficRouter],
+        wake: Wake,
+        clock: Clock,
+        recorded: Recorded,
+        *,
+        patience: timedelta = _PATIENCE,
+    ) -> None:
+        super().__init__(history, policies, clock)
+        self._store = store
+        self._routers = routers
+        self._wake = wake
+        self._recorded = recorded
+        self._patience_seconds = patience.total_seconds()
+        self._files = policies
+        self._deploying = asyncio.Lock()
+        self._deployed: OrderedDict[str, OutcomeView] = OrderedDict()
+
+    async def deploy(
+        self, model: str, version: str, endpoints: Sequence[str], *, actor: str, request_id: str
+    ) -> OutcomeView:
+        """Begin a rollout of a version that answers at ``endpoints`` (``host:port`` each).
+
+        A repeated request is answered as the first was for as long as the daemon runs; after that, the
+        version itself is refused while it is rolled out or serves.
+        """
+        release = parse_release(version, endpoints)
+        async with self._deploying:
+            if (before := self._deployed.get(request_id)) is not None:
+                return before
+            policy = policy_for(self._files, model)
+
+            def begin(new_id: str) -> Rollout:
+                return Rollout(new_id, model, release, policy, created_at=self._clock.now(), created_by=actor)
+
+            outcome = await self._begin(model, release, begin, _DEPLOY, None)
+            self._deployed[request_id] = outcome
+            if len(self._deployed) > _REMEMBERED:
+                self._deployed.popitem(last=False)
+            return outcome
+
+    async def command(self, target: str, kind: CommandKind, *, actor: str, request_id: str) -> OutcomeView:
+        """Follow a person's word to the model's newest open rollout, or to the one that was named.
+
+        A repeated request is answered as the first was. An abort that cannot be recorded sends the traffic
+        to stable all the same.
+        """
+        command = Command(kind, request_id, actor, self._clock.now())
+        return await (
+            self._abort(target, command) if kind is CommandKind.ABORT else self._steer(target, command)
+        )
+
+    async def _abort(self, target: str, command: Command) -> OutcomeView:
+        read: Stored | None = None
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                read = await self._open(target)
+                return await self._steer(read.rollout.id if read else target, command)
+        except (StoreUnavailable, TimeoutError) as fault:
+            policy = read.rollout.policy if read else policy_meant(self._files, target, fault)
+        router = self._routers.get(policy.route.kind)
+        if router is None:
+            raise Unavailable(f"the store cannot be written, and no gateway is known for {policy.model}")
+        await router.roll_back_unrecorded(policy.model, Reason.ABORTED_BY_PERSON)
+        log.error("aborted_unrecorded", model=policy.model, actor=command.actor)
+        self._wake(policy.model, True)  # noqa: FBT003 - urgent
+        return OutcomeView(
+            rollout=read.rollout.id if read else None,
+            operation=command.kind,
+            phase=None,
+            message="the store cannot be written: traffic sent to stable at the gateway; "
+            "the record follows when the store is back",
+            recorded=False,
+        )
+
+    async def _steer(self, target: str, command: Command) -> OutcomeView:
+        for _ in range(_ATTEMPTS):
+            if (before := await self._history.request(command.request_id)) is not None:
+                return _outcome(before[0], command.kind, before[1])
+            read = await self._open(target)
+            rollout = read.rollout if read else await self.newest(target)
+            if read is None and command.kind is CommandKind.RETRY:
+                return await self._retry(rollout, command)
+            if read is None and not rollout.phase.terminal:
+                continue  # it began between the two readings
+            decision = obey(rollout, command)
+            if isinstance(decision, Refusal):
+                raise _refused(rollout, decision)
+            assert read is not None, "what is over obeys nothing"
+            entry = _entry(decision)
+            try:
+                await self._store.commit(read, decision.rollout, entry)
+            except Conflict:
+                target = rollout.id  # the person meant this one, whatever began meanwhile
+                continue
+            self._done(decision.rollout, entry)
+            return _outcome(rollout.id, command.kind, entry)
+        raise Refused(
+            f"{target} changes faster than the word could be recorded; say it again",
+            f"serinus status {target}",
+        )
+
+    async def _open(self, target: str) -> Stored | None:
+        """The model's newest rollout that is not over, or the named one if it is not over."""
+        if opened := await self._store.open_rollouts(target):
+            return opened[-1]
+        model = model_of(target)
+        opened = await self._store.open_rollouts(model) if model else []
+        return next((each for each in opened if each.rollout.id == target), None)
+
+    async def _retry(self, ended: Rollout, command: Command) -> OutcomeView:
+        policy = policy_for(self._files, ended.model)
+
+        def begin(new_id: str) -> Rollout | Refusal:
+            return again(ended, policy, new_id, command)
+
+        return await self._begin(ended.model, ended.release, begin, command.kind, command)
+
+    async def _begin(
+        self, model: str, release: Release, begin: Begin, operation: str, command: Command | None
+    ) -> OutcomeView:
+        """Record a new rollout, whose number follows the model's newest."""
+        for _ in range(_ATTEMPTS):
+            # the number first: whatever begins after it was read takes it, and that shows as a conflict
+            newest = await self._history.rollouts(model, 1)
+            if command and (before := await self._history.request(command.request_id)):
+                return _outcome(before[0], operation, before[1])
+            opened = await self._store.open_rollouts(model)
+            same = next(
+                (each.rollout for each in opened if each.rollout.release.version == release.version), None
+            )
+            refusal = refuse_release(release, await self._store.serving(model), same)
+            rollout = begin(rollout_id(model, rollout_number(newest[0]) + 1 if newest else 1))
+            if refusal or isinstance(rollout, Refusal):
+                raise Refused((refusal or rollout).message, f"serinus status {model}")
+            decision = announce(rollout, command)
+            entry = _entry(decision)
+            try:
+                await self._store.create(decision.rollout, entry)
+            except Conflict:
+                continue
+            self._done(decision.rollout, entry)
+            return _outcome(rollout.id, operation, entry)
+        raise Refused(f"other rollouts of {model} begin at the same time; try again", f"serinus get {model}")
+
+    def _done(self, rollout: Rollout, entry: Entry) -> None:
+        log.info(entry.event, model=rollout.model, rollout=rollout.id, phase=entry.phase, actor=entry.actor)
+        self._recorded(rollout, entry)
+        self._wake(rollout.model, True)  # noqa: FBT003 - urgent
+
+
+def _entry(decision: Decision) -> Entry:
+    if decision.entry is None:
+        error = "a person's word always leaves an entry"
+        raise InvariantError(error)
+    return decision.entry
+
+
+def _outcome(rollout: str, operation: str, entry: Entry) -> OutcomeView:
+    return OutcomeView(rollout=rollout, operation=operation, phase=entry.phase, message=entry.message)
+
+
+def _refused(rollout: Rollout, refusal: Refusal) -> Refused:
+    hint = (
+        f"serinus retry {rollout.model}"
+        if rollout.phase.terminal and rollout.phase is not Phase.SUCCEEDED
+        else ""
+    )
+    return Refused(f"{rollout.id}: {refusal.message}", hint or f"serinus status {rollout.model}")

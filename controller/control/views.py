@@ -1,0 +1,243 @@
+"""Records as people and programs see them. Pure, and stable: these field names are a published interface.
+
+**Units**: weights are percent, a check's value and limit are in the check's own unit (``unit``), instants
+are UTC. Numbers that JSON cannot hold (NaN, infinities) are shown as null.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from controller.domain.judge.base import Assessment, CheckResult
+from controller.domain.model import Entry, Rollout
+from controller.domain.policy import Check, CheckKind
+from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.wording import sentence
+
+API_VERSION: Literal["serinus.dev/v1alpha1"] = "serinus.dev/v1alpha1"
+
+Unit = Literal["ratio", "seconds", "number"]
+
+_UNITS: dict[CheckKind, Unit] = {
+    CheckKind.RATIO: "ratio",
+    CheckKind.QUANTILE: "seconds",
+    CheckKind.GAUGE: "number",
+}
+
+
+class View(BaseModel):
+    """Base of what is shown. A newer daemon's further fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Document(View):
+    """What an answer consists of."""
+
+    apiVersion: Literal["serinus.dev/v1alpha1"] = API_VERSION  # noqa: N815 - the key that users know from Kubernetes
+
+
+class CheckView(View):
+    """One check as last measured. ``failures`` of ``budget`` failing measurements in a row were seen."""
+
+    name: str
+    verdict: Verdict
+    reason: Reason
+    value: float | None
+    limit: float | None
+    stable_value: float | None
+    unit: Unit
+    requests: int
+    failures: int
+    budget: int
+    report_only: bool
+    text: str
+
+
+class StatusView(Document):
+    """One rollout. ``step`` counts from 1, 0 is before the first; ``seq`` numbers the last log entry."""
+
+    model: str
+    rollout: str
+    stable: str | None
+    canary: str
+    phase: Phase
+    reason: Reason
+    message: str
+    verdict: Verdict
+    step: int
+    steps: int
+    weight: float
+    checks: tuple[CheckView, ...]
+    next_at: datetime | None
+    terminal: bool
+    waits_for_person: bool
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+    retry_of: str | None
+    policy: str
+    seq: int
+
+
+class StatusList(Document):
+    """Rollouts, by model."""
+
+    items: tuple[StatusView, ...]
+
+
+class EntryView(View):
+    """One line of a rollout's decision log."""
+
+    rollout: str
+    seq: int
+    at: datetime
+    actor: str
+    event: str
+    phase: Phase
+    reason: Reason
+    message: str
+    step: int
+    weight: float
+    verdict: Verdict
+    checks: tuple[CheckView, ...]
+    notable: bool
+
+
+class EntryList(Document):
+    """Log entries, oldest first."""
+
+    items: tuple[EntryView, ...]
+
+
+class OutcomeView(Document):
+    """What a person's word led to. ``recorded`` is False when only the gateway could be told."""
+
+    rollout: str | None
+    operation: str
+    phase: Phase | None
+    message: str
+    recorded: bool = True
+
+
+def status_view(rollout: Rollout, now: datetime) -> StatusView:
+    """A rollout as it stands; ``now`` bounds ``next_at`` from below."""
+    updated_at = rollout.updated_at or rollout.created_at
+    return StatusView(
+        model=rollout.model,
+        rollout=rollout.id,
+        stable=rollout.stable.version if rollout.stable else None,
+        canary=rollout.release.version,
+        phase=rollout.phase,
+        reason=rollout.reason,
+        message=rollout.message,
+        verdict=verdict_of(rollout),
+        step=_step_number(rollout.step),
+        steps=len(rollout.policy.steps),
+        weight=rollout.weight_permille / 10,
+        checks=check_views(rollout.policy.checks, rollout.evidence.checks),
+        next_at=next_at(rollout, now),
+        terminal=rollout.phase.terminal,
+        waits_for_person=rollout.phase.waits_for_person,
+        created_at=rollout.created_at,
+        updated_at=updated_at,
+        created_by=rollout.created_by,
+        retry_of=rollout.retry_of,
+        policy=rollout.policy.digest,
+        seq=rollout.seq,
+    )
+
+
+def entry_view(rollout: Rollout, entry: Entry) -> EntryView:
+    """An entry of the rollout's log."""
+    return EntryView(
+        rollout=rollout.id,
+        seq=entry.seq,
+        at=entry.at,
+        actor=entry.actor,
+        event=entry.event,
+        phase=entry.phase,
+        reason=entry.reason,
+        message=entry.message,
+        step=_step_number(entry.step),
+        weight=entry.weight_permille / 10,
+        verdict=entry.assessment.verdict,
+        checks=check_views(rollout.policy.checks, entry.assessment.checks),
+        notable=entry.notable,
+    )
+
+
+def check_views(checks: Sequence[Check], results: Sequence[CheckResult]) -> tuple[CheckView, ...]:
+    """One view for each of the policy's checks, in its order; UNKNOWN where nothing was measured yet."""
+    measured = {result.name: result for result in results}
+    return tuple(_check_view(check, measured.get(check.name) or unmeasured(check)) for check in checks)
+
+
+def unmeasured(check: Check) -> CheckResult:
+    """A check before its first measurement."""
+    return CheckResult(
+        name=check.name,
+        verdict=Verdict.UNKNOWN,
+        reason=Reason.NO_VALUE,
+        limit=check.max,
+        budget=check.budget,
+        report_only=check.report_only,
+    )
+
+
+def verdict_of(rollout: Rollout) -> Verdict:
+    """What the evidence says, and once nothing is measured any more, what the last measurements said."""
+    evidence = rollout.evidence
+    if rollout.route.intended.canary is not None or not evidence.checks:
+        return evidence.verdict
+    if Assessment(Verdict.FAIL, evidence.checks).blamed is not None:
+        return Verdict.FAIL
+    deciding = [result for result in evidence.checks if not result.report_only]
+    passed = all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in deciding)
+    return Verdict.PASS if passed else Verdict.UNKNOWN
+
+
+def next_at(rollout: Rollout, now: datetime) -> datetime | None:
+    """When the step, or the bake, can be over at the earliest; None where no clock of the rollout says.
+
+    The record's clocks are those of its last pass, so they are counted on from there.
+    """
+    match rollout.phase:
+        case Phase.PROGRESSING if rollout.step is not None:
+            span = rollout.policy.steps[rollout.step].hold
+        case Phase.BAKING:
+            span = rollout.policy.bake
+        case _:
+            return None
+    left = max(span - rollout.clocks.at_weight, timedelta(0))
+    if not rollout.route.in_force:
+        return now + left  # the clock stands until the gateway confirms the weight
+    return max(now, (rollout.updated_at or rollout.created_at) + left)
+
+
+def _check_view(check: Check, result: CheckResult) -> CheckView:
+    return CheckView(
+        name=check.name,
+        verdict=result.verdict,
+        reason=result.reason,
+        value=_finite(result.value),
+        limit=_finite(result.limit),
+        stable_value=_finite(result.stable_value),
+        unit=_UNITS[check.kind],
+        requests=result.requests,
+        failures=result.failures,
+        budget=result.budget,
+        report_only=result.report_only,
+        text=sentence(check, result),
+    )
+
+
+def _step_number(index: int | None) -> int:
+    return 0 if index is None else index + 1
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

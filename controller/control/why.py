@@ -1,0 +1,139 @@
+"""Why a rollout stands where it stands, what comes next, and until when. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from controller.control.explanations import EXPLANATIONS
+from controller.control.views import Document, View, next_at, unmeasured, verdict_of
+from controller.domain.model import Rollout
+from controller.domain.policy import Fallback
+from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.wording import percent, sentence
+
+
+class CheckWhy(View):
+    """One check in a sentence: value against limit."""
+
+    name: str
+    verdict: Verdict
+    reason: Reason
+    sentence: str
+
+
+class WhyView(Document):
+    """``message`` is what happened, ``meaning`` what its reason means anywhere, ``remedy`` what to do."""
+
+    model: str
+    rollout: str
+    canary: str
+    phase: Phase
+    verdict: Verdict
+    reason: Reason
+    message: str
+    meaning: str
+    remedy: str
+    checks: tuple[CheckWhy, ...]
+    next_action: str
+    next_at: datetime | None
+    deadline: datetime | None
+    deadline_action: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    """How much watched time is left, and what happens then."""
+
+    left: timedelta
+    action: str
+
+
+def why_view(rollout: Rollout, now: datetime) -> WhyView:
+    """The whole answer. Instants assume that the daemon goes on watching from now on."""
+    explanation = EXPLANATIONS[rollout.reason]
+    measured = {result.name: result for result in rollout.evidence.checks}
+    results = [(check, measured.get(check.name) or unmeasured(check)) for check in rollout.policy.checks]
+    deadline = _deadline(rollout)
+    since = rollout.updated_at or rollout.created_at
+    return WhyView(
+        model=rollout.model,
+        rollout=rollout.id,
+        canary=rollout.release.version,
+        phase=rollout.phase,
+        verdict=verdict_of(rollout),
+        reason=rollout.reason,
+        message=rollout.message,
+        meaning=explanation.meaning,
+        remedy=explanation.remedy_for(rollout.model),
+        checks=tuple(
+            CheckWhy(name=r.name, verdict=r.verdict, reason=r.reason, sentence=sentence(check, r))
+            for check, r in results
+        ),
+        next_action=_next_action(rollout),
+        next_at=next_at(rollout, now),
+        deadline=max(now, since + deadline.left) if deadline else None,
+        deadline_action=deadline.action if deadline else None,
+    )
+
+
+def _after_validation(rollout: Rollout) -> str:
+    version = rollout.release.version
+    if rollout.stable is None:
+        return f"sends everyone to {version}: there is no stable version to compare with"
+    return f"gives {version} its first {percent(rollout.policy.steps[0].weight_permille)}"
+
+
+def _after_step(rollout: Rollout) -> str:
+    steps, following = rollout.policy.steps, (rollout.step or 0) + 1
+    if following == len(steps):
+        return f"promotes {rollout.release.version} to everyone if every check passes"
+    at = percent(steps[following].weight_permille)
+    return f"step {following + 1} of {len(steps)}: {at}, if every check passes"
+
+
+_NEXT_ACTIONS: Mapping[Phase, Callable[[Rollout], str]] = MappingProxyType(
+    {
+        Phase.PENDING: lambda _: "starts as soon as no older rollout of the model is open",
+        Phase.PREPARING: lambda rollout: f"validates {rollout.release.version} as soon as it is ready",
+        Phase.VALIDATING: _after_validation,
+        Phase.PROGRESSING: _after_step,
+        Phase.PROMOTING: lambda _: "the bake begins when the gateway confirms that everyone is served",
+        Phase.BAKING: lambda rollout: (
+            f"{rollout.release.version} becomes the stable version if the checks go on passing"
+        ),
+        Phase.PAUSED: lambda rollout: f"waits for a person; goes on as {rollout.resume_to}",
+        Phase.FROZEN: lambda _: "waits for a person; the gateway is left as it is",
+        Phase.HALTED: lambda _: "rolls back as soon as the old stable is healthy, or does what a person says",
+        Phase.ROLLING_BACK: lambda rollout: (
+            f"ends as {rollout.ending} when the gateway confirms that the canary gets nothing"
+        ),
+    }
+)
+
+
+def _next_action(rollout: Rollout) -> str:
+    """What the rollout does next by itself, or waits for."""
+    if rollout.phase.terminal:
+        return "none: the rollout is over"
+    return _NEXT_ACTIONS[rollout.phase](rollout)
+
+
+def _deadline(rollout: Rollout) -> _Deadline | None:
+    """The next deadline to run out; None while none runs."""
+    policy, clocks = rollout.policy, rollout.clocks
+    back = policy.on_deadline is Fallback.ROLLBACK
+    if rollout.phase is Phase.PREPARING:
+        return _Deadline(policy.ready_deadline - clocks.in_phase, "not deployed")
+    if rollout.phase is Phase.VALIDATING and policy.validation is not None:
+        return _Deadline(policy.validation.deadline - clocks.in_phase, "not deployed")
+    if rollout.phase not in (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING):
+        return None
+    running = [_Deadline(policy.deadline - clocks.total, "rolled back" if back else "paused")]
+    if rollout.phase is Phase.PROGRESSING and rollout.step is not None:
+        left = policy.steps[rollout.step].deadline - clocks.since_step
+        if back or Reason.TOO_LITTLE_EVIDENCE not in rollout.told:
+            running.append(_Deadline(left, "rolled back" if back else "people are told; the weight holds"))
+    if clocks.unmeasured and policy.no_data.action is Fallback.ROLLBACK:
+        running.append(_Deadline(policy.no_data.act_after - clocks.unmeasured, "rolled back: no metrics"))
+    return min(running, key=lambda each: each.left)
