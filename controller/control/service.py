@@ -6,7 +6,6 @@ decisions, and stands in the same log.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -35,8 +34,6 @@ Begin = Callable[[str], Rollout | Refusal]
 _ATTEMPTS = 5
 _PATIENCE = timedelta(seconds=3)
 """People see the effect of an abort within 5 s, whatever the store does."""
-_DEPLOY = "deploy"
-_REMEMBERED = 1024
 
 
 class ControlService(Reader):
@@ -65,31 +62,22 @@ class ControlService(Reader):
         self._recorded = recorded
         self._patience_seconds = patience.total_seconds()
         self._files = policies
-        self._deploying = asyncio.Lock()
-        self._deployed: OrderedDict[str, OutcomeView] = OrderedDict()
 
     async def deploy(
         self, model: str, version: str, endpoints: Sequence[str], *, actor: str, request_id: str
     ) -> OutcomeView:
         """Begin a rollout of a version that answers at ``endpoints`` (``host:port`` each).
 
-        A repeated request is answered as the first was for as long as the daemon runs; after that, the
-        version itself is refused while it is rolled out or serves.
+        A repeated request is answered as the first was.
         """
         release = parse_release(version, endpoints)
-        async with self._deploying:
-            if (before := self._deployed.get(request_id)) is not None:
-                return before
-            policy = policy_for(self._files, model)
+        policy = policy_for(self._files, model)
+        command = Command(CommandKind.DEPLOY, request_id, actor, self._clock.now())
 
-            def begin(new_id: str) -> Rollout:
-                return Rollout(new_id, model, release, policy, created_at=self._clock.now(), created_by=actor)
+        def begin(new_id: str) -> Rollout:
+            return Rollout(new_id, model, release, policy, created_at=command.at, created_by=actor)
 
-            outcome = await self._begin(model, release, begin, _DEPLOY, None)
-            self._deployed[request_id] = outcome
-            if len(self._deployed) > _REMEMBERED:
-                self._deployed.popitem(last=False)
-            return outcome
+        return await self._begin(model, release, begin, command)
 
     async def command(self, target: str, kind: CommandKind, *, actor: str, request_id: str) -> OutcomeView:
         """Follow a person's word to the model's newest open rollout, or to the one that was named.
@@ -166,17 +154,15 @@ class ControlService(Reader):
         def begin(new_id: str) -> Rollout | Refusal:
             return again(ended, policy, new_id, command)
 
-        return await self._begin(ended.model, ended.release, begin, command.kind, command)
+        return await self._begin(ended.model, ended.release, begin, command)
 
-    async def _begin(
-        self, model: str, release: Release, begin: Begin, operation: str, command: Command | None
-    ) -> OutcomeView:
+    async def _begin(self, model: str, release: Release, begin: Begin, command: Command) -> OutcomeView:
         """Record a new rollout, whose number follows the model's newest."""
         for _ in range(_ATTEMPTS):
             # the number first: whatever begins after it was read takes it, and that shows as a conflict
             newest = await self._history.rollouts(model, 1)
-            if command and (before := await self._history.request(command.request_id)):
-                return _outcome(before[0], operation, before[1])
+            if before := await self._history.request(command.request_id):
+                return _outcome(before[0], command.kind, before[1])
             opened = await self._store.open_rollouts(model)
             same = next(
                 (each.rollout for each in opened if each.rollout.release.version == release.version), None
@@ -192,7 +178,7 @@ class ControlService(Reader):
             except Conflict:
                 continue
             self._done(decision.rollout, entry)
-            return _outcome(rollout.id, operation, entry)
+            return _outcome(rollout.id, command.kind, entry)
         raise Refused(f"other rollouts of {model} begin at the same time; try again", f"serinus get {model}")
 
     def _done(self, rollout: Rollout, entry: Entry) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from controller.domain.judge.base import Assessment, CheckResult
+from controller.domain.judge.base import CheckResult
 from controller.domain.model import Entry, Rollout
 from controller.domain.policy import Check, CheckKind
 from controller.domain.vocabulary import Phase, Reason, Verdict
@@ -134,7 +134,7 @@ def status_view(rollout: Rollout, now: datetime) -> StatusView:
         phase=rollout.phase,
         reason=rollout.reason,
         message=rollout.message,
-        verdict=verdict_of(rollout),
+        verdict=rollout.evidence.verdict,
         step=_step_number(rollout.step),
         steps=len(rollout.policy.steps),
         weight=rollout.weight_permille / 10,
@@ -186,18 +186,6 @@ def unmeasured(check: Check) -> CheckResult:
         budget=check.budget,
         report_only=check.report_only,
     )
-
-
-def verdict_of(rollout: Rollout) -> Verdict:
-    """What the evidence says, and once nothing is measured any more, what the last measurements said."""
-    evidence = rollout.evidence
-    if rollout.route.intended.canary is not None or not evidence.checks:
-        return evidence.verdict
-    if Assessment(Verdict.FAIL, evidence.checks).blamed is not None:
-        return Verdict.FAIL
-    deciding = [result for result in evidence.checks if not result.report_only]
-    passed = all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in deciding)
-    return Verdict.PASS if passed else Verdict.UNKNOWN
 
 
 def next_at(rollout: Rollout, now: datetime) -> datetime | None:

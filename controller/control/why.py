@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from controller.control.explanations import EXPLANATIONS
-from controller.control.views import Document, View, next_at, unmeasured, verdict_of
+from controller.control.views import Document, View, next_at, unmeasured
 from controller.domain.model import Rollout
 from controller.domain.policy import Fallback
 from controller.domain.vocabulary import Phase, Reason, Verdict
@@ -61,7 +61,7 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
         rollout=rollout.id,
         canary=rollout.release.version,
         phase=rollout.phase,
-        verdict=verdict_of(rollout),
+        verdict=rollout.evidence.verdict,
         reason=rollout.reason,
         message=rollout.message,
         meaning=explanation.meaning,

@@ -26,6 +26,8 @@ def obey(rollout: Rollout, command: Command) -> Decision | Refusal:
     if rollout.phase.terminal:
         return Refusal(_over(rollout, command.kind))
     match command.kind:
+        case CommandKind.DEPLOY:
+            return Refusal("a release is deployed as a rollout of its own")
         case CommandKind.PAUSE:
             turn = _pause(rollout, command)
         case CommandKind.RESUME:
@@ -43,7 +45,10 @@ def obey(rollout: Rollout, command: Command) -> Decision | Refusal:
 
 
 def announce(rollout: Rollout, command: Command | None = None) -> Decision:
-    """The first log entry of a new rollout, which must be in Pending and unnumbered."""
+    """The first log entry of a new rollout, which must be in Pending and unnumbered.
+
+    ``command`` is the person's word that began it; None when a release was found and nobody asked.
+    """
     actor = command.actor if command else rollout.created_by
     message = f"{rollout.release.version} of {rollout.model} is to be rolled out"
     turn = Turn(replace(rollout, message=message), "created")
@@ -92,18 +97,21 @@ def _resume(rollout: Rollout, command: Command) -> Turn | Refusal:
         return Refusal(f"it is {rollout.phase}, not paused or frozen: there is nothing to resume")
     message = f"resumed by {command.actor}"
     moved = move(rollout, Trigger.RESUME, rollout.resume_to, Reason.STEP_RUNNING, message)
-    # a person's word grants a new deadline, and consents to overwrite what somebody else wrote
-    clocks = replace(moved.clocks, total=ZERO, since_step=ZERO, mark=None, observing=False)
-    route = moved.route
-    if route.foreign is not None:
-        route = replace(route, previous=route.foreign, foreign=None)
-    return Turn(replace(moved, clocks=clocks, route=route, resume_to=None, told=()), Trigger.RESUME)
+    if rollout.phase is Phase.FROZEN:
+        # a person's word consents to overwrite what somebody else wrote, and what was counted under the
+        # other weight says nothing about this one
+        asked = with_split(moved, moved.route.intended)
+        moved = replace(asked, evidence=moved.evidence) if moved.phase is Phase.HALTED else asked
+    # it grants new deadlines as well
+    clocks = replace(moved.clocks, total=ZERO, since_step=ZERO, unmeasured=ZERO, mark=None, observing=False)
+    return Turn(replace(moved, clocks=clocks, told=()), Trigger.RESUME)
 
 
 def _abort(rollout: Rollout, command: Command) -> Turn | Refusal:
     message = f"aborted by {command.actor}"
     if rollout.phase is Phase.ROLLING_BACK:
-        return Turn(replace(rollout, message=f"{rollout.message}; {message}"), Trigger.ABORT)
+        said = rollout.message if message in rollout.message else f"{rollout.message}; {message}"
+        return Turn(replace(rollout, message=said), Trigger.ABORT)
     return withdraw(rollout, None, Trigger.ABORT, Reason.ABORTED_BY_PERSON, message, force=True)
 
 
@@ -111,7 +119,7 @@ def _promote(rollout: Rollout) -> Turn | Refusal:
     phase = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
     if phase in (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING):
         return Refusal("it is not validated yet; nothing is promoted unseen")
-    if phase is Phase.PROGRESSING and rollout.phase is not Phase.FROZEN:
+    if phase is Phase.PROGRESSING:
         if not rollout.route.in_force:
             return Refusal("the gateway has not confirmed the present weight yet; try again in a moment")
         return rise_to_all(rollout, Trigger.PROMOTE)

@@ -36,10 +36,9 @@ from datetime import datetime, timedelta
 
 from controller.domain.judge.base import Assessment
 from controller.domain.model import Command, Decision, Entry, Measure, Observation, Plan, Rollout, SetSplit
-from controller.domain.observing import fold
-from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.observing import clocks_stand, fold
 from controller.domain.rules import PHASE_RULES
-from controller.domain.rules.turns import Turn
+from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError
@@ -61,7 +60,7 @@ _PREPARING_POLL = timedelta(seconds=5)
 def plan(rollout: Rollout) -> Plan:
     """What the next pass must look at."""
     exposed = rollout.route.intended.canary is not None
-    alone = rollout.weight_permille == FULL_WEIGHT_PERMILLE and rollout.stable is not None
+    alone = serves_alone(rollout)
     measure = Measure(rollout.evidence.cursor) if exposed else None
     match rollout.phase:
         case Phase.PREPARING:
@@ -143,6 +142,8 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
     match rollout.phase:
         case Phase.PENDING:
             return None
+        case Phase.PAUSED if rollout.route.intended.canary is None:
+            return None
         case Phase.PREPARING:
             return min(interval, _PREPARING_POLL)
         case Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:
@@ -153,6 +154,12 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
 
 
 def _unchanged(before: Rollout, after: Rollout) -> bool:
-    """Whether nothing but the mark of the pass differs: then there is nothing to write."""
-    clocks = replace(after.clocks, mark=before.clocks.mark, observing=before.clocks.observing)
-    return replace(after, clocks=clocks) == before
+    """Whether there is nothing to write.
+
+    The mark of the pass alone is worth writing only where a clock runs: without it no time would ever count
+    again after a restart.
+    """
+    if clocks_stand(before.phase):
+        clocks = replace(after.clocks, mark=before.clocks.mark, observing=before.clocks.observing)
+        after = replace(after, clocks=clocks)
+    return after == before

@@ -253,8 +253,9 @@ class SetSplit:
 
 
 class CommandKind(StrEnum):
-    """What a person may ask of a rollout."""
+    """What a person may ask for: a new rollout (deploy, retry), or something of one that there is."""
 
+    DEPLOY = "deploy"
     PAUSE = "pause"
     RESUME = "resume"
     ABORT = "abort"

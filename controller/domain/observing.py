@@ -25,7 +25,7 @@ from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.vocabulary import Phase, Reason
 
 SHORTEST_UNWATCHED = timedelta(seconds=60)
-"""A gap between two passes that is longer than this, and than four intervals, counts for nothing."""
+"""A gap between two passes that is longer than this, and than four intervals, was not watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,11 @@ def _unready(rollout: Rollout, seen: Observation) -> int:
 
 def _clocks(rollout: Rollout, seen: Observation) -> Clocks:
     clocks, phase = rollout.clocks, rollout.phase
-    stands = phase.waits_for_person or phase is Phase.PENDING
-    elapsed = ZERO if stands else elapsed_since(clocks.mark, seen.tick, rollout)
+    gap = ZERO if clocks_stand(phase) else elapsed_since(clocks.mark, seen.tick)
+    longest = max(SHORTEST_UNWATCHED, 4 * rollout.policy.interval)
+    watched = gap if gap <= longest else ZERO
+    # a pass before any traffic may itself be long, with warm-up and golden requests: its deadline goes on
+    elapsed = gap if phase in (Phase.PREPARING, Phase.VALIDATING) else min(gap, longest)
     measured = isinstance(seen.reading, Reading)
     observing = rollout.route.in_force and measured and rollout.evidence.cursor is not None
     if phase is Phase.PROGRESSING:
@@ -150,17 +153,20 @@ def _clocks(rollout: Rollout, seen: Observation) -> Clocks:
         total=clocks.total + elapsed,
         in_phase=clocks.in_phase + elapsed,
         since_step=clocks.since_step + elapsed,
-        at_weight=clocks.at_weight + (elapsed if observing and clocks.observing else ZERO),
+        at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
         unmeasured=ZERO if measured else unmeasured,
         observing=observing,
         mark=seen.tick,
     )
 
 
-def elapsed_since(mark: Tick | None, tick: Tick, rollout: Rollout) -> timedelta:
-    """Watched time between two passes: 0 across a restart, a clock that went back, or too long a gap."""
+def clocks_stand(phase: Phase) -> bool:
+    """Whether no clock runs in the phase: a person or another rollout is waited for."""
+    return phase.waits_for_person or phase is Phase.PENDING
+
+
+def elapsed_since(mark: Tick | None, tick: Tick) -> timedelta:
+    """Time between two passes of one process: 0 across a restart, or when the clock went back."""
     if mark is None or mark.clock_id != tick.clock_id:
         return ZERO
-    gap = timedelta(seconds=tick.seconds - mark.seconds)
-    longest = max(SHORTEST_UNWATCHED, 4 * rollout.policy.interval)
-    return gap if ZERO < gap <= longest else ZERO
+    return max(timedelta(seconds=tick.seconds - mark.seconds), ZERO)

@@ -53,7 +53,7 @@ TABLE: Mapping[Trigger, Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
         Trigger.START: _from((_P.PENDING,), _P.PREPARING),
         Trigger.READY: _from((_P.PREPARING,), _P.VALIDATING),
         Trigger.VALID: _from((_P.VALIDATING,), _P.PROGRESSING, _P.PROMOTING),
-        Trigger.REFUSE: _from((_P.PREPARING, _P.VALIDATING), _P.NOT_DEPLOYED),
+        Trigger.REFUSE: _from(_BEFORE_TRAFFIC, _P.NOT_DEPLOYED),
         Trigger.STEP: _from((_P.PROGRESSING,), _P.PROGRESSING),
         Trigger.PROMOTE: _from((_P.PROGRESSING, _P.PAUSED), _P.PROMOTING),
         Trigger.IN_FORCE: _from((_P.PROMOTING,), _P.BAKING),
@@ -69,7 +69,10 @@ TABLE: Mapping[Trigger, Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
             **_from((_P.PAUSED,), _P.SUPERSEDED, _P.ROLLING_BACK),
         },
         Trigger.PAUSE: _from(_RUNNING, _P.PAUSED),
-        Trigger.RESUME: _from((_P.PAUSED, _P.FROZEN), *_RUNNING, _P.HALTED),
+        Trigger.RESUME: {
+            **_from((_P.PAUSED,), *_RUNNING),
+            **_from((_P.FROZEN,), *_WITH_TRAFFIC, _P.HALTED),
+        },
         Trigger.ABORT: {
             **_from(_BEFORE_TRAFFIC, _P.ABORTED),
             **_from((*_WITH_TRAFFIC, _P.FROZEN, _P.HALTED), _P.ROLLING_BACK),
@@ -83,7 +86,7 @@ TABLE: Mapping[Trigger, Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
 
 
 def move(rollout: Rollout, trigger: Trigger, to: Phase, reason: Reason, message: str) -> Rollout:
-    """The record in its new phase, with the phase's clock at 0.
+    """The record in its new phase, with the phase's clock at 0 and nothing to resume unless it waits.
 
     Raises `InvariantError` when the table has no such transition.
     """
@@ -91,4 +94,5 @@ def move(rollout: Rollout, trigger: Trigger, to: Phase, reason: Reason, message:
         error = f"{trigger.name} cannot lead from {rollout.phase} to {to}"
         raise InvariantError(error)
     clocks = replace(rollout.clocks, in_phase=timedelta(0))
-    return replace(rollout, phase=to, reason=reason, message=message, clocks=clocks)
+    resume_to = rollout.resume_to if to in (Phase.PAUSED, Phase.FROZEN) else None
+    return replace(rollout, phase=to, reason=reason, message=message, clocks=clocks, resume_to=resume_to)

@@ -81,6 +81,7 @@ class Reason(StrEnum):
     ABORTED_BY_PERSON = "AbortedByPerson"
     NEWER_RELEASE = "NewerRelease"
 
+    ALREADY_SERVING = "AlreadyServing"
     READY_DEADLINE_EXCEEDED = "ReadyDeadlineExceeded"
     WARM_UP_FAILED = "WarmUpFailed"
     GOLDEN_REQUEST_FAILED = "GoldenRequestFailed"

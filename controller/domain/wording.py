@@ -8,6 +8,7 @@ from controller.domain.vocabulary import Reason, Verdict
 
 _WITHOUT_MILLISECONDS = 10_000  # from here on they only make the text longer
 _IN_MILLISECONDS = 10  # seconds; latencies below are read in ms
+_WITH_DECIMALS = 0.01  # seconds; a small model answers in less than a millisecond
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 
@@ -39,6 +40,8 @@ def quantity(value: float | None, kind: CheckKind) -> str:
         case CheckKind.RATIO:
             return f"{value * 100:.3g}%"
         case CheckKind.QUANTILE:
+            if value < _WITH_DECIMALS:
+                return f"{value * 1000:.2g}ms"
             return f"{value * 1000:.0f}ms" if value < _IN_MILLISECONDS else f"{value:.1f}s"
         case CheckKind.GAUGE:
             return f"{value:.4g}"

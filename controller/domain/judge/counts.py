@@ -54,7 +54,7 @@ class Tally:
         return bool(self.bounds) and bound_seconds <= self.bounds[-1]
 
     def quantile(self, q: float) -> float | None:
-        """The value below which the share ``q`` of the requests lies, in seconds; None without requests.
+        """The value below which the share ``q`` of the requests lies, in seconds; None without any bucket.
 
         Linear within its bucket, as Prometheus' ``histogram_quantile`` does; the last finite bound where it
         lies above that, so the true value may be larger.
@@ -67,7 +67,7 @@ class Tally:
             if rank <= n and n:
                 return low + (high - low) * rank / n
             rank -= n
-        return self.bounds[-1]
+        return self.bounds[-1] if self.bounds else None
 
     def _spans(self) -> list[tuple[float, float, int]]:
         edges = [0.0, *self.bounds]

@@ -75,7 +75,7 @@ class ThresholdJudge:
 
     def _sense(self, memories: dict[str, _Memory], sample: GaugeSample, terms: Terms) -> None:
         memory = memories.get(sample.check, _Memory())
-        sensed = replace(memory, canary_gauge=sample.canary, stable_gauge=sample.stable)
+        sensed = replace(memory, canary_gauge=_finite(sample.canary), stable_gauge=_finite(sample.stable))
         self._count(memories, sample.check, sensed, terms)
 
     def _count(self, memories: dict[str, _Memory], name: str, memory: _Memory, terms: Terms) -> None:
@@ -110,13 +110,21 @@ def measure(check: Check, memory: _Memory, terms: Terms) -> CheckResult:
     if not limits and (not check.relative or not terms.compare):
         return replace(result, verdict=Verdict.SKIPPED, reason=Reason.NO_STABLE_TRAFFIC)
     result = replace(result, limit=min(limits, default=None))
-    missing_stable = check.relative and terms.compare and not _stable_suffices(check, memory, terms)
-    for limit, reason in ((check.max, Reason.ABOVE_LIMIT), (relative, Reason.WORSE_THAN_STABLE)):
-        if limit is None or (reason is Reason.WORSE_THAN_STABLE and missing_stable):
-            continue
-        verdict, why = _against(check, memory, limit, terms, reason)
-        if verdict is not Verdict.PASS:
-            return replace(result, verdict=verdict, reason=why, limit=limit)
+    compares = check.relative and terms.compare
+    missing_stable = compares and (relative is None or not _stable_suffices(check, memory, terms))
+    found = [
+        (*_against(check, memory, limit, terms, breach), limit)
+        for limit, breach in (
+            (check.max, Reason.ABOVE_LIMIT),
+            (None if missing_stable else relative, Reason.WORSE_THAN_STABLE),
+        )
+        if limit is not None
+    ]
+    # a breach of either limit stands, whatever the other one still waits for
+    for decided in (Verdict.FAIL, Verdict.UNKNOWN):
+        for verdict, why, limit in found:
+            if verdict is decided:
+                return replace(result, verdict=verdict, reason=why, limit=limit)
     if missing_stable:
         return replace(result, reason=Reason.NO_STABLE_TRAFFIC)
     return replace(result, verdict=Verdict.PASS, reason=Reason.WITHIN_LIMIT)
@@ -131,6 +139,10 @@ def _values(check: Check, memory: _Memory) -> tuple[float | None, float | None]:
             return memory.canary.quantile(q), memory.stable.quantile(q)
         case CheckKind.GAUGE:
             return memory.canary_gauge, memory.stable_gauge
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
 def _ratio(tally: Tally) -> float | None:
@@ -159,7 +171,7 @@ def _against(
     """One limit: how many requests may be bad, and how many are."""
     if check.kind is CheckKind.GAUGE:
         value = memory.canary_gauge
-        if value is None or not isfinite(value):
+        if value is None:
             return Verdict.UNKNOWN, Reason.NO_VALUE
         return (Verdict.FAIL, breach) if value > limit else (Verdict.PASS, Reason.WITHIN_LIMIT)
     tally, needed = memory.canary, max(terms.min_requests, 1)

@@ -11,11 +11,16 @@ from controller.domain.wording import duration
 
 
 def overtaken(folded: Folded, seen: Observation) -> Turn | None:
-    """A newer release waits: this one steps aside, its weight first."""
-    if seen.successor is None:
+    """A newer release waits: this one steps aside, its weight first.
+
+    But not a first deployment with traffic: nothing could serve meanwhile, so the newer waits for its end.
+    """
+    rollout = folded.rollout
+    only_copy = rollout.stable is None and rollout.route.intended != Split()
+    if seen.successor is None or only_copy:
         return None
     message = f"replaced by the newer rollout {seen.successor}"
-    return withdraw(folded.rollout, seen, Trigger.SUPERSEDE, Reason.NEWER_RELEASE, message)
+    return withdraw(rollout, seen, Trigger.SUPERSEDE, Reason.NEWER_RELEASE, message)
 
 
 def waiting_for_predecessor(folded: Folded, seen: Observation) -> Turn | None:
@@ -27,9 +32,16 @@ def waiting_for_predecessor(folded: Folded, seen: Observation) -> Turn | None:
 
 
 def start(folded: Folded, seen: Observation) -> Turn | None:
-    """Nothing stands in the way: remember what serves now, and get the canary ready."""
+    """Nothing stands in the way: remember what serves now, and get the canary ready.
+
+    While it waited, an older rollout may have promoted the very same version: then there is nothing to do.
+    """
     split = Split(stable=seen.serving)
     rollout = replace(folded.rollout, stable=seen.serving)
+    if seen.serving is not None and seen.serving.version == rollout.release.version:
+        message = f"{rollout.release.version} already serves everyone; deploy a version with another name"
+        refused = move(rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, Reason.ALREADY_SERVING, message)
+        return Turn(refused, Trigger.REFUSE)
     rollout = replace(
         with_split(rollout, split), route=replace(rollout.route, previous=split, intended=split)
     )

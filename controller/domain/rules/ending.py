@@ -1,8 +1,8 @@
 """Rules of promotion, bake and rollback, and of waiting for a person."""
 
-from controller.domain.model import Observation, SetSplit, Split
+from controller.domain.model import Observation, Rollout, SetSplit, Split
 from controller.domain.observing import Folded
-from controller.domain.rules.turns import Turn, healthy, hold, settle, succeed, withdraw
+from controller.domain.rules.turns import Turn, failing, healthy, hold, settle, succeed, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
 from controller.domain.wording import duration
@@ -19,14 +19,17 @@ def in_force(folded: Folded, seen: Observation) -> Turn | None:
 
 
 def baked(folded: Folded, seen: Observation) -> Turn | None:
-    """The bake is over: the canary becomes stable at the gateway, and then the rollout has succeeded."""
+    """The bake is over: the canary becomes stable at the gateway, and then the rollout has succeeded.
+
+    Not while a check is failing: the old stable stays at hand until the check has mended or used its budget.
+    """
     rollout = folded.rollout
     done = Split(stable=rollout.release)
     if rollout.route.intended == done:
         if not rollout.route.in_force:
             return hold(folded, Reason.WAITING_FOR_GATEWAY, "waits until the gateway calls it stable")
         return succeed(rollout)
-    if rollout.clocks.at_weight < rollout.policy.bake or not rollout.route.in_force:
+    if rollout.clocks.at_weight < rollout.policy.bake or not rollout.route.in_force or failing(rollout):
         return None
     return settle(rollout, seen)
 
@@ -43,7 +46,7 @@ def recovered(folded: Folded, seen: Observation) -> Turn | None:
 def cleared(folded: Folded, seen: Observation) -> Turn | None:
     """The canary's weight is 0 for certain: the rollout is over."""
     rollout = folded.rollout
-    foreign = folded.drift is not None and folded.drift.split.weight_permille > 0
+    foreign = folded.drift is not None and _exposes(folded.drift.split, rollout)
     if seen.route is not None and (foreign or seen.route.latched is not None):
         write = SetSplit(rollout.route.intended, seen.route.split)
         return Turn(rollout, "rollback_repeated", (write,))
@@ -52,6 +55,13 @@ def cleared(folded: Folded, seen: Observation) -> Turn | None:
         return hold(folded, rollout.reason, rollout.message)
     reason = rollout.cause or rollout.reason
     return Turn(move(rollout, Trigger.CLEARED, rollout.ending, reason, rollout.message), Trigger.CLEARED)
+
+
+def _exposes(split: Split, rollout: Rollout) -> bool:
+    """Whether a split gives any canary traffic, or calls this release stable."""
+    return split.weight_permille > 0 or (
+        split.stable is not None and split.stable.version == rollout.release.version
+    )
 
 
 def waiting(folded: Folded, seen: Observation) -> Turn | None:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from controller.domain.judge.base import CheckResult
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
-from controller.domain.model import NoReading, Observation, Rollout
+from controller.domain.model import ZERO, NoReading, Observation, Rollout
 from controller.domain.observing import Folded
-from controller.domain.policy import Fallback
-from controller.domain.rules.turns import Turn, freeze, hold, rise, rise_to_all, withdraw
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback
+from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import duration, percent, sentence
@@ -20,7 +21,9 @@ def latched(folded: Folded, seen: Observation) -> Turn | None:
     if seen.route is None or seen.route.latched is None:
         return None
     message = "rolled back at the gateway while the store could not be written"
-    return withdraw(folded.rollout, seen, Trigger.FAIL, seen.route.latched, message, force=True)
+    cause = seen.route.latched
+    trigger = Trigger.ABORT if cause is Reason.ABORTED_BY_PERSON else Trigger.FAIL
+    return withdraw(folded.rollout, seen, trigger, cause, message, force=True)
 
 
 def drifted(folded: Folded, seen: Observation) -> Turn | None:
@@ -99,9 +102,11 @@ def expired(folded: Folded, seen: Observation) -> Turn | None:
     if rollout.phase is not Phase.PROGRESSING or rollout.step is None:
         return None
     deadline = policy.steps[rollout.step].deadline
-    if rollout.clocks.since_step < deadline or Reason.TOO_LITTLE_EVIDENCE in rollout.told:
+    lacking, what = _wanting(folded)
+    late = rollout.clocks.since_step >= deadline and Reason.TOO_LITTLE_EVIDENCE not in rollout.told
+    if not late or lacking is None:
         return None
-    message = f"no verdict within the step's {duration(deadline)}: {_wanting(folded)[1]}"
+    message = f"no verdict within the step's {duration(deadline)}: {what}"
     if rollback:
         return withdraw(rollout, seen, Trigger.FAIL, Reason.STEP_DEADLINE_EXCEEDED, message)
     told = Reason.TOO_LITTLE_EVIDENCE
@@ -114,8 +119,8 @@ def advanced(folded: Folded, seen: Observation) -> Turn | None:
     assert rollout.step is not None
     if not folded.fresh or _wanting(folded)[0] is not None:
         return None
-    following = rollout.step + 1
-    if following < len(rollout.policy.steps):
+    following, steps = rollout.step + 1, rollout.policy.steps
+    if following < len(steps) and steps[following].weight_permille < FULL_WEIGHT_PERMILLE:
         return rise(rollout, seen, Trigger.STEP, following)
     return rise_to_all(rollout, Trigger.PROMOTE, seen)
 
@@ -127,7 +132,10 @@ def holding(folded: Folded, seen: Observation) -> Turn | None:
     if seen.route is not None and seen.route.problem is not None:
         return hold(folded, seen.route.problem, seen.route.message)
     if folded.rollout.phase is Phase.BAKING:
-        left = folded.rollout.policy.bake - folded.rollout.clocks.at_weight
+        worst = failing(folded.rollout)
+        if worst is not None:
+            return hold(folded, Reason.CHECKS_FAILING, _row(folded.rollout, worst))
+        left = max(folded.rollout.policy.bake - folded.rollout.clocks.at_weight, ZERO)
         return hold(folded, Reason.BAKE_RUNNING, f"serves everyone; watched for {duration(left)} more")
     reason, message = _wanting(folded)
     return hold(folded, reason or Reason.STEP_RUNNING, message)
@@ -143,6 +151,11 @@ def _blame(rollout: Rollout) -> str:
     return "; ".join(sentence(by_name[r.name], r) for r in exhausted)
 
 
+def _row(rollout: Rollout, result: CheckResult) -> str:
+    check = next(check for check in rollout.policy.checks if check.name == result.name)
+    return f"{sentence(check, result)} ({result.failures} of {result.budget} in a row)"
+
+
 def _wanting(folded: Folded) -> tuple[Reason | None, str]:
     """What the step still lacks, the first that it lacks; None when it lacks nothing."""
     rollout, evidence, clocks = folded.rollout, folded.rollout.evidence, folded.rollout.clocks
@@ -155,12 +168,9 @@ def _wanting(folded: Folded) -> tuple[Reason | None, str]:
         return Reason.WAITING_FOR_METRICS, f"waits for the first measurement at {at}"
     if evidence.canary_requests == 0:
         return Reason.WAITING_FOR_FIRST_REQUEST, f"waits for the canary's first request at {at}"
-    failing = [r for r in evidence.checks if r.verdict is Verdict.FAIL and not r.report_only]
-    if failing:
-        by_name = {check.name: check for check in rollout.policy.checks}
-        first = failing[0]
-        found = sentence(by_name[first.name], first)
-        return Reason.CHECKS_FAILING, f"{found} ({first.failures} of {first.budget} in a row)"
+    worst = failing(rollout)
+    if worst is not None:
+        return Reason.CHECKS_FAILING, _row(rollout, worst)
     if evidence.canary_requests < step.min_requests:
         got = f"{evidence.canary_requests:,} of {step.min_requests:,} requests"
         return Reason.WAITING_FOR_REQUESTS, f"{got} at {at}"

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from controller.domain.judge.base import CheckResult
 from controller.domain.model import Observation, Readiness, Rollout, SetSplit, Split
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.table import Trigger, move
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import percent
 
 
@@ -62,7 +63,9 @@ def _give(rollout: Rollout, seen: Observation | None, trigger: Trigger, weight_p
 
 def _running(rollout: Rollout, seen: Observation | None) -> Split:
     """What a write must find at the gateway: what was seen there, else what the record holds."""
-    return seen.route.split if seen is not None and seen.route is not None else rollout.route.intended
+    if seen is not None and seen.route is not None:
+        return seen.route.split
+    return rollout.route.foreign or rollout.route.intended
 
 
 def withdraw(
@@ -84,13 +87,10 @@ def withdraw(
     )
     if rollout.route.intended.canary is None and not _settling(rollout):
         return Turn(move(rollout, trigger, ending, cause, message), trigger)
-    alone = rollout.weight_permille == FULL_WEIGHT_PERMILLE and rollout.stable is not None
-    if alone and not force and not healthy(seen.stable if seen else None):
+    if serves_alone(rollout) and not force and not healthy(seen.stable if seen else None):
         why = seen.stable.message if seen and seen.stable else "not seen"
         halted = replace(rollout, cause=cause)
         text = f"{message}; the old stable cannot take over: {why}"
-        if rollout.phase is Phase.HALTED:
-            return Turn(replace(rollout, message=text), "observed")
         return Turn(move(halted, Trigger.HALT, Phase.HALTED, Reason.STABLE_UNHEALTHY, text), Trigger.HALT)
     expected = _running(rollout, seen)
     gone = _with_last_checks(with_split(rollout, Split(stable=rollout.stable)), rollout)
@@ -113,9 +113,21 @@ def succeed(rollout: Rollout) -> Turn:
     return Turn(move(rollout, Trigger.BAKED, Phase.SUCCEEDED, Reason.PROMOTED, message), Trigger.BAKED)
 
 
+def failing(rollout: Rollout) -> CheckResult | None:
+    """The first check that failed its last measurement, of those that may stop a rollout."""
+    found = (r for r in rollout.evidence.checks if r.verdict is Verdict.FAIL and not r.report_only)
+    return next(found, None)
+
+
 def healthy(readiness: Readiness | None) -> bool:
     """Whether it was seen, and seen to be ready."""
     return readiness is not None and readiness.ready
+
+
+def serves_alone(rollout: Rollout) -> bool:
+    """Whether all traffic is asked to go to the canary while there is an old stable to go back to."""
+    everything = rollout.weight_permille == FULL_WEIGHT_PERMILLE or _settling(rollout)
+    return everything and rollout.stable is not None
 
 
 def _settling(rollout: Rollout) -> bool:
@@ -124,4 +136,5 @@ def _settling(rollout: Rollout) -> bool:
 
 def _with_last_checks(rollout: Rollout, last: Rollout) -> Rollout:
     """No more is measured from here on: people go on seeing what was measured last."""
-    return replace(rollout, evidence=replace(rollout.evidence, checks=last.evidence.checks))
+    seen_last = replace(rollout.evidence, verdict=last.evidence.verdict, checks=last.evidence.checks)
+    return replace(rollout, evidence=seen_last)

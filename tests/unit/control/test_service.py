@@ -102,6 +102,13 @@ class TestDeploy:
         assert list(stage.store.records) == ["fraud-1"]
         assert len(stage.wakes) == 1
 
+    async def test_a_request_repeated_after_a_restart_is_answered_as_the_first(self) -> None:
+        before = Stage()
+        first = await deploy(before)
+        after = Stage(before.store)
+        assert await deploy(after) == first
+        assert list(after.store.records) == ["fraud-1"]
+
     async def test_the_same_request_sent_twice_at_once_begins_one_rollout(self) -> None:
         stage = Stage()
         assert set(await asyncio.gather(deploy(stage), deploy(stage))) == {"fraud-1"}

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.control.explanations import EXPLANATIONS
-from controller.control.views import next_at, status_view, verdict_of
+from controller.control.views import next_at, status_view
 from controller.control.why import why_view
-from controller.domain.model import Clocks, Evidence, Rollout, Route, Split
+from controller.domain.model import Clocks, Evidence, Rollout
 from controller.domain.policy import Fallback
 from controller.domain.vocabulary import Phase, Reason, Verdict
-from tests.fakes import EPOCH, a_policy, a_release, a_rollout
+from tests.fakes import EPOCH, a_policy, a_rollout
 from tests.unit.control.stage import a_result, ended, progressing
 
 SECOND = timedelta(seconds=1)
@@ -70,18 +70,6 @@ class TestStatus:
     def test_every_phase_says_whether_it_is_over_and_whether_it_waits(self, phase: Phase) -> None:
         view = status_view(replace(progressing(), phase=phase), NOW)
         assert (view.terminal, view.waits_for_person) == (phase.terminal, phase.waits_for_person)
-
-    def test_the_verdict_of_an_ended_rollout_is_that_of_its_last_checks(self) -> None:
-        def over(*results: object) -> Verdict:
-            gone = Route(intended=Split(stable=a_release("v1")))
-            evidence = Evidence(checks=results)  # type: ignore[arg-type]
-            return verdict_of(replace(progressing(), route=gone, evidence=evidence))
-
-        assert over(a_result(Verdict.FAIL, failures=3)) is Verdict.FAIL
-        assert over(a_result(Verdict.FAIL, failures=2)) is Verdict.UNKNOWN
-        assert over(a_result()) is Verdict.PASS
-        assert over(a_result(), replace(a_result(Verdict.FAIL, failures=9), report_only=True)) is Verdict.PASS
-        assert over() is Verdict.UNKNOWN
 
 
 class TestNextAt:
