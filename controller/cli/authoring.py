@@ -62,9 +62,13 @@ def explain(
 ) -> None:
     """Explain a policy file's fields: meaning, default, example."""
     from controller.cli.output import write  # noqa: PLC0415 - lazy
+    from controller.control.errors import InvalidRequest  # noqa: PLC0415 - lazy
     from controller.policy import explain as policy  # noqa: PLC0415 - lazy
 
-    write(policy.explain(field) + "\n")
+    try:
+        write(policy.explain(field) + "\n")
+    except LookupError as error:
+        raise InvalidRequest(str(error), "serinus explain") from error
 
 
 def _faults(path: Path, known: "Catalogue") -> "Sequence[PolicyFault]":

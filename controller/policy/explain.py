@@ -20,7 +20,10 @@ _CHECK_KINDS = (("errors", ErrorsCheck), ("latency_p99", LatencyCheck), ("any ot
 
 
 def explain(path: str | None) -> str:
-    """The meaning of a field such as ``steps.min_requests``, or of the whole file."""
+    """The meaning of a field such as ``steps.min_requests``, or of the whole file.
+
+    Raises `LookupError`, with a suggestion, when there is no such field.
+    """
     location = split_location(path or "")
     if not location:
         return "\n".join(["A policy file has these fields:", "", *_listing(PolicySection), "", _HINT])
@@ -29,7 +32,7 @@ def explain(path: str | None) -> str:
         return "\n".join([".".join(location), f"  {_summary(section)}", "", "Fields:", *_listing(section)])
     parent = section_at(PolicySection, location[:-1])
     if parent is None or location[-1] not in keys(parent):
-        return _unknown(location)
+        raise LookupError(_unknown(location))
     return _field(location, keys(parent)[location[-1]])
 
 
@@ -86,5 +89,5 @@ def _unknown(location: Sequence[str]) -> str:
             path = ".".join([*location[:length], ""])
             known = frozenset(path + name for name in keys(section))
             suggestion = did_you_mean(path + location[length], known)
-            return f"There is no field {shown('.'.join(location))}; {suggestion}"
+            return f"there is no field {shown('.'.join(location))}; {suggestion}"
     raise InvariantError("the root is a section")

@@ -70,6 +70,8 @@ class Batch:
             return {}
         scrapes = {case: scrape_interval(case.series) for case in cases}
         begin = min(case.since - reach(scrapes[case] or slowest) for case in cases)
+        for case in cases:
+            case.forget_before(begin)
         counters = pack.counters(timed=any(case.timed for case in cases))
         await asyncio.gather(*(self._fetch(counter, cases, begin) for counter in counters))
         windows: dict[Case, Window] = {}

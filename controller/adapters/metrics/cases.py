@@ -67,6 +67,14 @@ class Case:
         elif self.found[counter.metric].setdefault(_key(one), one) is not one:
             self.fail(Reason.METRICS_INVALID, f"{counter.metric} has the same series twice")
 
+    def forget_before(self, begin: datetime) -> None:
+        """Drop what was only needed to see how often the versions are scraped."""
+        oldest = begin.timestamp()
+        for of_metric in self.found.values():
+            for key, one in of_metric.items():
+                samples = tuple(sample for sample in one.samples if not sample[0] < oldest)
+                of_metric[key] = replace(one, samples=samples)
+
     def newcomers(self, window: Window) -> set[Key]:
         """The series that came late: new, or back."""
         return {_key(one) for one in newcomers(self.series, window)}

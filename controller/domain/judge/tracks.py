@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import add, le, lt, sub
 
 from controller.domain.judge.series import (
     Arm,
@@ -36,18 +37,19 @@ class Cleaning:
         last, latest = -1, micros(self.window.server_time)
         kept: dict[int, int] = {}
         for seconds, value in one.samples:
+            instant = instant_of(seconds)
             if not is_count(value):
-                self.fault("samples that are not a count were ignored", seconds)
-            elif not last < (instant := instant_of(seconds)) <= latest:
-                self.fault("samples out of order, or from the future, were ignored", seconds)
+                self.fault("samples that are not a count were ignored", instant)
+            elif not last < instant <= latest:
+                self.fault("samples out of order, or from the future, were ignored", instant)
             else:
                 kept[instant] = int(value)
                 last = instant
         return kept
 
-    def fault(self, sentence: str, seconds: float) -> None:
+    def fault(self, sentence: str, instant: int | None = None) -> None:
         """Note it, unless it lies before the cursor and was told before."""
-        if not seconds * 1e6 < micros(self.window.cursor):
+        if instant is None or instant < 0 or instant >= micros(self.window.cursor):
             self.faults[sentence] += 1
 
     def warnings(self) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ class Track:
     def increments(self, edges: Sequence[int], longest_gap: int) -> Iterator[Counts]:
         """What was counted from each edge to the next, per part; a longer gap counts at its end."""
         for low, high in pairwise(self._at(edges, longest_gap)):
-            yield tuple(b - a for a, b in zip(low, high, strict=True))
+            yield tuple(map(sub, high, low))
 
     def _at(self, edges: Sequence[int], longest_gap: int) -> Iterator[Counts]:
         zero = (0,) * len(self.levels[0])
@@ -102,7 +104,7 @@ def tracks_of(series: Sequence[Series], window: Window, cleaning: Cleaning) -> I
     for (_, arm, role), parts in groups.items():
         bounds = sorted(parts)
         if bounds[-1] != math.inf:
-            cleaning.fault("histograms without a last bucket were ignored", math.inf)
+            cleaning.fault("histograms without a last bucket were ignored")
             continue
         points = list(_points([cleaning.clean(parts[bound]) for bound in bounds], cleaning))
         if points:
@@ -115,10 +117,10 @@ def _points(parts: Sequence[dict[int, int]], cleaning: Cleaning) -> Iterator[tup
     """The instants at which every part has a count, and the counts do not fall from bound to bound."""
     for instant in parts[-1]:
         counts = tuple(part.get(instant, -1) for part in parts)
-        if counts[0] >= 0 and all(low <= high for low, high in pairwise(counts)):
+        if counts[0] >= 0 and all(map(le, counts, counts[1:])):
             yield instant, counts
         else:
-            cleaning.fault("histogram samples with missing or falling buckets were ignored", instant / 1e6)
+            cleaning.fault("histogram samples with missing or falling buckets were ignored", instant)
 
 
 def _without_resets(
@@ -129,11 +131,11 @@ def _without_resets(
     lost = (0,) * len(points[0][1])
     before = lost
     for instant, counts in points:
-        if any(now < then for now, then in zip(counts, before, strict=True)):
-            lost = tuple(a + b for a, b in zip(lost, before, strict=True))
-            cleaning.fault("counter resets", instant / 1e6)
-        total = [a + b for a, b in zip(lost, counts, strict=True)]
-        levels.append(tuple(high - low for low, high in pairwise([0, *total])))
+        if any(map(lt, counts, before)):
+            lost = tuple(map(add, lost, before))
+            cleaning.fault("counter resets", instant)
+        total = tuple(map(add, lost, counts))
+        levels.append(tuple(map(sub, total, (0, *total))))
         before = counts
     return [instant for instant, _ in points], levels
 
