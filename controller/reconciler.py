@@ -15,9 +15,12 @@ import structlog
 from controller.domain.machine import decide, plan
 from controller.domain.model import (
     Decision,
+    Measure,
+    NoReading,
     Observation,
     Plan,
     Readiness,
+    Reading,
     Release,
     Rollout,
     RouteSeen,
@@ -42,6 +45,8 @@ from controller.ports import (
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = timedelta(0)
+_PATIENCE_SECONDS = 0.5
+"""How long a pass that found the canary not ready still waits for metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +185,20 @@ class Reconciler:
         route = (
             await self._router(rollout).observe(rollout.model, rollout.policy.route) if wanted.route else None
         )
-        canary, stable, reading = await asyncio.gather(
-            self._readiness(rollout, rollout.release if wanted.canary else None),
-            self._readiness(rollout, rollout.stable if wanted.stable else None),
-            world.metrics.read(rollout, wanted.measure) if wanted.measure else _nothing(),
-        )
+        reading = asyncio.create_task(self._reading(rollout, wanted.measure))
+        try:
+            canary, stable = await asyncio.gather(
+                self._readiness(rollout, rollout.release if wanted.canary else None),
+                self._readiness(rollout, rollout.stable if wanted.stable else None),
+            )
+            if canary is not None and not canary.ready:
+                # a dead canary is taken back whatever the metrics say, so they must not delay it
+                await asyncio.wait({reading}, timeout=_PATIENCE_SECONDS)
+                measured = reading.result() if reading.done() else None
+            else:
+                measured = await reading
+        finally:
+            reading.cancel()
         warm_up = None
         if wanted.warm_up and canary is not None and canary.ready:
             warm_up = await self._warm_up(rollout)
@@ -198,9 +212,12 @@ class Reconciler:
             stable=stable,
             warm_up=warm_up,
             validation=validation,
-            reading=reading,
+            reading=measured,
             serving=await world.store.serving(rollout.model) if pending else None,
         )
+
+    async def _reading(self, rollout: Rollout, measure: Measure | None) -> Reading | NoReading | None:
+        return None if measure is None else await self._world.metrics.read(rollout, measure)
 
     async def _readiness(self, rollout: Rollout, release: Release | None) -> Readiness | None:
         return None if release is None else await self._world.workload.readiness(rollout, release)
@@ -223,7 +240,3 @@ class Reconciler:
         except TimeoutError:
             message = f"the golden requests were not all answered within {duration(deadline)}"
             return ValidationReport(ok=False, passed=0, failed=0, message=message)
-
-
-async def _nothing() -> None:
-    return None

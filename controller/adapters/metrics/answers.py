@@ -13,6 +13,7 @@ from controller.domain.vocabulary import Reason
 
 NAME_LABEL = "__name__"
 _LATEST_SECONDS = 2**33
+_NUMBERS = (int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,10 @@ def _samples(pairs: list[Any]) -> Iterator[tuple[float, float]]:
 
 
 def _sample(pair: Any) -> tuple[float, float] | None:
-    match pair:
-        case [int() | float() as seconds, str(value)]:
-            try:
-                return float(seconds), float(value)
-            except (ValueError, OverflowError):
-                return None
+    try:
+        seconds, value = pair
+        if type(value) is str and type(seconds) in _NUMBERS and 0 <= seconds < _LATEST_SECONDS:
+            return float(seconds), float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
     return None

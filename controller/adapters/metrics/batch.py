@@ -65,20 +65,27 @@ class Batch:
     async def _fill_group(self, pack: Pack, cases: Sequence[Case]) -> dict[Case, Window]:
         slowest = self._access.slowest_scrape
         await self._fetch(pack.pulse, cases, min(case.since for case in cases) - reach(slowest))
-        cases = [case for case in cases if not case.problem]
-        if not cases:
-            return {}
-        scrapes = {case: scrape_interval(case.series) for case in cases}
-        begin = min(case.since - reach(scrapes[case] or slowest) for case in cases)
+        by_scrape: dict[timedelta | None, list[Case]] = defaultdict(list)
+        for case in cases:
+            if not case.problem:
+                by_scrape[scrape_interval(case.series)].append(case)
+        windows = await asyncio.gather(
+            *(self._count(pack, together, scrape) for scrape, together in by_scrape.items())
+        )
+        return {case: window for found in windows for case, window in found.items()}
+
+    async def _count(self, pack: Pack, cases: Sequence[Case], scrape: timedelta | None) -> dict[Case, Window]:
+        """Fetch the counters of versions that are scraped equally often; None if there was no pulse."""
+        slowest = self._access.slowest_scrape
+        begin = min(case.since for case in cases) - reach(scrape or slowest)
         for case in cases:
             case.forget_before(begin)
         counters = pack.counters(timed=any(case.timed for case in cases))
         await asyncio.gather(*(self._fetch(counter, cases, begin) for counter in counters))
         windows: dict[Case, Window] = {}
         for case in cases:
-            scrape = scrapes[case] or scrape_interval(case.series) or slowest
-            block = case.rollout.policy.interval
-            windows[case] = Window(begin, case.since, self.server_time, block, scrape)
+            seen = scrape or scrape_interval(case.series) or slowest
+            windows[case] = Window(begin, case.since, self.server_time, case.rollout.policy.interval, seen)
         late = {case: case.newcomers(window) for case, window in windows.items()}
         for counter in (pack.pulse, *counters):
             await self._look_before(counter, begin, late)

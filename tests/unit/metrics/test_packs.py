@@ -1,0 +1,80 @@
+"""Pack files: what they must say, and what Serinus ships."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.adapters.metrics.packs import Answers, Pulse, built_in_packs, load_pack, role_of
+from controller.adapters.naming import backend_name
+from controller.domain.judge.series import Role
+from controller.domain.model import Release
+from controller.domain.policy import CheckKind
+from controller.errors import TargetError
+
+GOOD = """
+about: a test
+versions: {instance: $endpoints, version: $version}
+pulse: {metric: up, positive: true}
+answers:
+  - metric: requests_total
+    bad: {code: "5.."}
+"""
+
+
+def test_the_built_in_packs_are_envoy_and_mlserver_and_serve_every_kind_of_check() -> None:
+    packs = built_in_packs()
+    assert sorted(packs) == ["envoy", "mlserver"]
+    assert all(pack.serves(kind) for pack in packs.values() for kind in CheckKind)
+
+
+def test_a_pack_without_a_histogram_or_bad_answers_serves_neither_durations_nor_errors() -> None:
+    assert not load_pack("x", GOOD).serves(CheckKind.QUANTILE)
+    assert not load_pack("x", GOOD.replace("bad:", "where:")).serves(CheckKind.RATIO)
+
+
+def test_requests_and_bad_ones_are_read_from_the_same_series() -> None:
+    (answers,) = load_pack("x", GOOD).answers
+    assert role_of(answers, {"code": "503"}) is Role.BAD
+    assert role_of(answers, {"code": "5033"}) is Role.GOOD
+    assert role_of(answers, {}) is Role.GOOD
+    assert role_of(Answers(metric="failures", bad=True), {}) is Role.BAD
+    assert role_of(Pulse(metric="up"), {}) is Role.PULSE
+
+
+def test_a_selector_takes_series_whose_labels_all_fit() -> None:
+    selector = load_pack("x", GOOD).selector("m", Release("v2", ("h:1", "h:2")))
+    assert selector.selects({"instance": "h:2", "version": "v2", "more": "x"})
+    assert not selector.selects({"instance": "h:3", "version": "v2"})
+    assert not selector.selects({"instance": "h:1"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("about: a test", "", "about"),
+        ("about: a test", "about: a test\nmore: 1", "more"),
+        ("$endpoints, version: $version", "$model", "no label tells versions apart"),
+        ("$endpoints", "$pod", "versions"),
+        ("{instance: $endpoints, version: $version}", "{}", "versions"),
+        ("metric: up", 'metric: "up{}"', "pulse.metric"),
+        ("code", "co-de", "answers.0.bad"),
+        ("5..", "(", "answers.0.bad"),
+        ("positive: true", "positive: 1", "pulse.positive"),
+        ("answers:", "answers: 5\nx:", "answers"),
+        ("about:", "about: [", "cannot be read"),
+    ],
+)
+def test_a_faulty_pack_is_refused_with_the_place_of_the_fault(old: str, new: str, words: str) -> None:
+    with pytest.raises(TargetError, match="the metrics pack x cannot be read") as caught:
+        load_pack("x", GOOD.replace(old, new, 1))
+    assert words in str(caught.value)
+
+
+def test_plain_names_stay_as_they_are_and_dots_are_encoded() -> None:
+    assert backend_name("fraud-detector", "v2_b") == "fraud-detector@v2_b"
+    assert backend_name("fraud", "1.2:é") == "fraud@1%2E2%3A%C3%A9"
+
+
+@given(st.tuples(st.text(), st.text()), st.tuples(st.text(), st.text()))
+def test_no_two_versions_share_a_backend_name(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert (backend_name(*one) == backend_name(*other)) == (one == other)
