@@ -5,7 +5,7 @@ file of the stack's folder, is waited for until it is ready, and is stopped by i
 
     with Stack(folder) as stack:
         gateway = stack.envoy()
-        stack.publish(clusters={"stable": port}, weights={"my-model": {"stable": 100}})
+        prometheus = stack.prometheus(gateway.metrics_port)
 """
 
 from __future__ import annotations
@@ -154,14 +154,6 @@ class Stack:
     def launch(self, name: str, argv: Sequence[str], port: int, env: Mapping[str, str]) -> Service:
         """Start a program of the caller's, and wait for nothing."""
         return self._launch(name, argv, port, port, env)
-
-    def publish(self, clusters: Mapping[str, int], weights: Mapping[str, Mapping[str, int]]) -> None:
-        """Write both xDS files: clusters by name and port, weights by model and cluster name.
-
-        Clusters go first, because Envoy accepts a route to an unknown one and answers 503.
-        """
-        replace_json(self.xds / "cds.json", render.clusters(clusters))
-        replace_json(self.xds / "rds.json", render.routes(weights))
 
     def engines(self, targets: Iterable[render.EngineTarget]) -> None:
         """Tell Prometheus which engines to scrape; it sees the change by itself."""

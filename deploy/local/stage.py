@@ -55,6 +55,9 @@ class Stage:
         self._versions = versions
         self._settings = settings
         self.engines: dict[str, Service] = {}
+        self.gateway: Service
+        self.prometheus: Service
+        self.daemon: LocalDaemon
 
     def __enter__(self) -> Self:
         try:

@@ -14,26 +14,6 @@ from controller.policy.source import UnreadableError
 GOLDEN = "protocol: json\npath: /x\nrequests: [{name: a, body: {}}]\n"
 
 
-POLICY = """\
-model: fraud-detector
-route: {envoy: /v2/models/fraud-detector}
-metrics: envoy
-steps: [1%, 5%]
-checks:
-  errors: {max: 1%}
-"""
-
-
-@pytest.fixture
-def policy_text() -> str:
-    return POLICY
-
-
-@pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
-
-
 class World:
     """A folder and what follows from reading it again and again."""
 

@@ -17,26 +17,6 @@ from controller.policy.tree import Document, plain
 ENOUGH_MEMORY_BYTES = 16 * 1024 * 1024
 
 
-POLICY = """\
-model: fraud-detector
-route: {envoy: /v2/models/fraud-detector}
-metrics: envoy
-steps: [1%, 5%]
-checks:
-  errors: {max: 1%}
-"""
-
-
-@pytest.fixture
-def policy_text() -> str:
-    return POLICY
-
-
-@pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
-
-
 def no_golden(name: str) -> bytes:
     raise AssertionError(f"{name} was read")
 

@@ -38,26 +38,6 @@ judge: threshold
 """
 
 
-POLICY = """\
-model: fraud-detector
-route: {envoy: /v2/models/fraud-detector}
-metrics: envoy
-steps: [1%, 5%]
-checks:
-  errors: {max: 1%}
-"""
-
-
-@pytest.fixture
-def policy_text() -> str:
-    return POLICY
-
-
-@pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
-
-
 def parsed(text: str, catalogue: Catalogue, golden: bytes = GOLDEN) -> Policy:
     policy = parse_policy(text.encode(), "x.yaml", catalogue, lambda _: golden)
     assert isinstance(policy, Policy), policy

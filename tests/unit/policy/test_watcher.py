@@ -16,26 +16,6 @@ POLL = timedelta(milliseconds=100)
 PATIENCE_SECONDS = 15.0
 
 
-POLICY = """\
-model: fraud-detector
-route: {envoy: /v2/models/fraud-detector}
-metrics: envoy
-steps: [1%, 5%]
-checks:
-  errors: {max: 1%}
-"""
-
-
-@pytest.fixture
-def policy_text() -> str:
-    return POLICY
-
-
-@pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
-
-
 def create(folder: Path, text: str) -> None:
     folder.mkdir()
     (folder / "a.yaml").write_text(text)

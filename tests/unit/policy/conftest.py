@@ -1,0 +1,22 @@
+"""What the tests of policy files share: a small valid policy, and what it may name."""
+
+import pytest
+
+from controller.policy.catalogue import Catalogue
+
+
+@pytest.fixture
+def policy_text() -> str:
+    return """\
+model: fraud-detector
+route: {envoy: /v2/models/fraud-detector}
+metrics: envoy
+steps: [1%, 5%]
+checks:
+  errors: {max: 1%}
+"""
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
