@@ -6,6 +6,7 @@ Exits 0 only if every act ended as said. In a terminal it shows each rollout liv
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -128,7 +129,7 @@ def summary(traffic: Traffic, outcomes: list[Outcome]) -> Group:
 def play_all(folder: Path, engine: Engine, console: Console) -> bool:
     """The whole demo; returns whether everything ended as said."""
     began = time.monotonic()
-    console.print(f"Starting Envoy, Prometheus, five engines ({engine}) and the daemon, logs in {folder}")
+    console.print(f"Starting Envoy, Prometheus, five engines ({engine}) and the daemon, in {folder}")
     with Stage(folder, engine) as stage:
         theatre = Theatre(stage, console)
         outcomes = [theatre.play(ACTS[0])]
@@ -153,18 +154,24 @@ def main() -> int:
     parser.add_argument("--engine", choices=("onnx", "mlserver"), default="onnx")
     engine: Engine = parser.parse_args().engine
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="serinus-demo-"))
     try:
         ok = play_all(folder, engine, console)
     except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
         console.print("\nStopped; everything that the demo started has been ended.")
         return 130
     except (ControlError, StackError) as error:
         console.print(f"The demo could not go on: {error}\nLogs: {folder}", style="red")
         return 1
-    console.print("All acts ended as said." if ok else f"Not every act ended as said; logs: {folder}")
-    return 0 if ok else 1
+    if not ok:
+        console.print(f"Not every act ended as said; logs: {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    console.print("All acts ended as said.")
+    return 0
 
 
 if __name__ == "__main__":
