@@ -57,6 +57,7 @@ def _client(tls: ssl.SSLContext) -> httpx2.AsyncClient:
         verify=tls,
         trust_env=False,
         follow_redirects=False,
+        timeout=None,  # `exchange` has its own; the library's default of 5 s would cut slow models short
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         # A kept connection may be half dead: a fresh one says what the server is now. Callers bound how many.
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),

@@ -20,7 +20,8 @@ _SHORTEST_SECONDS = 0.1
 class Asker:
     """Bounded concurrency and time for everybody's queries."""
 
-    def __init__(self, url: str, access: PrometheusAccess) -> None:
+    def __init__(self, url: str, access: PrometheusAccess, query_took: Callable[[float], None]) -> None:
+        self._query_took = query_took
         self._client = PrometheusClient(url, access)
         self._timeout_seconds = access.timeout.total_seconds()
         self._turns = asyncio.Semaphore(access.threads)
@@ -39,6 +40,7 @@ class Asker:
         ``deadline`` is on the loop's clock. Raises `QueryError`.
         """
         loop = asyncio.get_running_loop()
+        began = loop.time()
         params = {} if at_seconds is None else {"time": f"{at_seconds:.3f}"}
         try:
             async with asyncio.timeout_at(deadline), self._turns:
@@ -48,6 +50,8 @@ class Asker:
                 )
         except TimeoutError as error:
             raise QueryError(Reason.METRICS_UNAVAILABLE, "Prometheus did not answer in time") from error
+        finally:
+            self._query_took(loop.time() - began)
 
 
 class Halving:

@@ -5,7 +5,7 @@ says why not, within a bounded time. The local clock plays no part: all instants
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -35,12 +35,21 @@ _Answers = dict[_Ask, Reading | NoReading]
 
 
 class PrometheusSource:
-    """`MetricSource` over one Prometheus. ``packs`` are the metrics that a policy can name."""
+    """`MetricSource` over one Prometheus. ``packs`` are the metrics that a policy can name.
 
-    def __init__(self, url: str, packs: Mapping[str, Pack], access: PrometheusAccess | None = None) -> None:
+    ``query_took`` is told the seconds of each query, with the wait for its turn.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        packs: Mapping[str, Pack],
+        access: PrometheusAccess | None = None,
+        query_took: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._packs = packs
         self._access = access or PrometheusAccess()
-        self._asker = Asker(url, self._access)
+        self._asker = Asker(url, self._access, query_took)
         self._gathering: tuple[list[_Ask], asyncio.Task[_Answers]] | None = None
         self._running: set[asyncio.Task[_Answers]] = set()
 
