@@ -15,6 +15,7 @@ import structlog
 
 from controller import logs
 from controller.adapters import registry
+from controller.adapters.folder_lock import FolderLock
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.notify.webhook import WebhookNotifier
@@ -40,8 +41,9 @@ log = structlog.get_logger(__name__)
 _STORE_CHECK_SECONDS = 5.0
 _CHECKS_PER_PRUNE = 720
 _MOST_SHOWN = 10_000
-_STOP_SECONDS = 8.0
+_STOP_SECONDS = 4.0
 """How long the passes in hand may take to finish; the process is gone within 10 s of SIGTERM."""
+_CANCEL_SECONDS = 1.0
 
 
 class SystemClock:
@@ -96,9 +98,13 @@ class Daemon:
     async def _assemble(self, stack: AsyncExitStack) -> tuple[Worker, ControlServer]:
         settings = self._settings
         stack.push_async_callback(self._store.close)
+        self._lock_state(stack)
         routers = await self._routers(stack)
         metrics = PrometheusSource(
-            settings.prometheus.url, built_in_packs(), registry.prometheus_access(settings.prometheus)
+            settings.prometheus.url,
+            built_in_packs(),
+            registry.prometheus_access(settings.prometheus),
+            self._telemetry.query_took,
         )
         stack.push_async_callback(metrics.close)
         workload, validator = EndpointWorkload(), HttpValidator(settings.policies_dir)
@@ -137,6 +143,18 @@ class Daemon:
         )
         return worker, ControlServer(settings.socket, service, operators_gid=settings.operators_gid)
 
+    def _lock_state(self, stack: AsyncExitStack) -> None:
+        """Two daemons on one record would decide everything twice, even with a gateway each.
+
+        Raises `TargetError` naming the other. A folder that cannot be written is the store's to tell of.
+        """
+        lock = FolderLock(self._settings.state_dir)
+        stack.callback(lock.release)
+        try:
+            lock.take()
+        except OSError as error:
+            log.warning("state_not_locked", error=str(error))
+
     async def _routers(self, stack: AsyncExitStack) -> Mapping[str, TrafficRouter]:
         opened: dict[str, TrafficRouter] = {}
         for kind, router in registry.routers(self._settings).items():
@@ -154,8 +172,10 @@ class Daemon:
             self._queue.close()
             await asyncio.wait({workers}, timeout=_STOP_SECONDS)
         finally:
-            for task in (stopping, workers, *watchers):
+            tasks = {stopping, workers, *watchers}
+            for task in tasks:
                 task.cancel()
+            await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)  # nobody works while the adapters close
         for task in (workers, *watchers):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error

@@ -64,10 +64,14 @@ class World:
 
 
 class Reconciler:
-    """Runs passes. Holds no state of any rollout: everything is read anew each time."""
+    """Runs passes. Everything is read anew each time.
+
+    Only while the store cannot be written is there a state here: the record as it would be by now.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._unrecorded: dict[str, tuple[int, Rollout]] = {}
 
     async def reconcile(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
         """One pass over each open rollout of the model, oldest first; returns when the next is due.
@@ -111,8 +115,9 @@ class Reconciler:
         try:
             stored = await self._world.store.commit(read, decision.rollout, entry)
         except StoreUnavailable:
-            await self._roll_back_unrecorded(read.rollout, decision)
+            await self._guard_unrecorded(read, decision)
             raise
+        self._unrecorded.pop(decision.rollout.id, None)
         level = log.info if entry.notable else log.debug
         level(
             entry.event,
@@ -128,12 +133,18 @@ class Reconciler:
             self._world.notifier.tell(decision.rollout, entry)
         return stored
 
-    async def _roll_back_unrecorded(self, rollout: Rollout, decision: Decision) -> None:
-        if decision.rollout.phase is not Phase.ROLLING_BACK or not decision.actions:
-            return
-        reason = decision.rollout.cause or Reason.CHECK_FAILED
-        await self._router(rollout).roll_back_unrecorded(rollout.model, reason)
-        log.error("rolled_back_unrecorded", model=rollout.model, rollout=rollout.id, reason=reason)
+    async def _guard_unrecorded(self, read: Stored, decision: Decision) -> None:
+        """Go on looking for harm: what is seen meanwhile is remembered here, and only harm is acted on."""
+        version, shadow = self._unrecorded.get(read.rollout.id, (None, read.rollout))
+        if version == read.version and decision.rollout.phase is not Phase.ROLLING_BACK:
+            decision = decide(shadow, await self._observe(shadow, plan(shadow)))
+        after = decision.rollout
+        if after.phase is Phase.ROLLING_BACK and decision.actions:
+            reason = after.cause or Reason.CHECK_FAILED
+            await self._router(after).roll_back_unrecorded(after.model, reason)
+            log.error("rolled_back_unrecorded", model=after.model, rollout=after.id, reason=reason)
+        elif after.route.intended == read.rollout.route.intended:
+            self._unrecorded[after.id] = read.version, after
 
     async def _act(self, decision: Decision) -> None:
         rollout = decision.rollout
@@ -155,13 +166,9 @@ class Reconciler:
 
     def _router(self, rollout: Rollout) -> TrafficRouter:
         kind = rollout.policy.route.kind
-        try:
-            return self._world.routers[kind]
-        except KeyError:
-            error = f"no traffic adapter for route kind {kind}"
-            raise TargetError(error) from None
-
-    # observing
+        if kind not in self._world.routers:
+            raise TargetError(f"no traffic adapter for route kind {kind}")
+        return self._world.routers[kind]
 
     async def _seen(
         self, rollout: Rollout, predecessor: str | None, successor: str | None, interrupt: asyncio.Event

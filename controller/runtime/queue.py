@@ -62,8 +62,10 @@ class KeyedQueue:
                 group.create_task(self._work(handle))
 
     def close(self) -> None:
-        """Take no more keys and start no more work; what is in hand is finished."""
+        """Take no more keys and start no more work; what is in hand makes way, or finishes."""
         self._closed = True
+        for job in self._in_work.values():
+            job.interrupt.set()
         self._waiting.clear()
         self._arrival.set()
 

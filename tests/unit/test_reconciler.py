@@ -8,7 +8,7 @@ import pytest
 
 from controller.domain.commands import announce, obey
 from controller.domain.model import Command, CommandKind, NoReading, Rollout, Split, ValidationReport
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import StoreUnavailable, TargetError
 from controller.ports import Stored
 from controller.reconciler import Reconciler, World
@@ -111,6 +111,7 @@ async def test_a_bad_version_is_rolled_back_in_one_write(stage: Stage) -> None:
     assert [split.weight_permille for split in stage.router.written] == [50, 0]
     assert done.reason is Reason.CHECK_FAILED
     assert "errors 20% is above its limit 1%" in done.message
+    assert done.evidence.verdict is Verdict.FAIL, "what was measured last goes on being shown"
     assert len(stage.telemetry.rollbacks) == 1
 
 

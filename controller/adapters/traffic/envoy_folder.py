@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.adapters.folder_lock import FolderLock
 from controller.adapters.naming import backend_name
 from controller.adapters.traffic.envoy_admin import Resource
 from controller.adapters.traffic.envoy_changes import (
@@ -30,7 +31,6 @@ from controller.adapters.traffic.envoy_config import (
 )
 from controller.adapters.traffic.envoy_document_file import DocumentFile
 from controller.adapters.traffic.envoy_documents import Clusters, Routes, order
-from controller.adapters.traffic.envoy_lock import FolderLock
 from controller.domain.model import Split
 from controller.domain.vocabulary import Reason
 from controller.errors import ControllerError

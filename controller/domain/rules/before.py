@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from controller.domain.model import Observation, Split
 from controller.domain.observing import Folded, with_split
-from controller.domain.rules.turns import Turn, hold, rise, rise_to_all, withdraw
+from controller.domain.rules.turns import Turn, healthy, hold, rise, rise_to_all, serves_alone, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
 from controller.domain.wording import duration
@@ -13,11 +13,13 @@ from controller.domain.wording import duration
 def overtaken(folded: Folded, seen: Observation) -> Turn | None:
     """A newer release waits: this one steps aside, its weight first.
 
-    But not a first deployment with traffic: nothing could serve meanwhile, so the newer waits for its end.
+    But not while the canary serves everyone and nothing could serve in its place, because there is no old
+    stable or that is not ready: then the newer one waits for its end.
     """
     rollout = folded.rollout
-    only_copy = rollout.stable is None and rollout.route.intended != Split()
-    if seen.successor is None or only_copy:
+    first = rollout.stable is None and rollout.route.intended != Split()
+    irreplaceable = first or (serves_alone(rollout) and not healthy(seen.stable))
+    if seen.successor is None or irreplaceable:
         return None
     message = f"replaced by the newer rollout {seen.successor}"
     return withdraw(rollout, seen, Trigger.SUPERSEDE, Reason.NEWER_RELEASE, message)

@@ -46,11 +46,13 @@ def recovered(folded: Folded, seen: Observation) -> Turn | None:
 def cleared(folded: Folded, seen: Observation) -> Turn | None:
     """The canary's weight is 0 for certain: the rollout is over."""
     rollout = folded.rollout
-    foreign = folded.drift is not None and _exposes(folded.drift.split, rollout)
-    if seen.route is not None and (foreign or seen.route.latched is not None):
+    drift = folded.drift
+    # a configuration that is lost or refused says nothing of what runs: only writing it anew does
+    uncertain = drift is not None and (drift.problem is not None or _exposes(drift.split, rollout))
+    if seen.route is not None and (uncertain or seen.route.latched is not None):
         write = SetSplit(rollout.route.intended, seen.route.split)
         return Turn(rollout, "rollback_repeated", (write,))
-    gone = rollout.route.in_force or (folded.drift is not None and folded.drift.accepted)
+    gone = rollout.route.in_force or (drift is not None and drift.accepted)
     if not gone or rollout.ending is None:
         return hold(folded, rollout.reason, rollout.message)
     reason = rollout.cause or rollout.reason

@@ -127,10 +127,11 @@ def advanced(folded: Folded, seen: Observation) -> Turn | None:
 
 def holding(folded: Folded, seen: Observation) -> Turn | None:
     """Nothing to do but wait, and say for what."""
-    if isinstance(seen.reading, NoReading):
-        return hold(folded, seen.reading.reason, f"the weight holds: {seen.reading.message}")
+    # the gateway first: metrics that are missing because it is down are its consequence
     if seen.route is not None and seen.route.problem is not None:
         return hold(folded, seen.route.problem, seen.route.message)
+    if isinstance(seen.reading, NoReading):
+        return hold(folded, seen.reading.reason, f"the weight holds: {seen.reading.message}")
     if folded.rollout.phase is Phase.BAKING:
         worst = failing(folded.rollout)
         if worst is not None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.folder_lock import FolderLock
 from controller.adapters.traffic.envoy_files import ExchangedFile, swap_names
-from controller.adapters.traffic.envoy_lock import FolderLock
 from controller.errors import TargetError
 
 

@@ -1,4 +1,4 @@
-"""Keeps a second daemon off Envoy's folder: a lock for as long as the process lives, and an epoch.
+"""Keeps a second daemon off a folder: a lock for as long as the process lives, and an epoch.
 
 The lock is the kernel's (flock), so a killed daemon leaves none behind. Should it be lost all the same (the
 file deleted, a file system that forgets locks), the epoch tells: whoever takes the lock raises it, and who

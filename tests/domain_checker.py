@@ -1,0 +1,257 @@
+"""Judges a history of `tests.domain_world` by the guarantees, without asking the code under test.
+
+Only S10 runs the core again, because determinism is what it is about.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from controller.domain.commands import announce, obey
+from controller.domain.judge.counts import Block
+from controller.domain.machine import decide
+from controller.domain.model import CommandKind, Decision, NoReading, Reading, Rollout, Split
+from controller.domain.policy import CheckKind
+from controller.domain.vocabulary import Phase, Reason, Verdict
+from tests.domain_facts import Committed, Edited, Fact, Looked, Written
+
+LONGEST_WATCHED = timedelta(seconds=60)
+
+
+def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set[str]) -> None:
+    """Raise AssertionError with the name of the guarantee that the history breaks."""
+    for rollout_id, first in initial.items():
+        story = [f for f in history if isinstance(f, Committed) and f.rollout.id == rollout_id]
+        looks = [f for f in history if isinstance(f, Looked) and f.rollout_id == rollout_id]
+        s10_the_log_can_be_replayed(first, story)
+        s9_it_ends_once_and_as_the_route_says(story)
+        for before, after in pairwise(story):
+            s2_weights_move_by_single_steps(before, after)
+            s8_stable_is_not_left_for_an_unready_one(before, after)
+            s4_no_answer_decides_nothing(after, ever_bad)
+            if _asks_more(before, after) and after.entry.command is None:
+                s3_a_rise_rests_on_evidence(before, after, story)
+                s14_a_rise_comes_after_the_time(before, after, story, looks)
+            if _settles(before, after) and after.entry.command is None:
+                s14_a_rise_comes_after_the_time(before, after, story, looks)
+    s5_a_failed_version_stays_away(history)
+    s1_writes_follow_the_record(history)
+
+
+def exposes(split: Split, version: str) -> bool:
+    """Whether the version gets requests."""
+    as_canary = split.canary is not None and split.canary.version == version and split.weight_permille > 0
+    return as_canary or (split.stable is not None and split.stable.version == version)
+
+
+def s10_the_log_can_be_replayed(first: Rollout, story: Sequence[Committed]) -> None:
+    assert [c.entry.seq for c in story] == list(range(1, len(story) + 1)), "S10: the log has gaps"
+    record = first
+    for each in story:
+        entry = each.entry
+        if entry.seq == 1:
+            again = announce(record, entry.command)
+        elif entry.command is not None:
+            obeyed = obey(record, entry.command)
+            assert isinstance(obeyed, Decision), f"S10: {entry.command} was followed and is now refused"
+            again = obeyed
+        else:
+            assert entry.observation is not None, f"S10: entry {entry.seq} says not what it rests on"
+            again = decide(record, entry.observation)
+        assert again.entry == entry, f"S10: entry {entry.seq} is decided differently again"
+        assert again.rollout == each.rollout, f"S10: record {entry.seq} is decided differently again"
+        record = each.rollout
+
+
+def s9_it_ends_once_and_as_the_route_says(story: Sequence[Committed]) -> None:
+    for before, after in pairwise(story):
+        assert not before.rollout.phase.terminal, "S9: it went on after its end"
+        rollout = after.rollout
+        if rollout.phase is Phase.SUCCEEDED:
+            assert after.running == Split(stable=rollout.release), "S9: promoted, and not served"
+        elif before.rollout.phase is Phase.ROLLING_BACK and rollout.phase.terminal:
+            assert not exposes(after.running, rollout.release.version), f"S9: {rollout.phase}, and served"
+
+
+def s2_weights_move_by_single_steps(before: Committed, after: Committed) -> None:
+    old, new, rollout = before.rollout.route.intended, after.rollout.route.intended, after.rollout
+    if old == new:
+        return
+    steps = [s.weight_permille for s in rollout.policy.steps if s.weight_permille < 1000]
+    ladder = [0, *(steps if rollout.stable else []), 1000]
+    if new.canary is not None:
+        person = after.entry.command is not None and after.entry.command.kind is CommandKind.PROMOTE
+        up = ladder.index(new.weight_permille) - ladder.index(old.weight_permille)
+        assert new == Split(rollout.stable, rollout.release, new.weight_permille), "S1: a strange backend"
+        assert up == 1 or (person and new.weight_permille == 1000), f"S2: {old} became {new}"
+    elif new == Split(stable=rollout.release):
+        assert old.weight_permille == 1000, f"S2: called stable at {old.weight_permille}"
+        assert before.rollout.phase is Phase.BAKING, "S2: called stable without a bake"
+    elif rollout.phase is Phase.PREPARING:
+        assert new == Split(stable=rollout.stable), f"S2: {new} before any traffic"
+    else:
+        assert rollout.phase is Phase.ROLLING_BACK, f"S2: {new} in {rollout.phase}"
+        assert new == Split(stable=rollout.stable), f"S2: rolled back to {new}"
+
+
+def s8_stable_is_not_left_for_an_unready_one(before: Committed, after: Committed) -> None:
+    old, rollout = before.rollout.route.intended, after.rollout
+    alone = old.weight_permille == 1000 or old == Split(stable=rollout.release)
+    starts = rollout.phase is Phase.ROLLING_BACK is not before.rollout.phase
+    seen = after.entry.observation
+    latched = seen is not None and seen.route is not None and seen.route.latched is not None
+    if starts and alone and rollout.stable and not latched and after.entry.command is None:
+        assert rollout.stable.version in after.ready, "S8: rolled back to a stable that is not ready"
+    if starts and alone and not rollout.stable:
+        assert rollout.ending is not Phase.SUPERSEDED, "S8: the only copy went for a newer release"
+    if old.weight_permille < 1000 and rollout.route.intended.weight_permille == 1000:
+        assert rollout.phase is Phase.PROMOTING, f"S8: everything to the canary in {rollout.phase}"
+
+
+def s4_no_answer_decides_nothing(after: Committed, ever_bad: set[str]) -> None:
+    seen, rollout = after.entry.observation, after.rollout
+    if after.entry.event == "rollback_started" and rollout.cause is Reason.CHECK_FAILED:
+        assert rollout.release.version in ever_bad, "S4: CheckFailed, and it was never bad"
+        decided_before = seen is not None and seen.route is not None and seen.route.latched is not None
+        silent = seen is not None and isinstance(seen.reading, NoReading)
+        assert decided_before or not silent, "S4: no answer counted as FAIL"
+
+
+def s3_a_rise_rests_on_evidence(before: Committed, after: Committed, story: Sequence[Committed]) -> None:
+    policy, seen = before.rollout.policy, after.entry.observation
+    assert seen is not None
+    if before.rollout.phase is Phase.VALIDATING:
+        asked = policy.validation is not None
+        assert not asked or (seen.validation is not None and seen.validation.ok), "S3: not validated"
+        return
+    assert before.rollout.step is not None
+    assert isinstance(seen.reading, Reading), "S3: a rise without an answer"
+    fresh = seen.reading.blocks
+    assert fresh, "S3: a rise without anything new"
+    assert fresh[-1].end >= seen.reading.server_time - 2 * policy.interval, "S3: stale evidence"
+    deciding = [c for c in after.entry.assessment.checks if not c.report_only]
+    assert after.entry.assessment.verdict is Verdict.PASS, "S3: a rise without PASS"
+    assert all(c.verdict in (Verdict.PASS, Verdict.SKIPPED) for c in deciding), "S3: a check does not pass"
+    blocks = _blocks_in_force(story[_asked_at(story, before) : story.index(after) + 1])
+    step = policy.steps[before.rollout.step]
+    requests = sum(block.canary_requests for block in blocks)
+    assert requests >= step.min_requests, f"S3: {requests} requests of {step.min_requests}"
+    for check in policy.checks:
+        if check.kind is CheckKind.RATIO and check.max is not None and not check.report_only:
+            tallies = [c.canary for block in blocks for c in block.checks if c.check == check.name]
+            bad, of = sum(t.bad for t in tallies), sum(t.requests for t in tallies)
+            assert bad <= check.max * of + 1e-6, f"S3: {bad} bad of {of} in {check.name}"
+
+
+def s14_a_rise_comes_after_the_time(
+    before: Committed, after: Committed, story: Sequence[Committed], looks: Sequence[Looked]
+) -> None:
+    policy, asked = before.rollout.policy, before.rollout.route.intended
+    if before.rollout.phase is Phase.VALIDATING:
+        return
+    baking = before.rollout.phase is Phase.BAKING
+    needed = policy.bake if baking else policy.steps[before.rollout.step or 0].hold
+    since = story[_asked_at(story, before)].at
+    watched, longest = 0.0, max(LONGEST_WATCHED, 4 * policy.interval).total_seconds()
+    for one, two in pairwise(look for look in looks if since <= look.at <= after.at):
+        both = all(look.answered and look.running == asked for look in (one, two))
+        gap = two.at - one.at
+        watched += gap if both and one.clock_id == two.clock_id and gap <= longest else 0.0
+    assert watched >= needed.total_seconds() - 1e-6, f"S14: watched {watched} s of {needed} at {asked}"
+
+
+def s5_a_failed_version_stays_away(history: Sequence[Fact]) -> None:
+    condemned: set[str] = set()
+    versions: dict[str, str] = {}
+    for fact in history:
+        if isinstance(fact, Committed):
+            version = versions[fact.rollout.id] = fact.rollout.release.version
+            command = fact.entry.command
+            if command is not None and command.kind is CommandKind.RETRY:
+                condemned.discard(version)
+            elif fact.entry.assessment.verdict is Verdict.FAIL:
+                condemned.add(version)
+        elif isinstance(fact, Written):
+            given = versions[fact.rollout_id] in condemned and exposes(fact.after, versions[fact.rollout_id])
+            assert not given, f"S5: {fact.after} after FAIL"
+
+
+def s1_writes_follow_the_record(history: Sequence[Fact]) -> None:
+    """Commit before act; never raised over what somebody else wrote, unless a person resumed since."""
+    records: dict[str, Rollout] = {}
+    consented: dict[str, float] = {}
+    before: dict[str, Split] = {}  # what the gateway may still run, until the weight was seen in force
+    edited: dict[Split, float] = {}
+    for fact in history:
+        match fact:
+            case Edited():
+                edited[fact.after] = fact.at
+            case Committed():
+                command = fact.entry.command
+                if command is not None and fact.entry.phase_before is Phase.FROZEN:
+                    consented[fact.rollout.id] = fact.at
+                last = records.get(fact.rollout.id)
+                if last is not None and last.route.intended != fact.rollout.route.intended:
+                    before[fact.rollout.id] = last.route.intended
+                elif _confirms(fact):
+                    before.pop(fact.rollout.id, None)
+                records[fact.rollout.id] = fact.rollout
+            case Written():
+                rollout = records[fact.rollout_id]
+                assert fact.after == rollout.route.intended, "S3: a write that no record asks for"
+                assert 0 <= fact.after.weight_permille <= 1000, f"S1: weight {fact.after.weight_permille}"
+                assert not rollout.phase.terminal, "S18: a write after the end"
+                raises = fact.after.weight_permille > fact.before.weight_permille
+                if raises and fact.before in edited:
+                    ours = fact.before == before.get(fact.rollout_id)
+                    agreed = consented.get(fact.rollout_id, -1.0) >= edited[fact.before]
+                    assert ours or agreed, f"S2: raised over the foreign {fact.before}"
+
+
+def _confirms(fact: Committed) -> bool:
+    route = fact.entry.observation.route if fact.entry.observation else None
+    return route is not None and route.accepted and route.split == fact.rollout.route.intended
+
+
+def _asks_more(before: Committed, after: Committed) -> bool:
+    return after.rollout.weight_permille > before.rollout.weight_permille
+
+
+def _settles(before: Committed, after: Committed) -> bool:
+    done = Split(stable=after.rollout.release)
+    return (
+        before.rollout.phase is Phase.BAKING
+        and before.rollout.route.intended != done == after.rollout.route.intended
+    )
+
+
+def _asked_at(story: Sequence[Committed], until: Committed) -> int:
+    """The commit that asked for the weight of ``until``, or the person's word that made it count anew."""
+    at = story.index(until)
+    asked = until.rollout.route.intended
+    while at and story[at - 1].rollout.route.intended == asked:
+        command = story[at].entry.command
+        if command is not None and story[at].entry.phase_before in (Phase.FROZEN, Phase.HALTED):
+            break
+        at -= 1
+    return at
+
+
+def _blocks_in_force(story: Sequence[Committed]) -> list[Block]:
+    """The blocks that began after the weight was first seen in force, on the metric source's clock."""
+    asked = story[0].rollout.route.intended
+    since: datetime | None = None
+    blocks: list[Block] = []
+    for each in story[1:]:
+        seen = each.entry.observation
+        if seen is None:
+            continue
+        if isinstance(seen.reading, NoReading) and seen.reading.reason is Reason.CLOCK_STEPPED:
+            since = None
+        if not isinstance(seen.reading, Reading):
+            continue
+        if since is not None:
+            blocks += [block for block in seen.reading.blocks if block.start >= since]
+        elif seen.route is not None and seen.route.split == asked and seen.route.accepted:
+            since = seen.reading.server_time
+    return blocks

@@ -1,0 +1,66 @@
+"""What Hypothesis may choose for a `tests.domain_world`: policies, and the faults of a run."""
+
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+
+from hypothesis import strategies as st
+
+from controller.domain.policy import Check, CheckKind, Fallback, NoData, Policy, RouteRef, Step, Validation
+from controller.domain.vocabulary import Phase
+
+
+class Fault(StrEnum):
+    """What may go wrong in a run: a few kinds at a time, so that rollouts get far in spite of them."""
+
+    CRASH = "the daemon dies"
+    QUALITY = "a canary turns bad"
+    READINESS = "a version is not ready, or not valid"
+    GATEWAY = "the gateway does not answer, accept or agree"
+    EDIT = "somebody edits the route"
+    METRICS = "the metric source does not answer"
+    CLOCKS = "clocks jump"
+    STORE = "the store cannot be written"
+    TRAFFIC = "the traffic changes"
+    NEWER = "newer releases"
+
+
+def seconds(*counts: float) -> st.SearchStrategy[timedelta]:
+    return st.sampled_from([timedelta(seconds=count) for count in counts])
+
+
+steps = st.builds(
+    Step,
+    weight_permille=st.just(0),
+    hold=seconds(0, 15, 45),
+    min_requests=st.sampled_from([1, 100]),
+    deadline=seconds(180, 3600),
+)
+policies = st.builds(
+    Policy,
+    model=st.just("fraud"),
+    namespace=st.just("default"),
+    route=st.just(RouteRef("envoy", "/fraud")),
+    metrics=st.just("envoy"),
+    steps=st.tuples(st.sampled_from([(10, 50, 500), (100,), (100, 1000), (50, 250)]), steps).map(
+        lambda drawn: tuple(replace(drawn[1], weight_permille=weight) for weight in drawn[0])
+    ),
+    checks=st.sampled_from([None, 0.005]).map(
+        lambda points: (
+            Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=points, failures=3),
+            Check("crashes", CheckKind.RATIO, max=0.5, critical=True),
+            Check("odd", CheckKind.RATIO, max=0.0, report_only=True),
+        )
+    ),
+    interval=seconds(5, 15),
+    ready_deadline=seconds(120),
+    warm_up_requests=st.sampled_from([0, 10]),
+    validation=st.sampled_from([None, Validation("golden.yaml", timedelta(seconds=30))]),
+    bake=seconds(0, 15, 45),
+    deadline=seconds(150, 86_400),
+    on_deadline=st.sampled_from(Fallback),
+    no_data=st.builds(
+        NoData, st.just(timedelta(minutes=1)), st.just(timedelta(minutes=3)), st.sampled_from(Fallback)
+    ),
+)
+beginnings = st.sampled_from([None, *(phase for phase in Phase if not phase.terminal)])
