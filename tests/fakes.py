@@ -198,16 +198,21 @@ class FakeMetrics:
         self.reads += 1
         if self.silence is not None:
             return self.silence
-        now = self.clock.now()
-        if measure.since is None or now <= measure.since:
+        now, interval = self.clock.now(), rollout.policy.interval
+        if measure.since is None:
             return Reading(now)
+        closed = int((now - measure.since) / interval)
+        starts = (measure.since + number * interval for number in range(closed))
+        return Reading(now, tuple(self._block(rollout, start, start + interval) for start in starts))
+
+    def _block(self, rollout: Rollout, start: datetime, end: datetime) -> Block:
         split = self.router.splits.get(rollout.model, Split())
-        requests = round(self.rate * (now - measure.since).total_seconds())
+        requests = round(self.rate * (end - start).total_seconds())
         canary = requests * split.weight_permille // 1000
         counts = CheckCounts(
             "errors", Tally(canary, round(canary * self.bad_ratio)), Tally(requests - canary, 0)
         )
-        return Reading(now, (Block(measure.since, now, canary, requests - canary, (counts,)),))
+        return Block(start, end, canary, requests - canary, (counts,))
 
 
 @dataclass

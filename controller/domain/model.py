@@ -92,6 +92,8 @@ class Evidence:
     """
 
     cursor: datetime | None = None
+    settled: bool = False
+    """Whether a whole interval has passed at the cursor's clock: from then on counts are of this weight."""
     canary_requests: int = 0
     stable_requests: int = 0
     judge_state: str = ""

@@ -24,6 +24,8 @@ from controller.domain.model import (
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.vocabulary import Phase, Reason
 
+SHORTEST_UNREADY = timedelta(milliseconds=500)
+"""Passes closer together than this find a canary unready at one moment, not at several."""
 SHORTEST_UNWATCHED = timedelta(seconds=60)
 """A gap between two passes that is longer than this, and than four intervals, was not watched."""
 
@@ -49,6 +51,9 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     if drift is None:
         rollout = replace(rollout, evidence=_evidence(rollout, seen.reading))
     unready = _unready(rollout, seen)
+    if isinstance(seen.reading, Reading):  # a second silence is told again
+        told = tuple(reason for reason in rollout.told if reason is not Reason.METRICS_UNAVAILABLE)
+        rollout = replace(rollout, told=told)
     clocks = _clocks(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
     return Folded(replace(rollout, clocks=clocks, unready_passes=unready), write, drift, fresh)
@@ -109,8 +114,11 @@ def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence
     if not isinstance(reading, Reading):
         return evidence
     if evidence.cursor is None:
-        return replace(evidence, cursor=reading.server_time) if rollout.route.in_force else evidence
-    blocks = [block for block in reading.blocks if block.start >= evidence.cursor]
+        anchored = replace(evidence, cursor=reading.server_time, settled=False)
+        return anchored if rollout.route.in_force else evidence
+    # the first block begins between two scrapes, of which one may be older than the weight
+    settling = ZERO if evidence.settled else rollout.policy.interval
+    blocks = [block for block in reading.blocks if block.start >= evidence.cursor + settling]
     if not blocks:
         return evidence
     judge, terms = judge_of(rollout.policy), terms_of(rollout)
@@ -119,6 +127,7 @@ def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence
     return replace(
         evidence,
         cursor=blocks[-1].end,
+        settled=True,
         canary_requests=evidence.canary_requests + _sum(blocks, canary=True),
         stable_requests=evidence.stable_requests + _sum(blocks, canary=False),
         judge_state=state,
@@ -134,7 +143,11 @@ def _sum(blocks: Sequence[Block], *, canary: bool) -> int:
 def _unready(rollout: Rollout, seen: Observation) -> int:
     if seen.canary is None or rollout.weight_permille == 0:
         return rollout.unready_passes
-    return 0 if seen.canary.ready else rollout.unready_passes + 1
+    if seen.canary.ready:
+        return 0
+    mark = rollout.clocks.mark
+    same_moment = mark is not None and ZERO < elapsed_since(mark, seen.tick) < SHORTEST_UNREADY
+    return rollout.unready_passes + (0 if same_moment and rollout.unready_passes else 1)
 
 
 def _clocks(rollout: Rollout, seen: Observation) -> Clocks:

@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic import ValidatorFunctionWrapHandler as Handler
 
-from controller.domain.policy import Step
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Step
 from controller.policy.fields import (
     PERCENT_TEXT,
     Duration,
@@ -64,13 +64,23 @@ class StepSection(Section):
             else value
         )
 
+    @field_validator("weight")
+    @classmethod
+    def _below_everything(cls, weight: int) -> int:
+        if weight >= FULL_WEIGHT_PERMILLE:
+            raise complaint(
+                f"{show_weight(weight)} is no step",
+                "leave it out: the promotion follows the last step by itself",
+            )
+        return weight
+
     @field_validator("deadline")
     @classmethod
     def _after_hold(cls, deadline: timedelta | None, info: ValidationInfo) -> timedelta | None:
         hold = info.data.get("hold")
-        if deadline is not None and hold is not None and deadline < hold:
-            sentence = f"{show_duration(deadline)} is shorter than the step's for ({show_duration(hold)})"
-            raise complaint(sentence, f"write {show_duration(hold)} or more")
+        if deadline is not None and hold is not None and deadline <= hold:
+            sentence = f"{show_duration(deadline)} is not longer than the step's for ({show_duration(hold)})"
+            raise complaint(sentence, f"write more than {show_duration(hold)}")
         return deadline
 
     def to_step(self) -> Step:

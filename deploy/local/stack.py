@@ -177,14 +177,11 @@ class Stack:
         return service
 
     def _launch(
-        self,
-        name: str,
-        argv: Sequence[str],
-        port: int,
-        metrics_port: int,
-        env: Mapping[str, str] | None,
+        self, name: str, argv: Sequence[str], port: int, metrics_port: int, env: Mapping[str, str] | None
     ) -> Service:
         log = self.folder / f"{name}.log"
+        # the settings of a Serinus of the caller's are not for ours
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SERINUS_")}
         with log.open("ab") as output:
             process = subprocess.Popen(
                 argv,
@@ -192,7 +189,7 @@ class Stack:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})},
+                env={**inherited, "PYTHONPATH": str(REPOSITORY), **(env or {})},
                 start_new_session=True,  # Ctrl-C is for our owner, who then stops us in order
             )
         service = Service(name, process, port, metrics_port, log)

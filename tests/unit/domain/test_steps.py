@@ -102,13 +102,17 @@ def test_counts_from_before_the_weight_was_in_force_are_left_out() -> None:
     start = rollout.evidence.cursor
     assert start is not None
     counts = (CheckCounts("errors", Tally(100, 0), Tally(1900, 0)),)
-    early, late = (
-        Block(begins, begins + seconds(5), 100, 1900, counts) for begins in (start - seconds(5), start)
+    before, straddling, after = (
+        Block(begins, begins + seconds(5), 100, 1900, counts)
+        for begins in (start - seconds(5), start + seconds(2), start + seconds(7))
     )
-    answer = Reading(start + seconds(5), (early, late))
+    first = Reading(start + seconds(7), (before, straddling))
+    waiting = decide(rollout, seen(world, route=world.gateway.observe(), reading=first)).rollout
+    assert (waiting.evidence.canary_requests, waiting.evidence.cursor) == (0, start)
+    answer = Reading(start + seconds(12), (before, straddling, after))
     folded = decide(rollout, seen(world, route=world.gateway.observe(), reading=answer)).rollout
     assert folded.evidence.canary_requests == folded.evidence.checks[0].requests == 100
-    assert folded.evidence.cursor == late.end
+    assert folded.evidence.cursor == after.end
 
 
 def test_a_restart_adds_no_time() -> None:

@@ -20,7 +20,7 @@ metrics: mlserver
 steps:
   - 0.1%
   - {weight: 5%, for: 1h30m, min_requests: 1000}
-  - {weight: 100%, for: 10s, deadline: 90s}
+  - {weight: 90%, for: 10s, deadline: 90s}
 checks:
   errors: {max: 1%, worse_by: 0.5pp, critical: true}
   latency_p99.9: {max: 1.5s, worse_by: 20%, failures: 5}
@@ -60,7 +60,7 @@ def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
         steps=(
             Step(1, timedelta(minutes=5), 100, timedelta(hours=1)),
             Step(50, timedelta(minutes=90), 1000, timedelta(hours=6)),
-            Step(1000, timedelta(seconds=10), 100, timedelta(seconds=90)),
+            Step(900, timedelta(seconds=10), 100, timedelta(seconds=90)),
         ),
         checks=(
             Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=0.005, critical=True),

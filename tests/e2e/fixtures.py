@@ -1,0 +1,61 @@
+"""The fixtures of the end-to-end tests and of the fault tests."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from deploy.local.stage import Stage
+from tests.e2e.harness import Harness
+
+MODELS = 30
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@contextmanager
+def hanging_server() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def whole_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    """One real stack for all: Envoy, Prometheus, engines of v1 to v3, the daemon."""
+    with hanging_server() as port:
+        settings = {
+            # a policy that says notify: [hanging] tells somebody who never answers
+            "SERINUS_DESTINATIONS__HANGING__URL": f"http://127.0.0.1:{port}/",
+            "SERINUS_PROMETHEUS__TIMEOUT_SECONDS": "3",
+        }
+        folder = tmp_path_factory.mktemp("stack")
+        with Stage(folder, versions=("v1", "v2", "v3"), settings=settings) as stage:
+            harness = Harness(stage)
+            harness.prepare(MODELS)
+            yield harness
+
+
+@pytest.fixture
+def harness(whole_harness: Harness) -> Harness:
+    """The stack, with every part running."""
+    whole_harness.heal()
+    return whole_harness
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a line that is printed when all tests have run: seeds, times, counts."""
+    lines = request.config.stash.setdefault(_FIGURES, [])
+    return lambda line: lines.append(f"{request.node.name}: {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the lines."""
+    lines = config.stash.get(_FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+    while lines:
+        terminalreporter.write_line(lines.pop(0))
