@@ -10,7 +10,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from controller.domain.model import Entry, Rollout
-from controller.domain.vocabulary import Phase, Verdict
+from controller.domain.vocabulary import Verdict
 
 _VERDICT_VALUES = {Verdict.PASS: 1, Verdict.SKIPPED: 1, Verdict.UNKNOWN: 0, Verdict.FAIL: -1}
 _LATENESS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -26,7 +26,7 @@ class _Rollouts:
 
         self.info = gauge("rollout_info", "Versions of the last rollout", "stable", "canary")
         self.phase = gauge("rollout_phase", "1 for the phase of the model's last rollout", "phase")
-        self.weight = gauge("weight_ratio", "Share of requests asked for the canary")
+        self.weight = gauge("weight_ratio", "Share of requests asked for the release")
         self.value = gauge("check_value", "Last measured value, in the check's unit", "check")
         self.limit = gauge("check_threshold", "Limit in force, in the check's unit", "check")
         self.verdict = gauge("check_verdict", "1 pass or skipped, 0 unknown, -1 fail", "check")
@@ -82,8 +82,7 @@ class PrometheusTelemetry:
         self._shown[rollout.model] = shown
         self._rollouts.phase.labels(rollout.model, shown[0]).set(1)
         self._rollouts.info.labels(rollout.model, stable, rollout.release.version).set(1)
-        ratio = 1.0 if rollout.phase is Phase.SUCCEEDED else rollout.weight_permille / 1000
-        self._rollouts.weight.labels(rollout.model).set(ratio)
+        self._rollouts.weight.labels(rollout.model).set(rollout.share_permille / 1000)
         for check in rollout.evidence.checks:
             self._rollouts.verdict.labels(rollout.model, check.name).set(_VERDICT_VALUES[check.verdict])
             if check.value is not None:

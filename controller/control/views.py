@@ -137,7 +137,7 @@ def status_view(rollout: Rollout, now: datetime) -> StatusView:
         verdict=rollout.evidence.verdict,
         step=_step_number(rollout.step),
         steps=len(rollout.policy.steps),
-        weight=rollout.weight_permille / 10,
+        weight=rollout.share_permille / 10,
         checks=check_views(rollout.policy.checks, rollout.evidence.checks),
         next_at=next_at(rollout, now),
         terminal=rollout.phase.terminal,

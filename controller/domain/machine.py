@@ -122,7 +122,7 @@ def record(
         reason=after.reason,
         message=after.message,
         step=after.step,
-        weight_permille=after.weight_permille,
+        weight_permille=after.share_permille,
         assessment=assessment,
         observation=observation,
         command=command,

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.counts import Block, GaugeSample
-from controller.domain.policy import Policy
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.vocabulary import Phase, Reason, Verdict
 
 ZERO = timedelta(0)
@@ -139,6 +139,12 @@ class Rollout:
     def weight_permille(self) -> int:
         """The canary's weight as asked for."""
         return self.route.intended.weight_permille
+
+    @property
+    def share_permille(self) -> int:
+        """The release's share of requests as asked for: all of them once it is the stable version."""
+        promoted = self.route.intended == Split(stable=self.release)
+        return FULL_WEIGHT_PERMILLE if promoted else self.weight_permille
 
 
 # What can be observed
