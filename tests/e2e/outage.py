@@ -43,7 +43,7 @@ def prometheus_away(harness: Harness, seconds: float) -> str:
     assert {(status.weight, status.step, status.phase) for status in seen} == {(20, 1, Phase.PROGRESSING)}
     assert {status.reason for status in seen} <= SILENCE
     assert "Prometheus" in told.message
-    assert weights(harness.entries(rollout)) == [0, 20, 100, 0]
+    assert weights(harness.entries(rollout)) == [0, 20, 100]
     assert traffic.failed == 0, (traffic.statuses, traffic.errors)
     return (
         f"{seconds:g} s away, {told.reason}: {told.message}; done {time.monotonic() - back:.1f} s after; "

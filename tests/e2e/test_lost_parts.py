@@ -37,7 +37,7 @@ def test_without_envoy_nothing_rises_and_afterwards_the_rollout_goes_on(harness:
         assert {(status.weight, status.step) for status in seen} == {(20, 1)}
         harness.stage.restart_gateway()
         harness.until(rollout, Phase.SUCCEEDED)
-    assert weights(harness.entries(rollout)) == [0, 20, 50, 100, 0]
+    assert weights(harness.entries(rollout)) == [0, 20, 50, 100]
     assert harness.ask(model, 50) == {f"{model}@v2": 50}
 
 

@@ -79,7 +79,7 @@ def test_sigterm_in_any_phase_ends_the_daemon_in_order_and_the_next_goes_on(
     assert max(took.values()) < 10, took
     entries = harness.entries(rollout)
     assert_gapless(entries)
-    assert weights(entries) == [0, 50, 100, 0]
+    assert weights(entries) == [0, 50, 100]
     assert traffic.failed == 0, (traffic.statuses, traffic.errors)
 
 
