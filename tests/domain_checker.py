@@ -185,7 +185,8 @@ def s1_writes_follow_the_record(history: Sequence[Fact]) -> None:
     for fact in history:
         match fact:
             case Edited():
-                edited[fact.after] = fact.at
+                # the first time: consent to overwrite a split holds however often it is written
+                edited.setdefault(fact.after, fact.at)
             case Committed():
                 command = fact.entry.command
                 if command is not None and fact.entry.phase_before is Phase.FROZEN:
@@ -195,6 +196,7 @@ def s1_writes_follow_the_record(history: Sequence[Fact]) -> None:
                     before[fact.rollout.id] = last.route.intended
                 elif _confirms(fact):
                     before.pop(fact.rollout.id, None)
+                    consented.pop(fact.rollout.id, None)  # used up: the weight was seen in force
                 records[fact.rollout.id] = fact.rollout
             case Written():
                 rollout = records[fact.rollout_id]
