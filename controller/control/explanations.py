@@ -42,7 +42,6 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "the canary's endpoints do not all answer their readiness probe yet",
             "wait while the model loads; if it takes long, read the logs of its server",
         ),
-        Reason.WARMING_UP: Explanation("the canary gets its uncounted warm-up requests", _NOTHING),
         Reason.VALIDATION_RUNNING: Explanation(
             "the golden requests are being sent straight to the canary; no user's request reaches it",
             _NOTHING,

@@ -63,7 +63,6 @@ class Reason(StrEnum):
     CREATED = "Created"
     WAITING_FOR_PREDECESSOR = "WaitingForPredecessor"
     WAITING_FOR_READY = "WaitingForReady"
-    WARMING_UP = "WarmingUp"
     VALIDATION_RUNNING = "ValidationRunning"
     WAITING_FOR_GATEWAY = "WaitingForGateway"
     WAITING_FOR_METRICS = "WaitingForMetrics"
