@@ -1,0 +1,58 @@
+"""The fixtures of the tests that need a real API server."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kube.apiserver import ApiServer
+
+_NUMBER = itertools.count(1)
+
+
+def assets() -> Path:
+    """The folder of kube-apiserver and etcd (the envtest convention). Skips the test if there is none."""
+    named = os.environ.get("KUBEBUILDER_ASSETS", "")
+    if not named:
+        pytest.skip("KUBEBUILDER_ASSETS names no folder: no kube-apiserver and etcd to test against")
+    folder = Path(named)
+    missing = [name for name in ("kube-apiserver", "etcd") if not os.access(folder / name, os.X_OK)]
+    if missing:
+        pytest.skip(f"KUBEBUILDER_ASSETS={named} lacks {' and '.join(missing)}")
+    return folder
+
+
+def definitions() -> list[dict[str, Any]]:
+    """The custom resources: ours, and the foreign ones as far as we use them."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - the tests without a cluster need not load it
+
+    files = sorted((Path(__file__).parent / "crds").glob("*.yaml"))
+    found = [YAML(typ="safe").load(file) for file in files]
+    try:
+        from controller.adapters.kube.crd import model_rollout_crd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    except ImportError:
+        return found
+    return [*found, model_rollout_crd()]
+
+
+@pytest.fixture(scope="session")
+def apiserver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ApiServer]":
+    """One real API server for all tests, with every custom resource."""
+    folder = assets()
+    from tests.kube.apiserver import ApiServer  # noqa: PLC0415 - the tests without a cluster need not load it
+
+    with ApiServer(folder, tmp_path_factory.mktemp("kube")) as server:
+        server.admin.define(*definitions())
+        yield server
+
+
+@pytest.fixture
+def namespace(apiserver: "ApiServer") -> str:
+    """A namespace that no other test uses. It stays: nothing in this cluster could remove it."""
+    name = f"test-{next(_NUMBER)}"
+    apiserver.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
