@@ -34,8 +34,10 @@ def deploy(
     timeout: Timeout = None,
 ) -> None:
     """Roll a version out, step by step, under its model's policy."""
+    from controller.control.interface import Order  # noqa: PLC0415 - lazy
+
     session, limit = session_of(context), timeout_of(timeout, wait=wait)
-    outcome = session.client().deploy(model, version, endpoint)
+    outcome = session.client().deploy(Order(model, version, endpoint))
     if not wait:
         _show(session, output, outcome, f"serinus watch {model}")
         return

@@ -6,14 +6,13 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from controller.control.errors import InvalidRequest, NotPermitted, Unavailable
+from controller.control.interface import ENTRIES_AT_ONCE, Order
 from controller.control.protocol import (
     LONGEST_REQUEST_BYTES,
-    MOST_ENTRIES,
     CommandRequest,
     DeployRequest,
     EntriesRequest,
@@ -66,10 +65,14 @@ class ControlClient:
         self._path = path
         self._timeout_seconds = timeout.total_seconds()
 
-    def deploy(self, model: str, version: str, endpoints: Sequence[str]) -> OutcomeView:
-        """See `ControlService.deploy`."""
+    def deploy(self, order: Order) -> OutcomeView:
+        """See `ControlService.deploy`. Raises `InvalidRequest` for what only a cluster can run."""
         request = make_request(
-            DeployRequest, request_id=_new_id(), model=model, version=version, endpoints=tuple(endpoints)
+            DeployRequest,
+            request_id=_new_id(),
+            model=order.model,
+            version=order.version,
+            endpoints=_endpoints(order),
         )
         return self._call(request, OutcomeView)
 
@@ -95,7 +98,7 @@ class ControlClient:
         """See `Reader.history`."""
         return self._call(make_request(HistoryRequest, target=target, limit=limit, every=every), EntryList)
 
-    def entries(self, rollout_id: str, after_seq: int, limit: int = MOST_ENTRIES) -> EntryList:
+    def entries(self, rollout_id: str, after_seq: int, limit: int = ENTRIES_AT_ONCE) -> EntryList:
         """See `Reader.entries`."""
         return self._call(
             make_request(EntriesRequest, rollout=rollout_id, after_seq=after_seq, limit=limit), EntryList
@@ -159,6 +162,22 @@ def _receive(connection: socket.socket, deadline: float) -> bytes:
             raise TimeoutError
         connection.settimeout(left)
     raise ConnectionResetError
+
+
+def _endpoints(order: Order) -> tuple[str, ...]:
+    of_a_cluster = (order.backend, order.image, order.args, order.container)
+    if order.env or any(each is not None for each in of_a_cluster):
+        raise InvalidRequest(
+            "an image or a backend is run by a cluster, and this goes to the daemon of one machine",
+            f"serinus deploy {order.model} {order.version} --endpoint HOST:PORT   "
+            "(or name the cluster with --context or --namespace)",
+        )
+    if not order.endpoints:
+        raise InvalidRequest(
+            "this goes to the daemon of one machine: say where the version answers",
+            f"serinus deploy {order.model} {order.version} --endpoint HOST:PORT",
+        )
+    return tuple(order.endpoints)
 
 
 def _new_id() -> str:

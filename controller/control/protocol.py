@@ -10,17 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from pydantic_core import from_json
 
 from controller.control.errors import ErrorCode, InvalidRequest, Unavailable, error_of
+from controller.control.interface import ENTRIES_AT_ONCE
 from controller.domain.model import CommandKind
 from controller.policy.quantities import shown
 
 PROTOCOL_VERSION: Literal[1] = 1
 LONGEST_REQUEST_BYTES = 64 * 1024
-MOST_ENTRIES = 1000
-"""Log entries in one answer, at most."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
-EntryCount = Annotated[int, Field(ge=1, le=MOST_ENTRIES)]
+EntryCount = Annotated[int, Field(ge=1, le=ENTRIES_AT_ONCE)]
 
 
 class _Request(BaseModel):
@@ -88,7 +87,7 @@ class EntriesRequest(_Request):
     op: Literal["entries"] = "entries"
     rollout: Name
     after_seq: Annotated[int, Field(ge=0, le=2**53)]
-    limit: EntryCount = MOST_ENTRIES
+    limit: EntryCount = ENTRIES_AT_ONCE
 
 
 SteeringRequest = DeployRequest | CommandRequest

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from controller.cli.tables import status_detail
 from controller.control.errors import ControlError
+from controller.control.interface import Order
 from controller.control.views import EntryView, StatusView
 from controller.domain.vocabulary import Phase, Reason
 from deploy.local.stack import StackError
@@ -80,7 +81,7 @@ class Theatre:
         endpoint = self._stage.endpoint(act.version)
         self._console.print(f"  $ serinus deploy {MODEL} {act.version} --endpoint {endpoint}", style="dim")
         began = time.monotonic()
-        rollout = self._client.deploy(MODEL, act.version, [endpoint]).rollout
+        rollout = self._client.deploy(Order(MODEL, act.version, [endpoint])).rollout
         assert rollout is not None
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             status = self._follow(rollout, began, live)

@@ -14,6 +14,7 @@ import pytest
 
 from controller.control.client import ControlClient, default_socket
 from controller.control.errors import InvalidRequest, NotFound, Refused, Unavailable
+from controller.control.interface import Order
 from controller.control.peers import Peer, may_steer, peer_of
 from controller.control.server import MOST_CONNECTIONS, ControlServer
 from controller.domain.model import CommandKind
@@ -75,7 +76,7 @@ class TestConversation:
         with serving(stage, path):
             client = ControlClient(path)
             assert client.get().items == ()
-            assert client.deploy("fraud", "v2", ["10.0.0.7:8080"]).rollout == "fraud-1"
+            assert client.deploy(Order("fraud", "v2", ["10.0.0.7:8080"])).rollout == "fraud-1"
             assert client.command("fraud", CommandKind.PAUSE).phase is Phase.PAUSED
             assert [status.rollout for status in client.get().items] == ["fraud-1"]
             assert client.status("fraud").phase is Phase.PAUSED
@@ -89,7 +90,7 @@ class TestConversation:
     def test_the_actor_is_who_the_kernel_says(self, path: Path) -> None:
         stage = Stage()
         with serving(stage, path):
-            ControlClient(path).deploy("fraud", "v2", ["10.0.0.7:8080"])
+            ControlClient(path).deploy(Order("fraud", "v2", ["10.0.0.7:8080"]))
         assert stage.rollout("fraud-1").created_by.endswith(f"({OWN_UID})")
 
     def test_errors_keep_their_kind_and_their_hint(self, path: Path) -> None:
@@ -98,9 +99,9 @@ class TestConversation:
             with pytest.raises(NotFound, match="no rollout yet") as missing:
                 client.status("fraud")
             with pytest.raises(Refused, match="no policy"):
-                client.deploy("chat", "v2", ["h:1"])
+                client.deploy(Order("chat", "v2", ["h:1"]))
             with pytest.raises(InvalidRequest, match="HOST:PORT"):
-                client.deploy("fraud", "v2", ["nonsense"])
+                client.deploy(Order("fraud", "v2", ["nonsense"]))
         assert missing.value.hint.startswith("serinus deploy fraud")
 
     def test_a_request_that_makes_no_sense_is_not_even_sent(self, tmp_path: Path) -> None:
@@ -108,13 +109,13 @@ class TestConversation:
         with pytest.raises(InvalidRequest, match="target"):
             client.status("m" * 129)
         with pytest.raises(InvalidRequest, match="64 KiB"):
-            client.deploy("fraud", "v2", ["h" * 1000] * 100)
+            client.deploy(Order("fraud", "v2", ["h" * 1000] * 100))
 
     def test_a_store_that_fails_is_told_in_its_own_words(self, path: Path) -> None:
         stage = Stage()
         stage.store.broken = True
         with serving(stage, path), pytest.raises(Unavailable, match="free some space"):
-            ControlClient(path).deploy("fraud", "v2", ["h:1"])
+            ControlClient(path).deploy(Order("fraud", "v2", ["h:1"]))
 
     async def test_a_defect_is_answered_without_its_details_and_the_daemon_goes_on(self, path: Path) -> None:
         class DefectivePolicies:
