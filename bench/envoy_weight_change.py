@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.adapters.traffic.envoy import EnvoyRouter
-from controller.domain.model import Release, Split
+from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
 from deploy.local.http_client import Connection
 from deploy.local.stack import Stack
@@ -44,7 +44,9 @@ def route(index: int) -> RouteRef:
 
 async def fill(router: EnvoyRouter, models: int, split: Split) -> float:
     began = time.perf_counter()
-    applies = [router.apply(f"m{index}", route(index), split, Split()) for index in range(models)]
+    applies = [
+        router.apply(RoutedModel(f"m{index}", route(index)), split, Split()) for index in range(models)
+    ]
     await asyncio.gather(*applies)
     return time.perf_counter() - began
 
@@ -55,7 +57,7 @@ async def change(router: EnvoyRouter, connection: Connection, old: Split, new: S
     began = time.perf_counter()
 
     async def accepted() -> float:
-        await router.apply("m0", route(0), new, old)
+        await router.apply(RoutedModel("m0", route(0)), new, old)
         return time.perf_counter() - began
 
     applying = asyncio.create_task(accepted())

@@ -17,13 +17,15 @@ from controller.domain.model import (
     Reading,
     Release,
     Rollout,
+    RoutedModel,
     RouteSeen,
     Split,
+    Survey,
     Tick,
     ValidationReport,
     WarmUpReport,
 )
-from controller.domain.policy import Policy, RouteRef
+from controller.domain.policy import Policy
 from controller.domain.vocabulary import Reason
 
 
@@ -44,7 +46,7 @@ class Stored:
     """A record as read, with the version that a commit must name."""
 
     rollout: Rollout
-    version: int
+    version: int | str
 
 
 class RolloutStore(Protocol):
@@ -86,6 +88,10 @@ class RolloutHistory(Protocol):
         """Entries with a number above ``after_seq``, in order."""
         ...
 
+    async def named(self, rollout_id: str) -> Rollout | None:
+        """The rollout of that id."""
+        ...
+
     async def request(self, request_id: str) -> tuple[str, Entry] | None:
         """The rollout id and entry that a person's request led to, if it was handled before."""
         ...
@@ -94,11 +100,18 @@ class RolloutHistory(Protocol):
 class TrafficRouter(Protocol):
     """One kind of gateway. Writes are absolute, idempotent and conditional."""
 
-    async def observe(self, model: str, route: RouteRef) -> RouteSeen:
+    async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
+        """What stands at the gateway before the canary has traffic.
+
+        ``recorded`` is the release that the record holds to be serving; it lends its name to the backend.
+        """
+        ...
+
+    async def observe(self, routed: RoutedModel) -> RouteSeen:
         """What the gateway runs for the model now. An empty `Split` when it has no route."""
         ...
 
-    async def apply(self, model: str, route: RouteRef, split: Split, expected: Split) -> None:
+    async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
         """Make the gateway run ``split``, and return when it was handed over.
 
         Raises `Conflict` when the gateway's configuration holds neither ``expected`` nor ``split``,
@@ -106,7 +119,7 @@ class TrafficRouter(Protocol):
         """
         ...
 
-    async def roll_back_unrecorded(self, model: str, reason: Reason) -> None:
+    async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
         """Send all of the model's traffic to stable without a record, because the store cannot be written.
 
         The split is latched: it survives restarts, and `observe` reports ``reason`` until `apply` is called.
@@ -125,19 +138,26 @@ class MetricSource(Protocol):
 class Workload(Protocol):
     """Where versions run."""
 
+    async def supply(self, rollout: Rollout, share_permille: int) -> None:
+        """Make copies of the canary that can carry the share of requests. Idempotent; never takes any away.
+
+        Raises `TargetError` when that cannot be done there.
+        """
+        ...
+
     async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
-        """Whether every copy of the release can take requests now."""
+        """Whether the copies of the release can take requests now."""
         ...
 
 
 class Validator(Protocol):
     """Requests sent straight to the canary, past the gateway."""
 
-    async def warm_up(self, rollout: Rollout) -> WarmUpReport:
-        """Send the policy's uncounted warm-up requests to every copy."""
+    async def warm_up(self, rollout: Rollout, endpoints: Sequence[str]) -> WarmUpReport:
+        """Send the policy's uncounted warm-up requests to every copy: ``host:port`` each."""
         ...
 
-    async def validate(self, rollout: Rollout) -> ValidationReport:
+    async def validate(self, rollout: Rollout, endpoints: Sequence[str]) -> ValidationReport:
         """Send the policy's golden requests to every copy and compare the answers."""
         ...
 

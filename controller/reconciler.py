@@ -6,8 +6,7 @@ gateway (`TrafficRouter.roll_back_unrecorded`), and the record follows when the 
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -15,52 +14,20 @@ import structlog
 from controller.domain.machine import decide, plan
 from controller.domain.model import (
     Decision,
-    Measure,
-    NoReading,
     Observation,
-    Plan,
-    Readiness,
-    Reading,
-    Release,
     Rollout,
     RouteSeen,
-    ValidationReport,
-    WarmUpReport,
 )
 from controller.domain.vocabulary import Phase, Reason
-from controller.domain.wording import duration
 from controller.errors import InvariantError, StoreUnavailable, TargetError
+from controller.observer import World, observe
 from controller.ports import (
-    Clock,
-    MetricSource,
-    Notifier,
-    RolloutStore,
     Stored,
-    Telemetry,
-    TrafficRouter,
-    Validator,
-    Workload,
 )
 
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = timedelta(0)
-_PATIENCE_SECONDS = 0.5
-"""How long a pass that found the canary not ready still waits for metrics."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The adapters through which a pass sees and acts."""
-
-    store: RolloutStore
-    routers: Mapping[str, TrafficRouter]
-    metrics: MetricSource
-    workload: Workload
-    validator: Validator
-    notifier: Notifier
-    telemetry: Telemetry
-    clock: Clock
 
 
 class Reconciler:
@@ -71,7 +38,7 @@ class Reconciler:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._unrecorded: dict[str, tuple[int, Rollout]] = {}
+        self._unrecorded: dict[str, tuple[int | str, Rollout]] = {}
 
     async def reconcile(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
         """One pass over each open rollout of the model, oldest first; returns when the next is due.
@@ -137,11 +104,11 @@ class Reconciler:
         """Go on looking for harm: what is seen meanwhile is remembered here, and only harm is acted on."""
         version, shadow = self._unrecorded.get(read.rollout.id, (None, read.rollout))
         if version == read.version and decision.rollout.phase is not Phase.ROLLING_BACK:
-            decision = decide(shadow, await self._observe(shadow, plan(shadow)))
+            decision = decide(shadow, await observe(self._world, shadow, plan(shadow)))
         after = decision.rollout
         if after.phase is Phase.ROLLING_BACK and decision.actions:
             reason = after.cause or Reason.CHECK_FAILED
-            await self._router(after).roll_back_unrecorded(after.model, reason)
+            await self._world.router(after).roll_back_unrecorded(after.routed, reason)
             log.error("rolled_back_unrecorded", model=after.model, rollout=after.id, reason=reason)
         elif after.route.intended == read.rollout.route.intended:
             self._unrecorded[after.id] = read.version, after
@@ -150,9 +117,7 @@ class Reconciler:
         rollout = decision.rollout
         for action in decision.actions:
             began = time.monotonic()
-            await self._router(rollout).apply(
-                rollout.model, rollout.policy.route, action.split, action.expected
-            )
+            await self._world.router(rollout).apply(rollout.routed, action.split, action.expected)
             log.info("weight_set", model=rollout.model, weight_percent=action.split.weight_permille / 10)
             if rollout.phase is Phase.ROLLING_BACK:
                 self._world.telemetry.rolled_back(time.monotonic() - began)
@@ -164,17 +129,11 @@ class Reconciler:
         )
         return Observation(at=self._world.clock.now(), tick=self._world.clock.tick(), route=seen)
 
-    def _router(self, rollout: Rollout) -> TrafficRouter:
-        kind = rollout.policy.route.kind
-        if kind not in self._world.routers:
-            raise TargetError(f"no traffic adapter for route kind {kind}")
-        return self._world.routers[kind]
-
     async def _seen(
         self, rollout: Rollout, predecessor: str | None, successor: str | None, interrupt: asyncio.Event
     ) -> Observation | None:
         """What the plan asks for, or None when an urgent matter came between."""
-        observing = asyncio.create_task(self._observe(rollout, plan(rollout)))
+        observing = asyncio.create_task(observe(self._world, rollout, plan(rollout)))
         waiting = asyncio.create_task(interrupt.wait())
         try:
             await asyncio.wait({observing, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -185,65 +144,3 @@ class Reconciler:
             observing.cancel()
             waiting.cancel()
         return replace(seen, predecessor=predecessor, successor=successor)
-
-    async def _observe(self, rollout: Rollout, wanted: Plan) -> Observation:
-        world = self._world
-        # the route first: counts begin at the metric source's now, which must lie after the weight was seen
-        route = (
-            await self._router(rollout).observe(rollout.model, rollout.policy.route) if wanted.route else None
-        )
-        reading = asyncio.create_task(self._reading(rollout, wanted.measure))
-        try:
-            canary, stable = await asyncio.gather(
-                self._readiness(rollout, rollout.release if wanted.canary else None),
-                self._readiness(rollout, rollout.stable if wanted.stable else None),
-            )
-            if canary is not None and not canary.ready:
-                # a dead canary is taken back whatever the metrics say, so they must not delay it
-                await asyncio.wait({reading}, timeout=_PATIENCE_SECONDS)
-                measured = reading.result() if reading.done() else None
-            else:
-                measured = await reading
-        finally:
-            reading.cancel()
-        warm_up = None
-        if wanted.warm_up and canary is not None and canary.ready:
-            warm_up = await self._warm_up(rollout)
-        validation = await self._validate(rollout) if wanted.validate else None
-        pending = rollout.phase is Phase.PENDING
-        return Observation(
-            at=world.clock.now(),
-            tick=world.clock.tick(),
-            route=route,
-            canary=canary,
-            stable=stable,
-            warm_up=warm_up,
-            validation=validation,
-            reading=measured,
-            serving=await world.store.serving(rollout.model) if pending else None,
-        )
-
-    async def _reading(self, rollout: Rollout, measure: Measure | None) -> Reading | NoReading | None:
-        return None if measure is None else await self._world.metrics.read(rollout, measure)
-
-    async def _readiness(self, rollout: Rollout, release: Release | None) -> Readiness | None:
-        return None if release is None else await self._world.workload.readiness(rollout, release)
-
-    async def _warm_up(self, rollout: Rollout) -> WarmUpReport:
-        left = rollout.policy.ready_deadline - rollout.clocks.in_phase
-        try:
-            async with asyncio.timeout(max(left.total_seconds(), 1)):
-                return await self._world.validator.warm_up(rollout)
-        except TimeoutError:
-            return WarmUpReport(ok=False, message="the warm-up requests took longer than the ready deadline")
-
-    async def _validate(self, rollout: Rollout) -> ValidationReport | None:
-        if rollout.policy.validation is None:
-            return None
-        deadline = rollout.policy.validation.deadline
-        try:
-            async with asyncio.timeout(deadline.total_seconds()):
-                return await self._world.validator.validate(rollout)
-        except TimeoutError:
-            message = f"the golden requests were not all answered within {duration(deadline)}"
-            return ValidationReport(ok=False, passed=0, failed=0, message=message)

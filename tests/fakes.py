@@ -14,8 +14,10 @@ from controller.domain.model import (
     Reading,
     Release,
     Rollout,
+    RoutedModel,
     RouteSeen,
     Split,
+    Survey,
     Tick,
     ValidationReport,
     WarmUpReport,
@@ -120,7 +122,7 @@ class FakeStore:
         if self.records[rollout.id].version != read.version:
             error = f"{rollout.id} was changed by somebody else"
             raise Conflict(error)
-        return self._put(Stored(rollout, read.version + 1), entry)
+        return self._put(Stored(rollout, int(read.version) + 1), entry)
 
     def _put(self, stored: Stored, entry: Entry) -> Stored:
         log = self.log.setdefault(stored.rollout.id, [])
@@ -160,13 +162,18 @@ class FakeRouter:
     written: list[Split] = field(default_factory=list)
     problem: Reason | None = None
     rejects: bool = False
+    surveyed: Survey = field(default_factory=Survey)
 
-    async def observe(self, model: str, route: RouteRef) -> RouteSeen:
-        split = self.splits.get(model, Split())
+    async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
+        return self.surveyed
+
+    async def observe(self, routed: RoutedModel) -> RouteSeen:
+        split = self.splits.get(routed.model, Split())
         message = "the gateway does not answer" if self.problem else ""
-        return RouteSeen(split, self.problem is None, self.problem, message, self.latches.get(model))
+        return RouteSeen(split, self.problem is None, self.problem, message, self.latches.get(routed.model))
 
-    async def apply(self, model: str, route: RouteRef, split: Split, expected: Split) -> None:
+    async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
+        model = routed.model
         if self.rejects:
             error = "the gateway rejected the route"
             raise TargetError(error)
@@ -178,7 +185,8 @@ class FakeRouter:
         self.latches.pop(model, None)
         self.written.append(split)
 
-    async def roll_back_unrecorded(self, model: str, reason: Reason) -> None:
+    async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
+        model = routed.model
         self.splits[model] = replace(self.splits.get(model, Split()), canary=None, weight_permille=0)
         self.latches[model] = reason
 
@@ -218,10 +226,19 @@ class FakeMetrics:
 @dataclass
 class FakeWorkload:
     unready: set[str] = field(default_factory=set)
+    supplied: list[int] = field(default_factory=list)
+    carries: int = 1000
+    refuses: str = ""
+
+    async def supply(self, rollout: Rollout, share_permille: int) -> None:
+        if self.refuses:
+            raise TargetError(self.refuses)
+        self.supplied.append(share_permille)
 
     async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
         ready = release.version not in self.unready
-        return Readiness(ready, "" if ready else f"{release.version} answers 503")
+        message = "" if ready else f"{release.version} answers 503"
+        return Readiness(ready, message, release.endpoints, self.carries)
 
 
 @dataclass
@@ -230,10 +247,10 @@ class FakeValidator:
     warmth: WarmUpReport = field(default_factory=lambda: WarmUpReport(ok=True))
     never_answers: bool = False
 
-    async def warm_up(self, rollout: Rollout) -> WarmUpReport:
+    async def warm_up(self, rollout: Rollout, endpoints: Sequence[str]) -> WarmUpReport:
         return self.warmth
 
-    async def validate(self, rollout: Rollout) -> ValidationReport:
+    async def validate(self, rollout: Rollout, endpoints: Sequence[str]) -> ValidationReport:
         if self.never_answers:
             await asyncio.Event().wait()
         return self.report

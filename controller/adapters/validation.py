@@ -53,17 +53,17 @@ class HttpValidator:
         """Close the connections."""
         await self._client.aclose()
 
-    async def validate(self, rollout: Rollout) -> ValidationReport:
+    async def validate(self, rollout: Rollout, endpoints: Sequence[str]) -> ValidationReport:
         """Send the policy's golden requests to every copy and compare the answers."""
-        validation, release = rollout.policy.validation, rollout.release
+        validation = rollout.policy.validation
         if validation is None:
             return ValidationReport(ok=True, passed=0, failed=0)
         golden = await asyncio.to_thread(self._golden, validation.golden, rollout.model)
         if isinstance(golden, str):
             return ValidationReport(ok=False, passed=0, failed=0, message=golden)
-        if not release.endpoints:
-            return ValidationReport(ok=False, passed=0, failed=0, message=_no_endpoint(release))
-        outcomes = await _at_each(release, lambda endpoint: self._ask_all(endpoint, golden))
+        if not endpoints:
+            return ValidationReport(ok=False, passed=0, failed=0, message=_no_endpoint(rollout.release))
+        outcomes = await _at_each(endpoints, lambda endpoint: self._ask_all(endpoint, golden))
         failures = [outcome.failure for outcome in outcomes if outcome.failure]
         return ValidationReport(
             ok=not failures,
@@ -72,16 +72,16 @@ class HttpValidator:
             message=failures[0] if failures else "",
         )
 
-    async def warm_up(self, rollout: Rollout) -> WarmUpReport:
+    async def warm_up(self, rollout: Rollout, endpoints: Sequence[str]) -> WarmUpReport:
         """Send the policy's uncounted warm-up requests to every copy.
 
         Not ok only when a copy answered none of them, or all with server errors: the first may well fail.
         """
-        policy, release = rollout.policy, rollout.release
+        policy = rollout.policy
         if not policy.warm_up_requests:
             return WarmUpReport(ok=True)
-        if not release.endpoints:
-            return WarmUpReport(ok=False, message=_no_endpoint(release))
+        if not endpoints:
+            return WarmUpReport(ok=False, message=_no_endpoint(rollout.release))
         golden: GoldenFile | str | None = None
         if policy.validation is not None:
             golden = await asyncio.to_thread(self._golden, policy.validation.golden, rollout.model)
@@ -91,7 +91,7 @@ class HttpValidator:
         async def warm(endpoint: str) -> str | None:
             return await self._warm(endpoint, golden, policy.warm_up_requests)
 
-        failures = [failure for failure in await _at_each(release, warm) if failure]
+        failures = [failure for failure in await _at_each(endpoints, warm) if failure]
         return WarmUpReport(ok=not failures, message=failures[0] if failures else "")
 
     def _golden(self, name: str, model: str) -> GoldenFile | str:
@@ -167,8 +167,8 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-async def _at_each(release: Release, ask: Callable[[str], Awaitable[T]]) -> Sequence[T]:
-    """The results in the order of the release's endpoints, a few of which are asked at once."""
+async def _at_each(endpoints: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> Sequence[T]:
+    """The results in the order of the endpoints, a few of which are asked at once."""
     slots = asyncio.Semaphore(_ENDPOINTS_AT_ONCE)
 
     async def bounded(endpoint: str) -> T:
@@ -176,7 +176,7 @@ async def _at_each(release: Release, ask: Callable[[str], Awaitable[T]]) -> Sequ
             return await ask(endpoint)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(bounded(endpoint)) for endpoint in release.endpoints]
+        tasks = [group.create_task(bounded(endpoint)) for endpoint in endpoints]
     return [task.result() for task in tasks]
 
 

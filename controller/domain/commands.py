@@ -15,7 +15,7 @@ from controller.domain.model import (
     Split,
 )
 from controller.domain.observing import with_split
-from controller.domain.policy import Policy
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.rules.turns import Turn, rise_to_all, settle, withdraw
 from controller.domain.table import TABLE, Trigger, move
 from controller.domain.vocabulary import Phase, Reason
@@ -119,6 +119,8 @@ def _promote(rollout: Rollout) -> Turn | Refusal:
     phase = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
     if phase in (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING):
         return Refusal("it is not validated yet; nothing is promoted unseen")
+    if phase is Phase.PROGRESSING and rollout.scaled:
+        return _promote_when_supplied(rollout)
     if phase is Phase.PROGRESSING:
         if not rollout.route.in_force:
             return Refusal("the gateway has not confirmed the present weight yet; try again in a moment")
@@ -128,6 +130,21 @@ def _promote(rollout: Rollout) -> Turn | Refusal:
             return Refusal("the gateway has not confirmed the promotion yet; try again in a moment")
         return settle(rollout, None)
     return Refusal(f"it is {rollout.phase}: there is no step left to skip")
+
+
+def _promote_when_supplied(rollout: Rollout) -> Turn:
+    """There may be too few copies for everyone yet: they come first."""
+    message = f"{rollout.release.version} is promoted as soon as it has copies enough for everyone"
+    if rollout.phase is Phase.PAUSED:
+        rollout = move(rollout, Trigger.RESUME, Phase.PROGRESSING, Reason.WAITING_FOR_COPIES, message)
+    asked = replace(
+        rollout,
+        promote_asked=True,
+        supply_permille=FULL_WEIGHT_PERMILLE,
+        reason=Reason.WAITING_FOR_COPIES,
+        message=message,
+    )
+    return Turn(asked, "promotion_asked")
 
 
 def _retry(rollout: Rollout, command: Command) -> Turn | Refusal:

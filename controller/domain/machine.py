@@ -47,7 +47,14 @@ SERINUS = "serinus"
 """The actor of what nobody asked for."""
 
 NOTABLE_EVENTS = frozenset(
-    {*(trigger.value for trigger in Trigger), "metrics_unavailable", "step_deadline_exceeded", "created"}
+    {
+        *(trigger.value for trigger in Trigger),
+        "metrics_unavailable",
+        "step_deadline_exceeded",
+        "created",
+        "drift_restored",
+        "promotion_asked",
+    }
 )
 """Events that people are told; every other one is a check that changed nothing of consequence."""
 
@@ -63,13 +70,21 @@ def plan(rollout: Rollout) -> Plan:
     alone = serves_alone(rollout)
     measure = Measure(rollout.evidence.cursor) if exposed else None
     match rollout.phase:
+        case Phase.PENDING:
+            return Plan(survey=True)
         case Phase.PREPARING:
-            return Plan(canary=True, warm_up=rollout.policy.warm_up_requests > 0)
+            warm_up = rollout.policy.warm_up_requests > 0
+            return Plan(survey=True, supply_permille=rollout.supply_permille, canary=True, warm_up=warm_up)
         case Phase.VALIDATING:
-            return Plan(validate=rollout.policy.validation is not None)
+            validate = rollout.policy.validation is not None
+            return Plan(canary=validate, validate=validate)
         case Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING | Phase.PAUSED:
             has_route = exposed or rollout.phase is not Phase.PAUSED
-            return Plan(route=has_route, canary=exposed, stable=alone, measure=measure)
+            supplied = rollout.phase in (Phase.PROGRESSING, Phase.PROMOTING)
+            supply = rollout.supply_permille if supplied else None
+            return Plan(
+                supply_permille=supply, route=has_route, canary=exposed, stable=alone, measure=measure
+            )
         case Phase.HALTED:
             return Plan(route=True, stable=True)
         case Phase.FROZEN | Phase.ROLLING_BACK:
@@ -88,7 +103,7 @@ def decide(rollout: Rollout, seen: Observation) -> Decision:
     if turn is None:
         error = f"no rule of {rollout.phase} applies"
         raise InvariantError(error)
-    wake = wake_after(turn.rollout, turn.actions, moved=turn.rollout.phase is not rollout.phase)
+    wake = wake_after(turn.rollout, turn.actions, moved=_moved(rollout, turn.rollout))
     if not turn.actions and _unchanged(rollout, turn.rollout):
         return Decision(rollout, wake_after=wake)
     evidence = folded.rollout.evidence
@@ -128,7 +143,7 @@ def record(
         command=command,
         notable=notable,
     )
-    wake = wake_after(after, turn.actions, moved=after.phase is not before.phase)
+    wake = wake_after(after, turn.actions, moved=_moved(before, after))
     return Decision(after, turn.actions, entry, wake)
 
 
@@ -141,7 +156,9 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
     interval = rollout.policy.interval
     match rollout.phase:
         case Phase.PENDING:
-            return None
+            # a predecessor's end wakes by itself, a route that is not there yet does not
+            waits = rollout.reason in (Reason.CREATED, Reason.WAITING_FOR_PREDECESSOR)
+            return None if waits else interval
         case Phase.PAUSED if rollout.route.intended.canary is None:
             return None
         case Phase.PREPARING:
@@ -151,6 +168,11 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
         case _:
             waiting = not rollout.route.in_force or rollout.evidence.cursor is None
             return min(interval, _SOON) if waiting else interval
+
+
+def _moved(before: Rollout, after: Rollout) -> bool:
+    """Whether the next pass has something new to do."""
+    return after.phase is not before.phase or after.supply_permille > before.supply_permille
 
 
 def _unchanged(before: Rollout, after: Rollout) -> bool:

@@ -11,18 +11,54 @@ from enum import StrEnum
 
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.counts import Block, GaugeSample
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy, RouteRef
 from controller.domain.vocabulary import Phase, Reason, Verdict
 
 ZERO = timedelta(0)
 
 
+class BackendKind(StrEnum):
+    """What a route of a cluster can send requests to."""
+
+    SERVICE = "Service"
+    INFERENCE_POOL = "InferencePool"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a route of a cluster names; ``port`` is None for an InferencePool, and until it is known."""
+
+    kind: BackendKind
+    name: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A container to run: what differs from the workload of the stable version, which is cloned.
+
+    ``args`` replace the container's arguments, None leaves them; ``env`` adds to, or replaces, variables by
+    name. ``container`` names the container that gets them; None is the only one, or the first.
+    """
+
+    image: str
+    args: tuple[str, ...] | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    container: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version of a model and where it answers: ``host:port`` of each copy."""
+    """One version of a model and where it answers: ``host:port`` of each copy, or a backend in a cluster.
+
+    In a cluster the copies come and go, so ``endpoints`` is empty and `Readiness.endpoints` says where they
+    are. ``image`` is set when the workload is created, and retired, by Serinus.
+    """
 
     version: str
-    endpoints: tuple[str, ...]
+    endpoints: tuple[str, ...] = ()
+    backend: Backend | None = None
+    image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +72,22 @@ class Split:
     stable: Release | None = None
     canary: Release | None = None
     weight_permille: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedModel:
+    """A model at its gateway: what a router needs to know to find its route and name the versions on it.
+
+    ``stable`` and ``canary`` are the versions that a rollout moves traffic between, None where there is none
+    or nobody knows. ``weight_sum`` is what the pair's weights add up to on the route, as `Survey` found it.
+    """
+
+    model: str
+    route: RouteRef
+    namespace: str = "default"
+    stable: Release | None = None
+    canary: Release | None = None
+    weight_sum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +133,10 @@ class Route:
     intended: Split = field(default_factory=Split)
     in_force: bool = False
     foreign: Split | None = None
+    weight_sum: int | None = None
+    """What the pair's weights added up to on the route before the rollout; None where there is no such."""
+    series: tuple[tuple[str, str], ...] = ()
+    """The gateway's own name of each version's upstream in its metrics, as pairs of version and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +179,10 @@ class Rollout:
     """RollingBack: the terminal phase that it leads to."""
     step: int | None = None
     """Index of the policy's step whose weight is asked for; None before the first."""
+    supply_permille: int = 0
+    """The share of requests that the canary's copies shall be able to carry; 0 asks for none."""
+    promote_asked: bool = False
+    """A person asked for the promotion, which waits until there are copies enough for everyone."""
     route: Route = field(default_factory=Route)
     clocks: Clocks = field(default_factory=Clocks)
     evidence: Evidence = field(default_factory=Evidence)
@@ -141,6 +201,23 @@ class Rollout:
         return self.route.intended.weight_permille
 
     @property
+    def routed(self) -> RoutedModel:
+        """The rollout's model at its gateway."""
+        return RoutedModel(
+            model=self.model,
+            route=self.policy.route,
+            namespace=self.policy.namespace,
+            stable=self.stable,
+            canary=self.release,
+            weight_sum=self.route.weight_sum,
+        )
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the canary's copies are as many as Serinus asks for, and not as many as there are."""
+        return self.release.image is not None or self.policy.workload.scale
+
+    @property
     def share_permille(self) -> int:
         """The release's share of requests as asked for: all of them once it is the stable version."""
         promoted = self.route.intended == Split(stable=self.release)
@@ -156,7 +233,7 @@ class RouteSeen:
 
     ``accepted`` says that the gateway itself confirmed the split, not only its configuration file or
     object. ``problem`` is set when the gateway cannot be asked or refused the configuration; ``latched`` when
-    the split was set by an emergency rollback that no record knows of.
+    the split was set by an emergency rollback that no record knows of. ``series`` is as in `Route`.
     """
 
     split: Split
@@ -164,14 +241,39 @@ class RouteSeen:
     problem: Reason | None = None
     message: str = ""
     latched: Reason | None = None
+    series: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What stands at the gateway before a rollout has any traffic.
+
+    ``serving`` is the version that the route sends requests to, None where the gateway leaves that to the
+    record. ``problem`` says why no traffic can be given yet; ``hopeless`` that waiting will not mend it.
+    """
+
+    serving: Release | None = None
+    weight_sum: int | None = None
+    problem: Reason | None = None
+    message: str = ""
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a version can take requests, and if not why, in words for people."""
+    """Whether a version can take requests, and if not why, in words for people.
+
+    ``endpoints`` is ``host:port`` of the copies that can. ``carries_permille`` is the share of all requests
+    that they are enough for. ``problem`` names what keeps it from becoming ready where that is known;
+    ``hopeless`` says that waiting will not mend it.
+    """
 
     ready: bool
     message: str = ""
+    endpoints: tuple[str, ...] = ()
+    carries_permille: int = FULL_WEIGHT_PERMILLE
+    problem: Reason | None = None
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +318,7 @@ class Observation:
 
     at: datetime
     tick: Tick
+    survey: Survey | None = None
     route: RouteSeen | None = None
     canary: Readiness | None = None
     stable: Readiness | None = None
@@ -239,8 +342,14 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pass must look at before it can decide."""
+    """What a pass must look at before it can decide.
 
+    ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
+    before they are looked at. It stands in the record already, so making it anew is harmless.
+    """
+
+    survey: bool = False
+    supply_permille: int | None = None
     route: bool = False
     canary: bool = False
     stable: bool = False

@@ -29,6 +29,9 @@ SHORTEST_UNREADY = timedelta(milliseconds=500)
 SHORTEST_UNWATCHED = timedelta(seconds=60)
 """A gap between two passes that is longer than this, and than four intervals, was not watched."""
 
+LOST = frozenset({Reason.ROUTE_REJECTED, Reason.ROUTE_NOT_FOUND, Reason.PERMISSION_LOST})
+"""Problems of a route that only a person can mend."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -94,7 +97,8 @@ def _present(route: Route) -> Split:
 def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None, RouteSeen | None]:
     if seen is None:
         return route, None, None
-    if seen.problem is Reason.ROUTE_REJECTED:
+    route = replace(route, series=seen.series or route.series)
+    if seen.problem in LOST:
         return replace(route, in_force=False), None, seen
     if seen.split == route.intended:
         in_force = seen.accepted and seen.problem is None

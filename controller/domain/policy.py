@@ -35,12 +35,40 @@ class RouteRef:
     """Who splits the traffic, and where it finds the model.
 
     ``kind`` names a traffic adapter; ``name`` is that adapter's address of the route: for ``envoy`` the path
-    prefix. ``rewrite`` is what the prefix becomes on the way to the model, None to leave it.
+    prefix, for ``httpRoute`` and ``grpcRoute`` the object's name. ``rewrite`` is what the prefix becomes on
+    the way to the model, None to leave it. ``rule`` names the rule of an object that has several; ``stable``
+    names the backend that is the model's, where a rule has others too; None finds either by what is there.
     """
 
     kind: str
     name: str
     rewrite: str | None = None
+    rule: str | None = None
+    stable: str | None = None
+
+
+class OnDrift(StrEnum):
+    """What to do when somebody else changed the route's weights."""
+
+    FREEZE = "freeze"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRules:
+    """What is done to the workloads in a cluster.
+
+    ``discover`` begins a release by itself when a new labelled version appears. ``scale`` lets existing
+    workloads be scaled as those are that Serinus creates. ``drain`` is the wait for requests in flight
+    between weight 0 and fewer copies; what was promoted away, and what was rolled back, is kept at no copies
+    for ``keep_for``; of what Serinus created at most ``history`` are kept at all.
+    """
+
+    discover: bool = False
+    scale: bool = False
+    drain: timedelta = timedelta(seconds=60)
+    keep_for: timedelta = timedelta(hours=24)
+    history: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,8 @@ class Policy:
     deadline: timedelta = timedelta(hours=24)
     on_deadline: Fallback = Fallback.HOLD
     no_data: NoData = field(default_factory=NoData)
+    on_drift: OnDrift = OnDrift.FREEZE
+    workload: WorkloadRules = field(default_factory=WorkloadRules)
     notify: tuple[str, ...] = ()
     judge: str = "threshold"
     digest: str = ""

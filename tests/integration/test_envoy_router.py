@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.traffic.envoy import EnvoyRouter
-from controller.domain.model import Release, Split
+from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError, TransientError
@@ -155,8 +155,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def test_the_split_is_honoured_and_zero_is_exactly_zero(world: World) -> None:
     old = Split()
     for weight in (0, 10, 200, 1000):
-        await world.router.apply("m", REF, world.split(weight), old)
-        seen = await world.router.observe("m", REF)
+        await world.router.apply(RoutedModel("m", REF), world.split(weight), old)
+        seen = await world.router.observe(RoutedModel("m", REF))
         assert (seen.split, seen.accepted, seen.problem) == (world.split(weight), True, None)
         found = await world.count(4000)
         assert found.keys() <= {"1.0", "2.0"}
@@ -167,9 +167,9 @@ async def test_the_split_is_honoured_and_zero_is_exactly_zero(world: World) -> N
 
 
 async def test_after_a_rollback_not_one_request_reaches_the_canary(world: World) -> None:
-    await world.router.apply("m", REF, world.split(500), Split())
+    await world.router.apply(RoutedModel("m", REF), world.split(500), Split())
     await world.count(400)
-    await world.router.apply("m", REF, Split(world.v1), world.split(500))
+    await world.router.apply(RoutedModel("m", REF), Split(world.v1), world.split(500))
     before = world.two.requests
     assert before > 0
     assert await world.count(4000) == {"1.0": 4000}
@@ -178,11 +178,11 @@ async def test_after_a_rollback_not_one_request_reaches_the_canary(world: World)
 
 async def test_fifty_changes_of_weight_fail_no_request(world: World) -> None:
     weights = [0, *random.Random(7).sample(range(1, 1000), 48), 1000]
-    await world.router.apply("m", REF, Split(world.v1), Split())
+    await world.router.apply(RoutedModel("m", REF), Split(world.v1), Split())
     old = Split(world.v1)
     async with world.traffic() as found:
         for weight in weights:
-            await world.router.apply("m", REF, world.split(weight), old)
+            await world.router.apply(RoutedModel("m", REF), world.split(weight), old)
             old = world.split(weight)
         await eventually(lambda: found["2.0"] > 10)
     assert found.keys() <= {"1.0", "2.0"}
@@ -190,14 +190,14 @@ async def test_fifty_changes_of_weight_fail_no_request(world: World) -> None:
 
 
 async def test_a_cluster_is_removed_with_requests_in_flight_and_none_fails(world: World) -> None:
-    await world.router.apply("m", REF, world.split(1000), Split())
+    await world.router.apply(RoutedModel("m", REF), world.split(1000), Split())
     await world.router.close()
     world.two.delay_seconds = 1.0
     asking = [asyncio.create_task(world.get(PATH)) for _ in range(5)]
     await eventually(lambda: world.two.requests == 5)
     hasty = world.new_router(grace=timedelta(milliseconds=1))
     await hasty.open()
-    await hasty.apply("m", REF, Split(world.v1), world.split(1000))
+    await hasty.apply(RoutedModel("m", REF), Split(world.v1), world.split(1000))
     cds = world.stack.xds / "cds.json"
     await eventually(lambda: "2%2E0" not in cds.read_text())
     assert not any(task.done() for task in asking)
@@ -208,14 +208,14 @@ async def test_a_cluster_is_removed_with_requests_in_flight_and_none_fails(world
 
 
 async def test_envoy_killed_and_started_again_runs_the_same_split(world: World) -> None:
-    await world.router.apply("m", REF, world.split(300), Split())
+    await world.router.apply(RoutedModel("m", REF), world.split(300), Split())
     os.kill(world.gateway.pid, signal.SIGKILL)
     world.gateway.process.wait()
-    seen = await world.router.observe("m", REF)
+    seen = await world.router.observe(RoutedModel("m", REF))
     assert (seen.split, seen.accepted, seen.problem) == (world.split(300), False, Reason.GATEWAY_UNAVAILABLE)
-    await world.router.apply("m", REF, world.split(1000), world.split(300))
+    await world.router.apply(RoutedModel("m", REF), world.split(1000), world.split(300))
     world.gateway = world.stack.envoy(world.gateway.port, world.gateway.metrics_port)
-    seen = await world.router.observe("m", REF)
+    seen = await world.router.observe(RoutedModel("m", REF))
     assert (seen.split, seen.accepted, seen.problem) == (world.split(1000), True, None)
     assert await world.count(80) == {"2.0": 80}
 
@@ -225,15 +225,18 @@ async def test_the_refused_model_is_left_out_and_the_rest_goes_through(world: Wo
     refused = RouteRef("envoy", "/bad", rewrite="/a\nb")
     names = [f"m{index}" for index in range(6)]
     answers = await asyncio.gather(
-        world.router.apply("bad", refused, Split(world.v1), Split()),
-        *(world.router.apply(n, RouteRef("envoy", f"/{n}"), Split(world.v1), Split()) for n in names),
+        world.router.apply(RoutedModel("bad", refused), Split(world.v1), Split()),
+        *(
+            world.router.apply(RoutedModel(n, RouteRef("envoy", f"/{n}")), Split(world.v1), Split())
+            for n in names
+        ),
         return_exceptions=True,
     )
     assert isinstance(answers[0], TargetError)
     assert answers[1:] == [None] * 6
-    assert (await world.router.observe("bad", refused)).split == Split()
+    assert (await world.router.observe(RoutedModel("bad", refused))).split == Split()
     for name in names:
-        assert (await world.router.observe(name, REF)).accepted
+        assert (await world.router.observe(RoutedModel(name, REF))).accepted
         assert said(await world.get(f"/{name}")) == "1.0"
     assert "bad" not in (world.stack.xds / "rds.json").read_text()
 
@@ -242,8 +245,8 @@ async def test_a_cluster_that_envoy_refuses_stops_its_own_model_only(world: Worl
     # Python takes an address with a scope for an address, Envoy does not.
     odd = Split(Release("1", ("[fe80::1%none]:80",)))
     answers = await asyncio.gather(
-        world.router.apply("odd", RouteRef("envoy", "/odd"), odd, Split()),
-        world.router.apply("m", REF, Split(world.v1), Split()),
+        world.router.apply(RoutedModel("odd", RouteRef("envoy", "/odd")), odd, Split()),
+        world.router.apply(RoutedModel("m", REF), Split(world.v1), Split()),
         return_exceptions=True,
     )
     assert isinstance(answers[0], TargetError)
@@ -252,14 +255,14 @@ async def test_a_cluster_that_envoy_refuses_stops_its_own_model_only(world: Worl
 
 
 async def test_an_edit_by_hand_is_seen_as_another_split(world: World) -> None:
-    await world.router.apply("m", REF, world.split(100), Split())
+    await world.router.apply(RoutedModel("m", REF), world.split(100), Split())
     path = world.stack.xds / "rds.json"
     text = path.read_text()
     edited = text.replace('"weight":900}', '"weight":0}')
     assert edited != text
     (path.parent / "edited").write_text(edited)
     (path.parent / "edited").rename(path)
-    seen = await world.router.observe("m", REF)
+    seen = await world.router.observe(RoutedModel("m", REF))
     assert (seen.split, seen.accepted) == (world.split(1000), False)
     async with asyncio.timeout(10):
         while await world.count(80) != {"2.0": 80}:
@@ -275,7 +278,7 @@ async def test_paths_end_at_a_segment_and_the_longest_prefix_wins(world: World) 
     }
     for index, (model, route) in enumerate(routes.items()):
         release = Release(model, ((world.one if index % 2 else world.two).endpoint,))
-        await world.router.apply(model, route, Split(release), Split())
+        await world.router.apply(RoutedModel(model, route), Split(release), Split())
     expected = {
         "/v2/models/a": ("a", "/v2/models/served"),
         "/v2/models/a/": ("a", "/v2/models/served/"),
@@ -297,8 +300,10 @@ async def test_paths_end_at_a_segment_and_the_longest_prefix_wins(world: World) 
 
 
 async def test_a_model_at_the_root_takes_what_nobody_else_does(world: World) -> None:
-    await world.router.apply("m", REF, Split(world.v1), Split())
-    await world.router.apply("root", RouteRef("envoy", "/", rewrite="/v1"), Split(world.v2), Split())
+    await world.router.apply(RoutedModel("m", REF), Split(world.v1), Split())
+    await world.router.apply(
+        RoutedModel("root", RouteRef("envoy", "/", rewrite="/v1")), Split(world.v2), Split()
+    )
     assert said(await world.get(PATH + "/infer")) == "1.0"
     reply = await world.get("/v2/models/mm")
     assert (said(reply), reply.body.split()[1]) == ("2.0", b"/v1/v2/models/mm")
@@ -306,20 +311,20 @@ async def test_a_model_at_the_root_takes_what_nobody_else_does(world: World) -> 
 
 async def test_a_canary_alone_gets_nothing_until_it_has_a_weight(world: World) -> None:
     alone = Split(None, world.v2, 0)
-    await world.router.apply("m", REF, alone, Split())
+    await world.router.apply(RoutedModel("m", REF), alone, Split())
     reply = await world.get(PATH)
     assert reply.status == 503
     assert b"No version of m" in reply.body
     assert world.two.requests == 0
-    await world.router.apply("m", REF, Split(None, world.v2, 1000), alone)
+    await world.router.apply(RoutedModel("m", REF), Split(None, world.v2, 1000), alone)
     assert await world.count(8) == {"2.0": 8}
 
 
 async def test_host_names_are_resolved_before_their_cluster_gets_a_request(world: World) -> None:
     named = Release("3", (world.two.endpoint.replace("127.0.0.1", "localhost"),))
-    await world.router.apply("m", REF, Split(world.v1), Split())
+    await world.router.apply(RoutedModel("m", REF), Split(world.v1), Split())
     async with world.traffic() as found:
-        await world.router.apply("m", REF, Split(world.v1, named, 500), Split(world.v1))
+        await world.router.apply(RoutedModel("m", REF), Split(world.v1, named, 500), Split(world.v1))
         await eventually(lambda: found["3"] > 10)
     assert found.keys() == {"1.0", "3"}
 
@@ -329,7 +334,7 @@ _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from controller.adapters.traffic.envoy import EnvoyRouter
-from controller.domain.model import Release, Split
+from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
 
 async def main():
@@ -340,15 +345,15 @@ async def main():
     route = RouteRef("envoy", "/v2/models/m")
     wanted = [Split(Release("1.0", (one,))), Split(Release("1.0", (one,)), Release("2.0", (two,)), 1000)]
     while True:
-        seen = await router.observe("m", route)
-        await router.apply("m", route, wanted[seen.split == wanted[0]], seen.split)
+        seen = await router.observe(RoutedModel("m", route))
+        await router.apply(RoutedModel("m", route), wanted[seen.split == wanted[0]], seen.split)
 
 asyncio.run(main())
 """
 
 
 async def test_the_writer_killed_at_random_moments_fails_no_request(world: World) -> None:
-    await world.router.apply("m", REF, Split(world.v1), Split())
+    await world.router.apply(RoutedModel("m", REF), Split(world.v1), Split())
     await world.router.close()
     moments = random.Random(11)
     arguments = (
@@ -372,7 +377,7 @@ async def test_the_writer_killed_at_random_moments_fails_no_request(world: World
     assert found.keys() == {"1.0", "2.0"}
     again = world.new_router()
     await again.open()
-    seen = await again.observe("m", REF)
+    seen = await again.observe(RoutedModel("m", REF))
     assert (seen.accepted, seen.problem) == (True, None)
     assert seen.split in (Split(world.v1), world.split(1000))
     await again.close()
@@ -404,22 +409,27 @@ async def test_rollbacks_go_through_on_a_full_disk(world: World, small_disk: Pat
         await full.router.open()
         names = [f"m{index}" for index in range(20)]
         await asyncio.gather(
-            *(full.router.apply(n, RouteRef("envoy", f"/{n}"), full.split(500), Split()) for n in names)
+            *(
+                full.router.apply(RoutedModel(n, RouteRef("envoy", f"/{n}")), full.split(500), Split())
+                for n in names
+            )
         )
         fill(stack.xds)
-        await full.router.apply("m0", RouteRef("envoy", "/m0"), Split(full.v1), full.split(500))
+        await full.router.apply(RoutedModel("m0", RouteRef("envoy", "/m0")), Split(full.v1), full.split(500))
         for name in names[1:]:
-            await full.router.roll_back_unrecorded(name, Reason.ROLLOUT_DEADLINE_EXCEEDED)
+            await full.router.roll_back_unrecorded(
+                RoutedModel(name, RouteRef("envoy", f"/{name}")), Reason.ROLLOUT_DEADLINE_EXCEEDED
+            )
         for name in names:
             assert await full.count(80, f"/{name}") == {"1.0": 80}
         big = Split(Release("big", (full.one.endpoint,) * 400))
         with pytest.raises(TransientError, match="No space left"):
-            await full.router.apply("big", RouteRef("envoy", "/big"), big, Split())
+            await full.router.apply(RoutedModel("big", RouteRef("envoy", "/big")), big, Split())
         await full.router.close()
         # The latch holds, and the next daemon takes the folder, on the disk that is still full.
         full.router = full.new_router()
         await full.router.open()
-        seen = await full.router.observe("m1", REF)
+        seen = await full.router.observe(RoutedModel("m1", REF))
         assert (seen.split, seen.latched) == (full.split(0), Reason.ROLLOUT_DEADLINE_EXCEEDED)
         assert seen.accepted
         await full.router.close()

@@ -10,8 +10,9 @@ from controller.domain.commands import announce, obey
 from controller.domain.model import Command, CommandKind, NoReading, Rollout, Split, ValidationReport
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import StoreUnavailable, TargetError
+from controller.observer import World
 from controller.ports import Stored
-from controller.reconciler import Reconciler, World
+from controller.reconciler import Reconciler
 from tests.fakes import (
     EPOCH,
     GOLDEN,

@@ -22,8 +22,7 @@ from controller.adapters.traffic.envoy_changes import ClusterChange, RouteChange
 from controller.adapters.traffic.envoy_folder import EnvoyFolder, Look, Needs
 from controller.adapters.traffic.envoy_lane import Lane
 from controller.adapters.traffic.envoy_sweeper import ClusterSweeper
-from controller.domain.model import RouteSeen, Split
-from controller.domain.policy import RouteRef
+from controller.domain.model import Release, RoutedModel, RouteSeen, Split, Survey
 from controller.domain.vocabulary import Reason
 from controller.errors import TransientError
 
@@ -82,22 +81,26 @@ class EnvoyRouter:
         if self._owns_client:
             await self._client.aclose()
 
-    async def observe(self, model: str, route: RouteRef) -> RouteSeen:  # noqa: ARG002 - found by model
+    async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:  # noqa: ARG002 - nothing to ask
+        """Nothing stands at this gateway but what Serinus wrote: the record says who serves."""
+        return Survey()
+
+    async def observe(self, routed: RoutedModel) -> RouteSeen:
         """What the files say and whether Envoy runs them.
 
         An edit of the entry shows as a different split, a removed entry as an empty one.
         """
-        look = await self._on_disk(self._folder.look, model)
+        look = await self._on_disk(self._folder.look, routed.model)
         return _seen(look, await self._admin.versions())
 
-    async def apply(self, model: str, route: RouteRef, split: Split, expected: Split) -> None:
+    async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
         """Write the split and wait until Envoy took it; return at once when Envoy is down.
 
         Envoy then reads the files when it starts, and `observe` says ``accepted`` False until it has. Raises
         `TransientError` when Envoy is there but does not confirm in time; the files then hold the split, or,
         if Envoy has not confirmed a cluster that it needs, only that cluster.
         """
-        change = RouteChange(model, route, split, expected)
+        change = RouteChange(routed.model, routed.route, split, expected)
         needs = await self._on_disk(self._folder.needs, change)
         try:
             await self._prepare_clusters(change, needs)
@@ -105,12 +108,12 @@ class EnvoyRouter:
         finally:
             await self._on_disk(self._folder.release, change)
         if outcome is Outcome.DOWN:
-            log.warning("gateway_down", model=model, split=described(split))
+            log.warning("gateway_down", model=routed.model, split=described(split))
         self._sweeper.wake()
 
-    async def roll_back_unrecorded(self, model: str, reason: Reason) -> None:
+    async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
         """Give the canary nothing, by one write that needs no disk space and no answer of Envoy."""
-        await self._on_disk(self._folder.latch, model, reason)
+        await self._on_disk(self._folder.latch, routed.model, reason)
 
     async def _prepare_clusters(self, change: RouteChange, needs: Needs) -> None:
         if needs.missing:

@@ -44,6 +44,9 @@ class EndpointWorkload:
         """Close the connections."""
         await self._client.aclose()
 
+    async def supply(self, rollout: Rollout, share_permille: int) -> None:
+        """Nothing to do: these copies are somebody else's."""
+
     async def readiness(self, rollout: Rollout, release: Release) -> Readiness:  # noqa: ARG002 - other workloads need the rollout
         """Whether every endpoint of the release answers 2xx on its readiness path now."""
         if not release.endpoints:
@@ -57,7 +60,7 @@ class EndpointWorkload:
         answers = await asyncio.gather(*(ask(endpoint) for endpoint in release.endpoints))
         refusals = [answer for answer in answers if answer]
         if not refusals:
-            return Readiness(ready=True)
+            return Readiness(ready=True, endpoints=release.endpoints)
         more = f"; and {len(refusals) - _SHOWN} more" if len(refusals) > _SHOWN else ""
         return Readiness(
             ready=False,

@@ -20,14 +20,21 @@ _HARM = (serving.latched, serving.drifted, serving.unready, serving.failed, befo
 
 PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
     {
-        Phase.PENDING: (before.overtaken, before.waiting_for_predecessor, before.start),
-        Phase.PREPARING: (before.overtaken, before.ready, before.not_ready),
+        Phase.PENDING: (
+            before.overtaken,
+            before.waiting_for_predecessor,
+            before.hopeless,
+            before.waiting_for_route,
+            before.start,
+        ),
+        Phase.PREPARING: (before.overtaken, before.hopeless, before.ready, before.not_ready),
         Phase.VALIDATING: (before.overtaken, before.invalid, before.valid),
         Phase.PROGRESSING: (
             *_HARM,
             serving.silent,
             serving.misrouted,
             serving.expired,
+            serving.promoted_early,
             serving.advanced,
             serving.holding,
         ),

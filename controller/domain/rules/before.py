@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from controller.domain.model import Observation, Split
+from controller.domain.model import Observation, Release, Rollout, Split
 from controller.domain.observing import Folded, with_split
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.rules.turns import Turn, healthy, hold, rise, rise_to_all, serves_alone, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
@@ -33,20 +34,41 @@ def waiting_for_predecessor(folded: Folded, seen: Observation) -> Turn | None:
     return hold(folded, Reason.WAITING_FOR_PREDECESSOR, message)
 
 
+def hopeless(folded: Folded, seen: Observation) -> Turn | None:
+    """The route, or the canary's workload, is such that no waiting helps."""
+    survey, canary = seen.survey, seen.canary
+    if survey is not None and survey.hopeless:
+        return _refuse(folded.rollout, survey.problem or Reason.ROUTE_REJECTED, survey.message)
+    if canary is not None and canary.hopeless and not canary.ready:
+        return _refuse(folded.rollout, canary.problem or Reason.WORKLOAD_REFUSED, canary.message)
+    return None
+
+
+def waiting_for_route(folded: Folded, seen: Observation) -> Turn | None:
+    """The route is not as it must be, and may become so."""
+    if seen.survey is None or seen.survey.problem is None:
+        return None
+    return hold(folded, seen.survey.problem, seen.survey.message)
+
+
 def start(folded: Folded, seen: Observation) -> Turn | None:
     """Nothing stands in the way: remember what serves now, and get the canary ready.
 
     While it waited, an older rollout may have promoted the very same version: then there is nothing to do.
     """
-    split = Split(stable=seen.serving)
-    rollout = replace(folded.rollout, stable=seen.serving)
-    if seen.serving is not None and seen.serving.version == rollout.release.version:
+    serving = (seen.survey.serving if seen.survey else None) or seen.serving
+    rollout = replace(folded.rollout, stable=serving, release=_completed(folded.rollout.release, serving))
+    if serving is not None and _same(serving, rollout.release):
         message = f"{rollout.release.version} already serves everyone; deploy a version with another name"
-        refused = move(rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, Reason.ALREADY_SERVING, message)
-        return Turn(refused, Trigger.REFUSE)
-    rollout = replace(
-        with_split(rollout, split), route=replace(rollout.route, previous=split, intended=split)
-    )
+        return _refuse(rollout, Reason.ALREADY_SERVING, message)
+    if serving is None and rollout.release.image is not None:
+        message = "no version serves yet whose workload could be cloned; deploy the first one by its backend"
+        return _refuse(rollout, Reason.NOTHING_TO_CLONE, message)
+    split = Split(stable=serving)
+    weight_sum = seen.survey.weight_sum if seen.survey else None
+    route = replace(rollout.route, previous=split, intended=split, weight_sum=weight_sum)
+    first = rollout.policy.steps[0].weight_permille if serving else FULL_WEIGHT_PERMILLE
+    rollout = replace(with_split(rollout, split), route=route, supply_permille=first)
     message = f"waits until {rollout.release.version} is ready"
     return Turn(
         move(rollout, Trigger.START, Phase.PREPARING, Reason.WAITING_FOR_READY, message), Trigger.START
@@ -57,8 +79,12 @@ def ready(folded: Folded, seen: Observation) -> Turn | None:
     """The canary answers, and is warm where the policy asks for it."""
     rollout = folded.rollout
     cold = rollout.policy.warm_up_requests > 0 and not (seen.warm_up and seen.warm_up.ok)
-    if seen.canary is None or not seen.canary.ready or cold:
+    unroutable = seen.survey is not None and seen.survey.problem is not None
+    few = seen.canary is not None and seen.canary.carries_permille < rollout.supply_permille
+    if seen.canary is None or not seen.canary.ready or few or cold or unroutable:
         return None
+    if seen.survey is not None and seen.survey.weight_sum is not None:
+        rollout = replace(rollout, route=replace(rollout.route, weight_sum=seen.survey.weight_sum))
     message = "sends the golden requests" if rollout.policy.validation else "no golden requests to send"
     moved = move(rollout, Trigger.READY, Phase.VALIDATING, Reason.VALIDATION_RUNNING, message)
     return Turn(moved, Trigger.READY)
@@ -68,14 +94,17 @@ def not_ready(folded: Folded, seen: Observation) -> Turn | None:
     """Not ready yet, or not ready in time."""
     rollout = folded.rollout
     reason, why = Reason.WAITING_FOR_READY, seen.canary.message if seen.canary else ""
+    if seen.canary is not None and seen.canary.problem is not None:
+        reason = seen.canary.problem
     if seen.warm_up is not None and not seen.warm_up.ok:
         reason, why = Reason.WARM_UP_FAILED, seen.warm_up.message
+    if seen.survey is not None and seen.survey.problem is not None:
+        reason, why = seen.survey.problem, seen.survey.message
     deadline = rollout.policy.ready_deadline
     if rollout.clocks.in_phase < deadline:
         return hold(folded, reason, why)
     end = Reason.READY_DEADLINE_EXCEEDED if reason is Reason.WAITING_FOR_READY else reason
-    message = f"not ready within {duration(deadline)}: {why}"
-    return Turn(move(rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, end, message), Trigger.REFUSE)
+    return _refuse(rollout, end, f"not ready within {duration(deadline)}: {why}")
 
 
 def invalid(folded: Folded, seen: Observation) -> Turn | None:
@@ -85,10 +114,7 @@ def invalid(folded: Folded, seen: Observation) -> Turn | None:
         return None
     if report is None:
         return hold(folded, Reason.VALIDATION_RUNNING, "the golden requests could not be sent yet")
-    moved = move(
-        folded.rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, Reason.GOLDEN_REQUEST_FAILED, report.message
-    )
-    return Turn(moved, Trigger.REFUSE)
+    return _refuse(folded.rollout, Reason.GOLDEN_REQUEST_FAILED, report.message)
 
 
 def valid(folded: Folded, seen: Observation) -> Turn | None:
@@ -96,3 +122,21 @@ def valid(folded: Folded, seen: Observation) -> Turn | None:
     if folded.rollout.stable is None:
         return rise_to_all(folded.rollout, Trigger.VALID, seen)
     return rise(folded.rollout, seen, Trigger.VALID, 0)
+
+
+def _refuse(rollout: Rollout, reason: Reason, message: str) -> Turn:
+    return Turn(move(rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, reason, message), Trigger.REFUSE)
+
+
+def _completed(release: Release, serving: Release | None) -> Release:
+    """The release with stable's port, where its own backend was named without one."""
+    backend, known = release.backend, serving.backend if serving else None
+    if backend is None or backend.port is not None or known is None or backend.kind is not known.kind:
+        return release
+    return replace(release, backend=replace(backend, port=known.port))
+
+
+def _same(serving: Release, release: Release) -> bool:
+    """Whether they are one version, or two names for one backend."""
+    shared = serving.backend is not None and serving.backend == release.backend
+    return shared or serving.version == release.version

@@ -48,11 +48,13 @@ def cleared(folded: Folded, seen: Observation) -> Turn | None:
     rollout = folded.rollout
     drift = folded.drift
     # a configuration that is lost or refused says nothing of what runs: only writing it anew does
-    uncertain = drift is not None and (drift.problem is not None or _exposes(drift.split, rollout))
+    vanished = drift is not None and drift.problem is Reason.ROUTE_NOT_FOUND
+    unknown = drift is not None and drift.problem is not None and not vanished
+    uncertain = unknown or (drift is not None and _exposes(drift.split, rollout))
     if seen.route is not None and (uncertain or seen.route.latched is not None):
         write = SetSplit(rollout.route.intended, seen.route.split)
         return Turn(rollout, "rollback_repeated", (write,))
-    gone = rollout.route.in_force or (drift is not None and drift.accepted)
+    gone = rollout.route.in_force or vanished or (drift is not None and drift.accepted)
     if not gone or rollout.ending is None:
         return hold(folded, rollout.reason, rollout.message)
     reason = rollout.cause or rollout.reason

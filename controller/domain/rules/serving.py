@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from controller.domain.judge.base import CheckResult
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
-from controller.domain.model import ZERO, NoReading, Observation, Rollout
-from controller.domain.observing import Folded
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback
+from controller.domain.model import ZERO, NoReading, Observation, Rollout, RouteSeen, SetSplit
+from controller.domain.observing import Folded, with_split
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback, OnDrift
 from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, withdraw
+from controller.domain.rules.wanting import enough, few, next_weight, row, wanting
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import duration, percent, sentence
@@ -32,12 +32,29 @@ def drifted(folded: Folded, seen: Observation) -> Turn | None:
     drift = folded.drift
     if drift is None:
         return None
+    if folded.rollout.policy.on_drift is OnDrift.RESTORE and drift.problem is None:
+        return _restore(folded.rollout, drift)
     reason = drift.problem or Reason.DRIFT_DETECTED
     message = drift.message or (
         f"the gateway gives the canary {percent(drift.split.weight_permille)}, "
         f"not the {percent(folded.rollout.weight_permille)} of this rollout"
     )
     return freeze(folded.rollout, reason, message)
+
+
+def _restore(rollout: Rollout, drift: RouteSeen) -> Turn:
+    """The policy says that our weights stand: what was counted under the other ones says nothing."""
+    found = drift.message or f"the canary had {percent(drift.split.weight_permille)} of the requests"
+    anew = with_split(rollout, rollout.route.intended)
+    asked = replace(anew, route=replace(rollout.route, foreign=None), told=rollout.told)
+    write = SetSplit(rollout.route.intended, expected=drift.split)
+    message = f"{percent(rollout.weight_permille)} is restored: {found}"
+    if Reason.DRIFT_DETECTED in rollout.told:
+        return Turn(
+            replace(asked, reason=Reason.DRIFT_DETECTED, message=message), "drift_found_again", (write,)
+        )
+    told = _tell(asked, "drift_restored", Reason.DRIFT_DETECTED, Reason.DRIFT_DETECTED, message)
+    return replace(told, actions=(write,))
 
 
 def unready(folded: Folded, seen: Observation) -> Turn | None:
@@ -102,7 +119,7 @@ def expired(folded: Folded, seen: Observation) -> Turn | None:
     if rollout.phase is not Phase.PROGRESSING or rollout.step is None:
         return None
     deadline = policy.steps[rollout.step].deadline
-    lacking, what = _wanting(folded)
+    lacking, what = wanting(folded, seen)
     late = rollout.clocks.since_step >= deadline and Reason.TOO_LITTLE_EVIDENCE not in rollout.told
     if not late or lacking is None:
         return None
@@ -117,11 +134,28 @@ def advanced(folded: Folded, seen: Observation) -> Turn | None:
     """Time, requests and checks are all met at this weight: the next."""
     rollout = folded.rollout
     assert rollout.step is not None
-    if not folded.fresh or _wanting(folded)[0] is not None:
+    lacking, what = wanting(folded, seen)
+    weight = next_weight(rollout)
+    if lacking is Reason.WAITING_FOR_COPIES:
+        return _supplying(folded, weight, what)
+    if not folded.fresh or lacking is not None:
         return None
-    following, steps = rollout.step + 1, rollout.policy.steps
-    if following < len(steps) and steps[following].weight_permille < FULL_WEIGHT_PERMILLE:
-        return rise(rollout, seen, Trigger.STEP, following)
+    if weight < FULL_WEIGHT_PERMILLE:
+        return rise(rollout, seen, Trigger.STEP, rollout.step + 1)
+    return rise_to_all(rollout, Trigger.PROMOTE, seen)
+
+
+def promoted_early(folded: Folded, seen: Observation) -> Turn | None:
+    """A person asked for the promotion: it waits for nothing but copies enough, and the gateway."""
+    rollout = folded.rollout
+    if not rollout.promote_asked:
+        return None
+    if not rollout.route.in_force:
+        return hold(
+            folded, Reason.WAITING_FOR_GATEWAY, "promotes as soon as the gateway runs the present weight"
+        )
+    if not enough(seen, FULL_WEIGHT_PERMILLE):
+        return _supplying(folded, FULL_WEIGHT_PERMILLE, few(seen, FULL_WEIGHT_PERMILLE))
     return rise_to_all(rollout, Trigger.PROMOTE, seen)
 
 
@@ -135,11 +169,21 @@ def holding(folded: Folded, seen: Observation) -> Turn | None:
     if folded.rollout.phase is Phase.BAKING:
         worst = failing(folded.rollout)
         if worst is not None:
-            return hold(folded, Reason.CHECKS_FAILING, _row(folded.rollout, worst))
+            return hold(folded, Reason.CHECKS_FAILING, row(folded.rollout, worst))
         left = max(folded.rollout.policy.bake - folded.rollout.clocks.at_weight, ZERO)
         return hold(folded, Reason.BAKE_RUNNING, f"serves everyone; watched for {duration(left)} more")
-    reason, message = _wanting(folded)
+    reason, message = wanting(folded, seen)
     return hold(folded, reason or Reason.STEP_RUNNING, message)
+
+
+
+
+
+def _supplying(folded: Folded, weight_permille: int, message: str) -> Turn:
+    """Copies first, weight after: the record asks for them, the next pass makes them."""
+    asked = max(folded.rollout.supply_permille, weight_permille)
+    folded = replace(folded, rollout=replace(folded.rollout, supply_permille=asked))
+    return hold(folded, Reason.WAITING_FOR_COPIES, message)
 
 
 def _tell(rollout: Rollout, event: str, told: Reason, reason: Reason, message: str) -> Turn:
@@ -150,35 +194,3 @@ def _blame(rollout: Rollout) -> str:
     by_name = {check.name: check for check in rollout.policy.checks}
     exhausted = [r for r in rollout.evidence.checks if not r.report_only and r.failures >= r.budget]
     return "; ".join(sentence(by_name[r.name], r) for r in exhausted)
-
-
-def _row(rollout: Rollout, result: CheckResult) -> str:
-    check = next(check for check in rollout.policy.checks if check.name == result.name)
-    return f"{sentence(check, result)} ({result.failures} of {result.budget} in a row)"
-
-
-def _wanting(folded: Folded) -> tuple[Reason | None, str]:
-    """What the step still lacks, the first that it lacks; None when it lacks nothing."""
-    rollout, evidence, clocks = folded.rollout, folded.rollout.evidence, folded.rollout.clocks
-    assert rollout.step is not None
-    step = rollout.policy.steps[rollout.step]
-    at = percent(step.weight_permille)
-    if not rollout.route.in_force:
-        return Reason.WAITING_FOR_GATEWAY, f"waits until the gateway runs {at}"
-    if evidence.cursor is None:
-        return Reason.WAITING_FOR_METRICS, f"waits for the first measurement at {at}"
-    if evidence.canary_requests == 0:
-        return Reason.WAITING_FOR_FIRST_REQUEST, f"waits for the canary's first request at {at}"
-    worst = failing(rollout)
-    if worst is not None:
-        return Reason.CHECKS_FAILING, _row(rollout, worst)
-    if evidence.canary_requests < step.min_requests:
-        got = f"{evidence.canary_requests:,} of {step.min_requests:,} requests"
-        return Reason.WAITING_FOR_REQUESTS, f"{got} at {at}"
-    if clocks.at_weight < step.hold:
-        return Reason.STEP_RUNNING, f"{duration(step.hold - clocks.at_weight)} more at {at}"
-    if evidence.verdict is not Verdict.PASS:
-        by_name = {check.name: check for check in rollout.policy.checks}
-        open_ = [r for r in evidence.checks if r.verdict is Verdict.UNKNOWN and not r.report_only]
-        return Reason.WAITING_FOR_CHECKS, "; ".join(sentence(by_name[r.name], r) for r in open_)
-    return None, f"all checks pass at {at}"
