@@ -27,9 +27,10 @@ from controller.control.server import ControlServer
 from controller.control.service import ControlService
 from controller.domain.model import Entry, Rollout, Tick
 from controller.errors import StoreUnavailable, TargetError
+from controller.observer import World
 from controller.policy.watcher import FolderChange, PolicyFolder
 from controller.ports import Notifier, TrafficRouter
-from controller.reconciler import Reconciler, World
+from controller.reconciler import Reconciler
 from controller.runtime.health import HealthServer
 from controller.runtime.queue import KeyedQueue
 from controller.runtime.timers import Timers

@@ -39,7 +39,10 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
     if get_origin(kind) is UnionType:
         return st.one_of([anything(member) for member in get_args(kind)])
     if get_origin(kind) is tuple:
-        return st.lists(anything(get_args(kind)[0]), max_size=2).map(tuple)
+        members = get_args(kind)
+        if members[-1] is not Ellipsis:
+            return st.tuples(*map(anything, members))
+        return st.lists(anything(members[0]), max_size=2).map(tuple)
     if issubclass(kind, Enum):
         return st.sampled_from(kind)
     return st.builds(kind, **{name: anything(hint) for name, hint in get_type_hints(kind).items()})

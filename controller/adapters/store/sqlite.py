@@ -127,7 +127,7 @@ class SqliteStore:
                 if not replaced.rowcount:
                     raise Conflict(f"Rollout {rollout.id} is no longer at version {read.version}.")
                 _append(connection, rollout.id, entry, line)
-            return Stored(rollout, read.version + 1)
+            return Stored(rollout, int(read.version) + 1)
 
         return await self._writer.run(work)
 
