@@ -7,9 +7,9 @@ secrets live here and not in policies, which people write who may not choose whe
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from controller.control.client import default_socket
 from controller.errors import TargetError
+from controller.features import Feature
 
 _PREFIX = "SERINUS_"
 _NOT_SETTINGS = frozenset({"SERINUS_SETTINGS"})
@@ -55,6 +56,41 @@ class PrometheusSettings(_Part):
     bearer_token_file: Path | None = None
 
 
+class KubernetesSettings(_Part):
+    """The cluster whose routes are written and whose ModelRollouts are the record."""
+
+    namespaces: tuple[str, ...] = Field(min_length=1)
+    """Where policies may act; ``["*"]`` is everywhere."""
+    features: frozenset[Feature] = frozenset()
+    """What is done there besides watching and shifting traffic."""
+    lease_namespace: str
+    """Where the leader's Lease is: the daemon's own namespace."""
+    lease_name: str = "serinus"
+    lease_seconds: int = Field(default=15, ge=2, le=3600)
+    """How long a leader that fell silent is waited for."""
+    renew_seconds: float = Field(default=10, gt=0)
+    """A leader that could not renew the lease for so long gives up."""
+    retry_seconds: float = Field(default=2, gt=0)
+    """Time between two tries to take or to renew the lease."""
+    identity: str = Field(min_length=1, max_length=253)
+    """Who holds the lease; no two daemons may have the same: the pod's name."""
+    kubeconfig: Path | None = None
+    """How to reach the API server; the pod's own service account when absent."""
+    context: str | None = None
+    """The kubeconfig's context; its current one when absent."""
+
+    @model_validator(mode="after")
+    def _lease_outlasts_its_renewal(self) -> Self:
+        if not self.retry_seconds < self.renew_seconds < self.lease_seconds:
+            error = "retry_seconds < renew_seconds < lease_seconds must hold"
+            raise ValueError(error)
+        return self
+
+    def allows(self, namespace: str) -> bool:
+        """Whether policies may act there."""
+        return "*" in self.namespaces or namespace in self.namespaces
+
+
 class DestinationSettings(_Part):
     """Where a policy's ``notify: [name]`` goes."""
 
@@ -70,8 +106,8 @@ class Settings(BaseSettings):
         env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
-    state_dir: Path
-    """Holds the record of all rollouts (``serinus.sqlite``)."""
+    state_dir: Path | None = None
+    """On one machine: holds the record of all rollouts (``serinus.sqlite``)."""
     policies_dir: Path
     """One policy file per model, watched for changes."""
     socket: Path = Field(default_factory=default_socket)
@@ -86,10 +122,27 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """``auto`` writes JSON unless standard error is a terminal."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    envoy: EnvoySettings
+    envoy: EnvoySettings | None = None
+    """On one machine: the gateway. Goes with ``state_dir``."""
+    kubernetes: KubernetesSettings | None = None
+    """In a cluster: instead of ``envoy`` and ``state_dir``."""
     prometheus: PrometheusSettings
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
     """Notification destinations by the name that policies use."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        """One machine or one cluster, and all that it needs."""
+        on_one_machine = self.envoy is not None and self.state_dir is not None
+        if self.kubernetes is not None and (self.envoy is not None or self.state_dir is not None):
+            error = (
+                "kubernetes goes without envoy and state_dir: a daemon works in a cluster or on one machine"
+            )
+            raise ValueError(error)
+        if self.kubernetes is None and not on_one_machine:
+            error = "give state_dir and envoy (one machine), or kubernetes (a cluster)"
+            raise ValueError(error)
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -1,0 +1,20 @@
+"""What an operator can let Serinus do in a cluster. Standard library only; imported by settings and adapters."""
+
+from enum import StrEnum
+
+
+class Feature(StrEnum):
+    """Each brings permissions of its own; CORE is always on."""
+
+    CORE = "core"
+    """Watch workloads that are there, shift the traffic of HTTPRoutes."""
+    WORKLOADS = "workloads"
+    """Create, scale and retire workloads."""
+    CAPACITY = "capacity"
+    """Look at the nodes, to say what there is too little of."""
+    INFERENCE_POOLS = "inferencePools"
+    GRPC_ROUTES = "grpcRoutes"
+    DISCOVERY = "discovery"
+    """Begin a release when a new labelled version appears, where the policy says so."""
+    STATEFUL_SETS = "statefulSets"
+    LEADER_WORKER_SETS = "leaderWorkerSets"
