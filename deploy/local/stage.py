@@ -82,7 +82,7 @@ class Stage:
         """Begin to send real rows to a model's route; bounded in rate and time."""
         url = f"http://{LOOPBACK}:{self.gateway.port}/v2/models/{model}/infer"
         rows, name = _MODELS / "rows.json", f"traffic-{model}"
-        return Stream(self.stack, url, rows, rate=rate, seconds=LONGEST_SECONDS, name=name)
+        return Stream(self.stack, [url], rows, rate=rate, seconds=LONGEST_SECONDS, name=name)
 
     def start_engine(self, version: str, port: int = 0) -> Service:
         """Start the engine of a version, at a port where one was before or at a free one."""

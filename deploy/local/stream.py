@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deploy.local.stack import Service, Stack
 
 _SCRIPT = Path(__file__).with_name("traffic.py")
@@ -36,12 +38,14 @@ class Traffic:
 
 
 class Stream:
-    """Sends rows at a steady rate from its making until `stop`, or for ``seconds``."""
+    """Sends rows to the URLs at a steady rate, from its making until `stop` or for ``seconds``."""
 
-    def __init__(self, stack: Stack, url: str, rows: Path, *, rate: int, seconds: int, name: str) -> None:
+    def __init__(
+        self, stack: Stack, urls: Sequence[str], rows: Path, *, rate: float, seconds: int, name: str
+    ) -> None:
         self._report = stack.folder / f"{name}.json"
         self._report.unlink(missing_ok=True)
-        argv = (sys.executable, str(_SCRIPT), "--url", url, "--rows", str(rows))
+        argv = (sys.executable, str(_SCRIPT), "--rows", str(rows), *(f"--url={url}" for url in urls))
         options = ("--report", str(self._report), "--rate", str(rate), "--seconds", str(seconds))
         self._service: Service = stack.launch(name, argv + options, 0, {})
 

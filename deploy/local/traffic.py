@@ -1,9 +1,10 @@
 """Sends real rows through the gateway at a fixed rate, and counts who answered what.
 
 `python deploy/local/traffic.py --url http://127.0.0.1:PORT/v2/models/NAME/infer --rows FILE --rate 200
---seconds N --report FILE`. Open loop: a request is due at its time whatever happened to the earlier ones,
-and its latency counts from that time; while too many are in flight, further ones are counted as `shed` and
-not sent. The report is replaced once a second and at the end, also on SIGTERM and SIGINT.
+--seconds N --report FILE`. With several `--url`, all of one gateway, each request goes to one of them. Open
+loop: a request is due at its time whatever happened to the earlier ones, and its latency counts from that
+time; while too many are in flight, further ones are counted as `shed` and not sent. The report is replaced
+once a second and at the end, also on SIGTERM and SIGINT.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,8 +175,17 @@ class Load:
         return await Connection.open(*self._address)
 
 
-def requests_for(url: str, rows_file: Path) -> tuple[str, int, list[bytes]]:
-    """Build one raw request per row. Raises ValueError for a URL that is not plain HTTP on loopback."""
+def requests_for(urls: Sequence[str], rows_file: Path) -> tuple[str, int, list[bytes]]:
+    """Build one raw request per URL and row. Raises ValueError unless all are of one port on loopback."""
+    made = [_requests_for(url, rows_file) for url in urls]
+    ports = {port for port, _ in made}
+    if len(ports) != 1:
+        msg = f"the URLs are of {len(ports)} ports; only one gateway is allowed"
+        raise ValueError(msg)
+    return "127.0.0.1", ports.pop(), [request for _, requests in made for request in requests]
+
+
+def _requests_for(url: str, rows_file: Path) -> tuple[int, list[bytes]]:
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "localhost"}:
         msg = f"{url}: only http://127.0.0.1 is allowed"
@@ -189,7 +200,7 @@ def requests_for(url: str, rows_file: Path) -> tuple[str, int, list[bytes]]:
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         requests.append(head.encode() + body)
-    return "127.0.0.1", parts.port or 80, requests
+    return parts.port or 80, requests
 
 
 def write_report(path: Path, load: Load) -> None:
@@ -218,7 +229,7 @@ async def generate(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Parse the command line and send."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--url", required=True, action="append")
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=200, help="requests per second")
     parser.add_argument("--seconds", type=float, required=True)

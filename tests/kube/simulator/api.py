@@ -79,18 +79,17 @@ class Api:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def list(self, kind: Kind, namespace: str | None) -> tuple[list[Obj], str]:
-        """All objects, and the version of the list."""
-        body = await self._ask("GET", kind.path(namespace))
+    async def list(self, kind: Kind) -> tuple[list[Obj], str]:
+        """All objects of all namespaces, and the version of the list."""
+        body = await self._ask("GET", kind.path())
         items = [{"apiVersion": kind.group_version, "kind": kind.kind, **item} for item in body["items"]]
         return items, body["metadata"]["resourceVersion"]
 
-    async def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[tuple[str, Obj]]:
+    async def watch(self, kind: Kind, version: str) -> AsyncIterator[tuple[str, Obj]]:
         """Type and object of each event, until the server ends the stream. Raises ApiError, also 410."""
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS)}
         timeout = httpx2.Timeout(_TIMEOUT_SECONDS, read=_WATCH_SECONDS + 30)
-        url = kind.path(namespace)
-        async with self._client.stream("GET", url, params=query, timeout=timeout) as answer:
+        async with self._client.stream("GET", kind.path(), params=query, timeout=timeout) as answer:
             if answer.is_error:
                 raise ApiError(answer.status_code, (await answer.aread()).decode(errors="replace"))
             async for line in answer.aiter_lines():
@@ -108,6 +107,13 @@ class Api:
         meta = old["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"]) + ("/status" if status else "")
         return await self._ask("PATCH", path, change, "application/merge-patch+json")
+
+    async def bind(self, pod: Obj, node: str) -> None:
+        """Give a pod its node, as the scheduler does."""
+        meta = pod["metadata"]
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": meta["name"]}, "target": target}
+        await self._ask("POST", PODS.path(meta["namespace"], meta["name"]) + "/binding", body)
 
     async def delete(self, kind: Kind, old: Obj) -> None:
         """Delete at once; what is gone already is fine."""
@@ -133,19 +139,21 @@ class Api:
 
 
 class Mirror:
-    """All objects of a kind in a namespace, kept in memory by a list and a watch."""
+    """The wanted objects of a kind, kept in memory by a list and a watch."""
 
-    def __init__(self, api: Api, kind: Kind, namespace: str | None, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, api: Api, kind: Kind, wanted: Callable[[Obj], bool], changed: Callable[[], None]
+    ) -> None:
         self._api = api
         self._kind = kind
-        self._namespace = namespace
+        self._wanted = wanted
         self._changed = changed
         self._objects: dict[tuple[str, str], Obj] = {}
         self.synced = asyncio.Event()
 
     def all(self) -> list[Obj]:
-        """Oldest first."""
-        return sorted(self._objects.values(), key=lambda each: int(each["metadata"]["resourceVersion"]))
+        """By namespace and name."""
+        return [self._objects[key] for key in sorted(self._objects)]
 
     def get(self, namespace: str, name: str) -> Obj | None:
         return self._objects.get((namespace, name))
@@ -164,8 +172,8 @@ class Mirror:
         """List and watch for ever, whatever fails."""
         while True:
             try:
-                items, version = await self._api.list(self._kind, self._namespace)
-                self._objects = {_key(item): item for item in items}
+                items, version = await self._api.list(self._kind)
+                self._objects = {_key(item): item for item in items if self._wanted(item)}
                 self.synced.set()
                 self._changed()
                 while True:
@@ -174,8 +182,10 @@ class Mirror:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _follow(self, version: str) -> str:
-        async for kind, obj in self._api.watch(self._kind, self._namespace, version):
+        async for kind, obj in self._api.watch(self._kind, version):
             version = obj["metadata"]["resourceVersion"]
+            if not self._wanted(obj):
+                continue
             if kind == "DELETED":
                 self.drop(obj)
             else:
