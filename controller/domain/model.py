@@ -80,6 +80,7 @@ class RoutedModel:
 
     ``stable`` and ``canary`` are the versions that a rollout moves traffic between, None where there is none
     or nobody knows. ``weight_sum`` is what the pair's weights add up to on the route, as `Survey` found it.
+    ``steps_permille`` are the weights of the policy's steps, which the route must be able to express.
     """
 
     model: str
@@ -88,6 +89,7 @@ class RoutedModel:
     stable: Release | None = None
     canary: Release | None = None
     weight_sum: int | None = None
+    steps_permille: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ class Rollout:
             stable=self.stable,
             canary=self.release,
             weight_sum=self.route.weight_sum,
+            steps_permille=tuple(step.weight_permille for step in self.policy.steps),
         )
 
     @property
