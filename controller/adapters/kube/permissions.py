@@ -50,9 +50,9 @@ def rules(
         wanted = permission.feature is Feature.CORE or permission.feature in features
         if wanted and namespaced in (None, permission.resource.namespaced):
             granted.setdefault(_target(permission), set()).update(permission.verbs)
-    for target, verbs in granted.items():
+    for target in granted:
         if target.names:
-            verbs -= granted.get(_Target(target.group, target.resource), set())
+            granted[target] -= granted.get(_Target(target.group, target.resource), set())
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for target, verbs in granted.items():
         if verbs:
