@@ -108,7 +108,7 @@ class AdminClient:
         return found
 
     def define(self, *definitions: Obj) -> None:
-        """Apply CustomResourceDefinitions and wait until each is established and served."""
+        """Apply CustomResourceDefinitions and wait until each is established."""
         for definition in definitions:
             self.apply(definition)
         for definition in definitions:

@@ -23,6 +23,7 @@ import httpx2
 
 from deploy.local.stack import Service, Stack, find_program, free_port
 from tests.kube.admin import AdminClient
+from tests.kube.shim import Shim
 
 LOOPBACK = "127.0.0.1"
 ADMIN = "admin"
@@ -78,12 +79,23 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        return self.direct_url
+        """The server as everybody uses it: behind the shim, which outlives ``stop()``."""
+        return self.shim.url
+
+    @cached_property
+    def shim(self) -> Shim:
+        """Makes the server look like one of today."""
+        return Shim(self.port, self.ca_file, self.key_file)
+
+    @property
+    def port(self) -> int:
+        """The server's own port."""
+        return self._ports["api"]
 
     @property
     def direct_url(self) -> str:
-        """The server itself."""
-        return f"https://{LOOPBACK}:{self._ports['api']}"
+        """The server itself, which knows no discovery.k8s.io/v1, policy/v1 and autoscaling/v2."""
+        return f"https://{LOOPBACK}:{self.port}"
 
     @property
     def ca_file(self) -> Path:
@@ -115,10 +127,12 @@ class ApiServer:
         self._stack.services.clear()
 
     def close(self) -> None:
-        """Stop, and close the admin's connections."""
-        self.stop()
+        """Stop, and close the shim and the admin's connections."""
         if "admin" in self.__dict__:
             self.admin.close()
+        if "shim" in self.__dict__:
+            self.shim.close()
+        self.stop()
 
     @property
     def services(self) -> tuple[Service, ...]:

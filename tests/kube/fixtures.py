@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,24 +26,13 @@ def assets() -> Path:
     return folder
 
 
-def definitions() -> list[dict[str, Any]]:
-    """The custom resources: ours, and the foreign ones as far as we use them."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - the tests without a cluster need not load it
-
-    files = sorted((Path(__file__).parent / "crds").glob("*.yaml"))
-    found = [YAML(typ="safe").load(file) for file in files]
-    try:
-        from controller.adapters.kube.crd import model_rollout_crd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
-    except ImportError:
-        return found
-    return [*found, model_rollout_crd()]
-
-
 @pytest.fixture(scope="session")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ApiServer]":
     """One real API server for all tests, with every custom resource."""
     folder = assets()
-    from tests.kube.apiserver import ApiServer  # noqa: PLC0415 - the tests without a cluster need not load it
+    # here, for the tests that need no cluster need not load all this
+    from tests.kube.apiserver import ApiServer  # noqa: PLC0415
+    from tests.kube.crds.catalogue import definitions  # noqa: PLC0415
 
     with ApiServer(folder, tmp_path_factory.mktemp("kube")) as server:
         server.admin.define(*definitions())
