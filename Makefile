@@ -13,7 +13,7 @@ help: ## List these targets
 
 setup: .venv/.ready ## Install what is missing: Debian packages, the virtual environment
 
-.venv/.ready: uv.lock pyproject.toml deploy/local/setup.sh deploy/local/uv.txt
+.venv/.ready: uv.lock pyproject.toml deploy/local/setup.sh deploy/local/uv.txt deploy/local/kube-tools.txt
 	@bash deploy/local/setup.sh
 	@touch $@
 

