@@ -9,9 +9,9 @@ thread with an event loop of its own, and in processes that are ended by pid:
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -99,7 +99,7 @@ class Simulator:
     def stop(self) -> None:
         """End the thread and every process."""
         if self._thread.is_alive():
-            with suppress(RuntimeError):  # it ended by itself
+            with contextlib.suppress(RuntimeError):  # it ended by itself
                 self._loop.call_soon_threadsafe(lambda: self._main and self._main.cancel())
             self._thread.join(_STOP_SECONDS)
         self.stack.stop()
@@ -146,6 +146,7 @@ class Simulator:
             self._failure = error
         finally:
             self._started.set()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
     async def _run(self) -> None:
@@ -177,7 +178,7 @@ class Simulator:
             api, mirror(HTTP_ROUTES), backends, self.stack.xds, self.envoy.metrics_port, self.gateway
         )
 
-        async with asyncio.TaskGroup() as group:
+        async with contextlib.aclosing(gateway), asyncio.TaskGroup() as group:
             for each in watched:
                 group.create_task(each.run())
             for each in watched:

@@ -147,5 +147,6 @@ class Gateway:
             "conditions": [{**condition, "observedGeneration": generation} for condition in found],
         }
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
+        """Close the connections to Envoy."""
         await self._admin.aclose()
