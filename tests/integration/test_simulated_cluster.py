@@ -200,15 +200,15 @@ def test_a_gateway_can_be_late_silent_and_dishonest(apiserver: ApiServer, cluste
     assert asked(cluster, path, 20) == {rule + "0"}
     apiserver.admin.until(lambda: accepted(apiserver, "manners"), "accepted late")
     assert asked(cluster, path, 20) == {rule + "1"}
-    cluster.change(cluster.gateway, delay_seconds=0.0, honest=False)
+    cluster.change(cluster.gateway, delay_seconds=0.0, dishonest=frozenset({"manners"}))
     give(0, 2)
     apiserver.admin.until(lambda: accepted(apiserver, "manners"), "accepted, they say")
     assert asked(cluster, path, 20) == {rule + "0"}
-    cluster.change(cluster.gateway, honest=True, silent=True)
+    cluster.change(cluster.gateway, dishonest=frozenset(), silent=frozenset({"manners"}))
     give(0, 3)
     apiserver.admin.until(lambda: asked(cluster, path, 20) == {rule + "1"}, "run without a word")
     assert not accepted(apiserver, "manners")
-    cluster.change(cluster.gateway, silent=False)
+    cluster.change(cluster.gateway, silent=frozenset())
     apiserver.admin.until(lambda: accepted(apiserver, "manners"), "accepted")
 
 

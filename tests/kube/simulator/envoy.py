@@ -8,7 +8,7 @@ a single one, ``httproute/NS/NAME/rule/I``, in which the refs are localities.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,16 @@ class _Ref:
     filters: Sequence[Obj]
 
 
-def configuration(routes: Sequence[Obj], resolve: Resolve, *, honest: bool = True) -> tuple[Obj, Obj]:
-    """The discovery responses of clusters and of routes. A gateway that is not honest ignores the weights."""
+def configuration(
+    routes: Sequence[Obj], resolve: Resolve, dishonest: Collection[str] = ()
+) -> tuple[Obj, Obj]:
+    """The discovery responses of clusters and of routes. The weights of ``dishonest`` routes are ignored."""
     clusters: list[Obj] = []
     entries: list[tuple[tuple[int, int, int], Obj]] = []
     for route in routes:
         for index, rule in enumerate(route["spec"].get("rules", [])):
             name = rule_name(route, index)
+            honest = route["metadata"]["name"] not in dishonest
             refs = _refs(route, rule, resolve, honest=honest)
             clusters += _clusters(name, refs)
             action = _action(name, rule, refs)

@@ -32,10 +32,10 @@ class GatewayManners:
 
     delay_seconds: float = 0.0
     """From a change of a route's spec until Envoy runs it and the status says so."""
-    honest: bool = True
-    """False: all requests go to the first backendRef, whatever the weights, and the status says Accepted."""
-    silent: bool = False
-    """True: no status is written any more, though Envoy runs the routes."""
+    dishonest: frozenset[str] = frozenset()
+    """Routes whose requests all go to the first backendRef, whatever the weights, though Accepted is said."""
+    silent: frozenset[str] = frozenset()
+    """Routes whose status is written no more, though Envoy runs them."""
 
 
 class Gateway:
@@ -76,8 +76,8 @@ class Gateway:
     async def _pass(self) -> None:
         routes = self._due()
         await self._configure(routes)
-        if not self._manners.silent:
-            for route in routes:
+        for route in routes:
+            if route["metadata"]["name"] not in self._manners.silent:
                 await self._report(route)
 
     def _due(self) -> list[Obj]:
@@ -99,7 +99,7 @@ class Gateway:
 
     async def _configure(self, routes: list[Obj]) -> None:
         """Clusters before the routes that use them, and away only after."""
-        clusters, table = configuration(routes, self._backends.resolve, honest=self._manners.honest)
+        clusters, table = configuration(routes, self._backends.resolve, self._manners.dishonest)
         if (clusters, table) == (self._clusters, self._table):
             return
         await self._push("cds.json", united(self._clusters, clusters))

@@ -14,8 +14,8 @@ def resolve(namespace: str, ref: Obj) -> Endpoints | None:
     return known.get(ref["name"])
 
 
-def made(*routes: Obj, honest: bool = True) -> tuple[dict[str, Obj], list[Obj]]:
-    clusters, table = configuration(routes, resolve, honest=honest)
+def made(*routes: Obj, dishonest: frozenset[str] = frozenset()) -> tuple[dict[str, Obj], list[Obj]]:
+    clusters, table = configuration(routes, resolve, dishonest)
     hosts = table["resources"][0]["virtual_hosts"]
     return {each["name"]: each for each in clusters["resources"]}, hosts[0]["routes"] if hosts else []
 
@@ -67,7 +67,9 @@ def test_a_backend_without_endpoints_keeps_an_empty_cluster_and_is_not_missing()
 
 
 def test_a_dishonest_gateway_sends_everything_to_the_first() -> None:
-    clusters, entries = made(route("ns", "m", [backend("a", 10), backend("b", 90)]), honest=False)
+    clusters, entries = made(
+        route("ns", "m", [backend("a", 10), backend("b", 90)]), dishonest=frozenset({"m"})
+    )
     assert weights(entries[0]) == {"httproute/ns/m/rule/0/backend/0": 1}
     assert list(clusters) == ["httproute/ns/m/rule/0/backend/0"]
 
