@@ -21,6 +21,8 @@ from controller.adapters.kube.calls import Caller, CallLimits, Reply, within
 from controller.adapters.kube.resources import Obj, Resource
 from controller.adapters.kube.transport import ApiRequest, Transport
 
+__all__ = ["FIELD_MANAGER", "CallLimits", "KubeClient", "WatchEvent", "connect"]
+
 FIELD_MANAGER = "serinus"
 
 
