@@ -1,4 +1,4 @@
-"""What an operator can let Serinus do in a cluster. Standard library only; settings and adapters import it."""
+"""What an operator can let Serinus do in a cluster; settings and adapters import it."""
 
 from enum import StrEnum
 

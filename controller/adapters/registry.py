@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Protocol
 
 from controller.domain.judge import JUDGES
-from controller.errors import TargetError
+from controller.errors import InvariantError, TargetError
 from controller.policy.catalogue import Catalogue
 from controller.ports import TrafficRouter
 from controller.settings import DestinationSettings, PrometheusSettings, Settings
@@ -34,6 +34,9 @@ class OwnedRouter(TrafficRouter, Protocol):
 def _envoy(settings: Settings) -> OwnedRouter:
     from controller.adapters.traffic.envoy import EnvoyRouter  # noqa: PLC0415 - lint needs the name only
 
+    if settings.envoy is None:
+        error = "on one machine the settings have an envoy"
+        raise InvariantError(error)
     return EnvoyRouter(settings.envoy.folder, settings.envoy.admin_url)
 
 

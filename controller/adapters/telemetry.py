@@ -62,6 +62,15 @@ class PrometheusTelemetry:
         self._work = _Work(self.registry)
         build = Gauge("serinus_build_info", "Version of the daemon", ["version"], registry=self.registry)
         build.labels(version("serinus")).set(1)
+        self._calls = Counter(
+            "serinus_api_requests_total",
+            "Calls to the Kubernetes API; code 0 is no answer",
+            ["verb", "code"],
+            registry=self.registry,
+        )
+        self._leader = Gauge(
+            "serinus_leader", "1 while this process holds the lease, in a cluster", registry=self.registry
+        )
         self._shown: dict[str, tuple[str, str, str]] = {}
 
     def committed(self, rollout: Rollout, entry: Entry) -> None:
@@ -113,6 +122,14 @@ class PrometheusTelemetry:
     def notified(self, result: str) -> None:
         """One notification by its result."""
         self._work.notified.labels(result).inc()
+
+    def api_called(self, verb: str, status: int) -> None:
+        """One call to the Kubernetes API, by its HTTP status; 0 when no answer came."""
+        self._calls.labels(verb, str(status)).inc()
+
+    def leads(self, *, leading: bool) -> None:
+        """Whether this process leads now."""
+        self._leader.set(leading)
 
     def policy_is(self, model: str, *, valid: bool) -> None:
         """Whether the file of a model's policy is valid as it is now."""
