@@ -161,7 +161,7 @@ class AdminClient:
     def _established(self, name: str) -> bool:
         definition = self.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, name)
         assert definition is not None, name
-        conditions = {found["type"]: found for found in definition.get("status", {}).get("conditions", ())}
+        conditions = {found["type"]: found for found in definition["status"].get("conditions") or ()}
         accepted = conditions.get("NamesAccepted", {})
         assert accepted.get("status") != "False", accepted
         return bool(conditions.get("Established", {}).get("status") == "True")
