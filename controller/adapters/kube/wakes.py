@@ -1,6 +1,6 @@
 """Which models an object's change concerns: from watches to keys on the queue.
 
-A wake-up too few costs an interval; one too many costs a pass that finds nothing to do, so whatever may matter
+A wake-up too few costs an interval, one too many a pass that finds nothing to do: so whatever may matter
 wakes. Except a status: that is our own writing, and a pass for each write would write for ever.
 """
 
