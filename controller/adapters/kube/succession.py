@@ -1,0 +1,69 @@
+"""What a new leader does first: it stamps its epoch on all that its predecessor may still write.
+
+After that the predecessor, frozen or cut off and believing that it leads, writes nothing: each of its
+patches tests an annotation, or a resourceVersion, that is no more.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
+
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.fencing import epoch_of, take_over
+from controller.adapters.kube.resources import Obj, Resource
+from controller.errors import Conflict, TargetError, TransientError
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 8
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """One object to take over."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+
+async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -> list[Obj]:
+    """Stamp them all; the objects as they are then, without those that are gone or must not be touched.
+
+    Tries each until it is done, for nothing may be written before. Raises `Conflict` when a later leader was
+    faster; cancelled when the lease is lost.
+    """
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(estate: Estate) -> Obj | None:
+        async with slots:
+            return await _stamped(client, epoch, estate)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(estate)) for estate in estates]
+    return [obj for task in tasks if (obj := task.result()) is not None]
+
+
+async def _stamped(client: KubeClient, epoch: int, estate: Estate) -> Obj | None:
+    wait = _FIRST_WAIT_SECONDS
+    obj: Obj | None = None
+    while True:
+        try:
+            obj = await client.get(estate.resource, estate.namespace, estate.name)
+            return None if obj is None else await take_over(client, estate.resource, obj, epoch)
+        except Conflict:
+            if obj is not None and epoch_of(obj) > epoch:
+                raise
+            # it changed since it was read: whoever wrote, the next reading shows it
+        except TransientError as error:
+            log.warning("succession_delayed", object=f"{estate.namespace}/{estate.name}", error=str(error))
+        except TargetError as error:
+            # not ours to write, so nothing of ours is written there by anybody
+            log.warning("not_taken_over", object=f"{estate.namespace}/{estate.name}", error=str(error))
+            return None
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
