@@ -107,7 +107,7 @@ def page_of(call: Call, reply: Obj) -> Page:
     """A page, its items with the kind that the server leaves out. Raises `TransientError` for no list."""
     match reply:
         case {"metadata": {"resourceVersion": str(version), **metadata}, "items": [*items]} if all(
-            isinstance(item, dict) for item in items
+            map(_is_object, items)
         ):
             following = metadata.get("continue")
             named = {"apiVersion": call.resource.api_version, "kind": call.resource.kind}
@@ -125,9 +125,18 @@ def watch_event(call: Call, line: bytes | bytearray) -> WatchEvent:
             reply = status if isinstance(status, dict) else {}
             text = f"{call}: {_said(reply) or 'the API server ended the watch with an error'}"
             raise Expired(text) if reply.get("code") == HTTPStatus.GONE else TransientError(text)
-        case {"type": str(kind), "object": {"metadata": {"resourceVersion": str()}} as seen}:
+        case {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str()}} as seen}:
+            return WatchEvent("BOOKMARK", seen)
+        case {"type": str(kind), "object": dict(seen)} if _is_object(seen):
             return WatchEvent(kind, seen)
     raise TransientError(f"{call}: a line of the watch is not an event of the Kubernetes API")
+
+
+def _is_object(value: object) -> bool:
+    match value:
+        case {"metadata": {"name": str(), "resourceVersion": str(), **metadata}}:
+            return isinstance(metadata.get("namespace", ""), str)
+    return False
 
 
 def _json(body: bytes | bytearray) -> Obj | None:
