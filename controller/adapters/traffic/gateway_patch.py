@@ -1,0 +1,189 @@
+"""The JSON Patch that makes a route run a split. Pure.
+
+Single fields of the model's two backendRefs are written, one ref is added or removed, and nothing else is
+touched: other rules, other backends and their order stay byte for byte. Each ref that is touched is tested to
+bear the name that it had when it was read, and its rule too.
+
+The canary's ref is a copy of stable's, filters included, with the mark of `gateway_marker`. At the end of a
+promotion it takes the place of stable's; at the end of a rollback it is removed. A canary's ref that people
+wrote has no mark: it is kept, with weight 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.gateway_marker import is_marked, marked, unmarked
+from controller.adapters.traffic.gateway_rule import GROUPS, Pair, Ref, Rule
+from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
+from controller.domain.model import Backend, BackendKind, Release, RoutedModel, Split
+from controller.domain.wording import percent
+from controller.errors import InvariantError, TargetError
+
+
+@dataclass(slots=True)
+class _Edit:
+    """Changes of one rule's refs, by the index that each had when it was read."""
+
+    rule: Rule
+    bodies: dict[int, Obj] = field(default_factory=dict)
+    added: list[Obj] = field(default_factory=list)
+    removed: set[int] = field(default_factory=set)
+
+    def put(self, ref: Ref, body: Obj, weight: int) -> None:
+        self.bodies[ref.index] = {**body, "weight": weight}
+
+    def add(self, body: Obj, weight: int) -> None:
+        self.added.append({**body, "weight": weight})
+
+    def remove(self, *refs: Ref) -> None:
+        self.removed.update(ref.index for ref in refs)
+
+    def operations(self) -> list[Obj]:
+        """Fields first, then what is added at the end, then what is removed, from the last on."""
+        root = f"/spec/rules/{self.rule.index}"
+        writes: list[Obj] = []
+        tests = [_test(f"{root}/name", self.rule.name)] if self.rule.name else []
+        for ref in self.rule.refs:
+            path = f"{root}/backendRefs/{ref.index}"
+            if ref.index in self.removed:
+                tests.append(_test(f"{path}/name", ref.name))
+            elif fields := list(_changes(path, ref.body, self.bodies.get(ref.index, ref.body))):
+                tests.append(_test(f"{path}/name", ref.name))
+                writes += fields
+        if self.added and "backendRefs" not in self.rule.body:
+            writes.append({"op": "add", "path": f"{root}/backendRefs", "value": []})
+        writes += [{"op": "add", "path": f"{root}/backendRefs/-", "value": body} for body in self.added]
+        writes += [
+            {"op": "remove", "path": f"{root}/backendRefs/{index}"}
+            for index in sorted(self.removed, reverse=True)
+        ]
+        return [*tests, *writes] if writes else []
+
+
+def patch_for(pair: Pair, routed: RoutedModel, split: Split) -> list[Obj]:
+    """The operations; empty when the rule is exactly so already.
+
+    Raises `TargetError` when the rule's weights, or what is known of the backend, cannot express the split.
+    """
+    edit = _Edit(pair.rule)
+    edit.remove(*pair.stable[1:], *pair.canary[1:])
+    stable, canary = _versions(routed, split)
+    whole = routed.weight_sum or present_sum(pair) or 1
+    if stable and canary:
+        _share(edit, pair, routed, split.weight_permille)
+    elif stable:
+        _stable_alone(edit, pair, routed, whole)
+    elif canary:
+        _canary_alone(edit, pair, routed, whole, first=split.canary is not None)
+    else:
+        edit.remove(*pair.stable, *pair.canary)
+    return edit.operations()
+
+
+def _versions(routed: RoutedModel, split: Split) -> tuple[bool, bool]:
+    """Which of the rollout's versions the split names: its stable, its canary."""
+    named = [release.version for release in (split.stable, split.canary) if release is not None]
+    stable = routed.stable is not None and routed.stable.version in named
+    canary = routed.canary is not None and routed.canary.version in named
+    if stable + canary != len(named):
+        raise InvariantError(f"{routed.model}: a split of {', '.join(named)} is not this rollout's")
+    return stable, canary
+
+
+def _share(edit: _Edit, pair: Pair, routed: RoutedModel, weight_permille: int) -> None:
+    total = pair_sum(pair, routed.weight_sum)
+    part = units(weight_permille, total)
+    if weight_permille and not part:
+        raise TargetError(
+            f"the weights of the model add up to {total} beside other backends: "
+            f"{percent(weight_permille)} of that is less than 1; multiply all weights of the rule"
+        )
+    if pair.stable:
+        edit.put(pair.stable[0], pair.stable[0].body, total - part)
+    else:
+        edit.add(_ref_of(routed.stable, pair.canary), total - part)
+    if pair.canary:
+        edit.put(pair.canary[0], pair.canary[0].body, part)
+    else:
+        edit.add(marked(_ref_of(routed.canary, pair.stable), _version(routed.canary)), part)
+
+
+def _stable_alone(edit: _Edit, pair: Pair, routed: RoutedModel, whole: int) -> None:
+    canary = pair.canary[0] if pair.canary else None
+    if not pair.stable:
+        body = _ref_of(routed.stable, pair.canary)
+        if canary is None:
+            edit.add(body, whole)
+        else:
+            edit.put(canary, body, whole)
+        return
+    edit.put(pair.stable[0], pair.stable[0].body, whole)
+    if canary is not None and is_marked(canary.body):
+        edit.remove(canary)
+    elif canary is not None:
+        edit.put(canary, canary.body, 0)
+
+
+def _canary_alone(edit: _Edit, pair: Pair, routed: RoutedModel, whole: int, *, first: bool) -> None:
+    """``first``: of a first deployment, which wears the mark until its bake is over."""
+    canary = pair.canary[0] if pair.canary else None
+    body = canary.body if canary is not None else _ref_of(routed.canary, pair.stable)
+    body = marked(body, _version(routed.canary)) if first else unmarked(body)
+    place = canary
+    if pair.stable and (canary is None or is_marked(canary.body)):
+        place = pair.stable[0]
+    if place is None:
+        edit.add(body, whole)
+        return
+    edit.put(place, body, whole)
+    edit.remove(*(ref for ref in (*pair.stable, *pair.canary) if ref is not place))
+
+
+def _ref_of(release: Release | None, like: tuple[Ref, ...]) -> Obj:
+    """A ref of the version's backend: like the other version's, or new where that has none."""
+    backend = release.backend if release is not None else None
+    if release is None or backend is None:
+        raise TargetError(f"{release.version if release else 'the version'} has no backend yet")
+    body = unmarked(like[0].body) if like else {}
+    known = like[0].backend if like else None
+    port = backend.port or (known.port if known and known.kind is backend.kind else None)
+    return _renamed(body, backend, port)
+
+
+def _renamed(body: Obj, backend: Backend, port: int | None) -> Obj:
+    group, service = GROUPS[backend.kind], backend.kind is BackendKind.SERVICE
+    if service and port is None:
+        raise TargetError(f"the port of the Service {backend.name} is not known: say it in the backend")
+    ref = {**body, "name": backend.name}
+    if (ref.get("group", ""), ref.get("kind", BackendKind.SERVICE)) != (group, backend.kind):
+        ref |= {"group": group, "kind": str(backend.kind)}
+    if service:
+        return {**ref, "port": port}
+    ref.pop("port", None)
+    return ref
+
+
+def _version(release: Release | None) -> str:
+    return release.version if release is not None else ""
+
+
+def _changes(path: str, old: Obj, new: Obj) -> list[Obj]:
+    """One operation for each field that differs."""
+    found: list[Obj] = []
+    for name in sorted(old.keys() | new.keys()):
+        pointer = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
+        if name not in new:
+            found.append({"op": "remove", "path": pointer})
+        elif _value(old, name) != new[name]:
+            found.append({"op": "replace" if name in old else "add", "path": pointer, "value": new[name]})
+    return found
+
+
+def _value(old: Mapping[str, object], name: str) -> object:
+    """A weight that is absent is 1."""
+    return old.get(name, 1 if name == "weight" else None)
+
+
+def _test(path: str, value: str) -> Obj:
+    return {"op": "test", "path": path, "value": value}
