@@ -17,7 +17,16 @@ from controller.control.reading import Reader, model_of, rollout_id, rollout_num
 from controller.control.releases import parse_release
 from controller.control.views import OutcomeView
 from controller.domain.commands import again, announce, obey, refuse_release
-from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Release, Rollout
+from controller.domain.model import (
+    Command,
+    CommandKind,
+    Decision,
+    Entry,
+    Refusal,
+    Release,
+    Rollout,
+    RoutedModel,
+)
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, InvariantError, StoreUnavailable
 from controller.ports import Clock, RolloutHistory, RolloutStore, Stored, TrafficRouter
@@ -99,9 +108,11 @@ class ControlService(Reader):
         except (StoreUnavailable, TimeoutError) as fault:
             policy = read.rollout.policy if read else policy_meant(self._files, target, fault)
         router = self._routers.get(policy.route.kind)
+        known = read.rollout if read else None
+        routed = known.routed if known else RoutedModel(policy.model, policy.route, policy.namespace)
         if router is None:
             raise Unavailable(f"the store cannot be written, and no gateway is known for {policy.model}")
-        await router.roll_back_unrecorded(policy.model, Reason.ABORTED_BY_PERSON)
+        await router.roll_back_unrecorded(routed, Reason.ABORTED_BY_PERSON)
         log.error("aborted_unrecorded", model=policy.model, actor=command.actor)
         self._wake(policy.model, True)  # noqa: FBT003 - urgent
         return OutcomeView(

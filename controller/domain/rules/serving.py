@@ -176,9 +176,6 @@ def holding(folded: Folded, seen: Observation) -> Turn | None:
     return hold(folded, reason or Reason.STEP_RUNNING, message)
 
 
-
-
-
 def _supplying(folded: Folded, weight_permille: int, message: str) -> Turn:
     """Copies first, weight after: the record asks for them, the next pass makes them."""
     asked = max(folded.rollout.supply_permille, weight_permille)
