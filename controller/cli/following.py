@@ -15,7 +15,7 @@ def show_status(session: Session, output: Format, status: StatusView) -> None:
         session,
         output,
         status,
-        names=[status.rollout],
+        names=[session.name_of(status)],
         table=lambda wide: tables.status_detail(status, datetime.now(UTC), wide=wide),
     )
 
@@ -30,5 +30,5 @@ def wait_and_show(session: Session, rollout: str, output: Format, timeout: timed
     if code is ExitCode.TIMEOUT:
         say(f"error: {rollout} is still {status.phase} after the --timeout")
     if code is not ExitCode.OK:
-        say(f"try:   serinus why {rollout}")
+        say(session.as_called(f"try:   serinus why {rollout}"))
     return code

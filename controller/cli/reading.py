@@ -6,11 +6,17 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.names import live_names
 from controller.cli.session import Format, Output, Target, Timeout, Wait, session_of, timeout_of
 
 OptionalTarget = Annotated[
     str | None,
-    typer.Argument(metavar="MODEL", show_default=False, help="A model, or the id of one of its rollouts."),
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=live_names,
+        show_default=False,
+        help="A model, or the id of one of its rollouts.",
+    ),
 ]
 
 
@@ -29,13 +35,13 @@ def get(context: typer.Context, target: OptionalTarget = None, output: Output = 
     session = session_of(context)
     found = session.client().get(target)
     if not found.items:
-        say("no rollouts yet; begin one with: serinus deploy MODEL VERSION --endpoint HOST:PORT")
+        say(f"no rollouts yet; begin one with: {session.deployment}")
     emit(
         session,
         output,
         found,
-        names=[status.rollout for status in found.items],
-        table=lambda wide: tables.status_list(found, _now(), wide=wide),
+        names=[session.name_of(status) for status in found.items],
+        table=lambda wide: tables.status_list(found, _now(), wide=wide, namespaces=session.all_namespaces),
     )
 
 
@@ -55,7 +61,7 @@ def status(
     session, limit = session_of(context), timeout_of(timeout, wait=wait)
     found = session.client(limit).status(target)
     if wait:
-        raise typer.Exit(wait_and_show(session, found.rollout, output, limit))
+        raise typer.Exit(wait_and_show(session, session.name_of(found), output, limit))
     show_status(session, output, found)
 
 
@@ -75,9 +81,9 @@ def watch(
 
     session, pace = session_of(context), Pace(poll_seconds=POLL_SECONDS)
     if session.fancy and output is StreamFormat.TABLE:
-        watch_live(session.client(), target, pace)
+        watch_live(session, session.client(), target, pace)
     else:
-        watch_lines(session.client(), target, pace, as_records=output is StreamFormat.JSON)
+        watch_lines(session, session.client(), target, pace, as_records=output is StreamFormat.JSON)
 
 
 def why(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
@@ -87,7 +93,13 @@ def why(context: typer.Context, target: Target, output: Output = Format.TABLE) -
 
     session = session_of(context)
     found = session.client().why(target)
-    emit(session, output, found, names=[found.rollout], table=lambda _: tables.why(found, _now()))
+    emit(
+        session,
+        output,
+        found,
+        names=[found.rollout],
+        table=lambda _: tables.why(found, _now(), session.as_called),
+    )
 
 
 def history(

@@ -1,17 +1,23 @@
 """What every command shares: exit codes, formats, the way to the daemon. Light to import."""
 
 import os
+import re
+import shlex
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from controller.cli.names import live_names
+from controller.cli.way import Line, Way, choose, surroundings
+
 if TYPE_CHECKING:
-    from controller.control.client import ControlClient
+    from controller.control.interface import Control
+    from controller.control.views import StatusView
     from controller.domain.vocabulary import Phase
 
 
@@ -40,7 +46,12 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
-Target = Annotated[str, typer.Argument(metavar="MODEL", help="A model, or the id of one of its rollouts.")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", autocompletion=live_names, help="A model, or the id of one of its rollouts."
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the rollout is over or waits for a person.")]
 Timeout = Annotated[
     str | None,
@@ -51,21 +62,64 @@ Timeout = Annotated[
 
 
 _SHORTEST_CALL = timedelta(seconds=5)
+_ASKING = "abort|deploy|doctor|get|history|pause|promote|resume|retry|status|watch|why"
+_COMMAND = re.compile(rf"(?<![\w/.-])(?<!kubectl )serinus(?= (?:{_ASKING})(?:[ ,;.)]|$))")
+"""A command that goes to the daemon; the others need no options that say where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The options that every command takes."""
+    """What goes with every command, and what is to be closed when the command is over."""
 
-    socket: Path | None
-    no_color: bool
+    line: Line
+    no_color: bool = False
+    closing: ExitStack = field(default_factory=ExitStack)
 
-    def client(self, waiting: timedelta | None = None) -> "ControlClient":
+    @property
+    def way(self) -> Way:
+        """Where the daemon is asked. Raises a `ControlError` when that cannot be told."""
+        from controller.control.client import default_socket  # noqa: PLC0415 - lazy
+
+        return choose(self.line, surroundings(default_socket()))
+
+    def client(self, waiting: timedelta | None = None) -> "Control":
         """The way to the daemon; for who waits only so long, a silent one gets no more time (or 5 s)."""
         from controller.control.client import ANSWER_TIMEOUT, ControlClient, default_socket  # noqa: PLC0415 - lazy
 
         bounded = ANSWER_TIMEOUT if waiting is None else min(ANSWER_TIMEOUT, max(waiting, _SHORTEST_CALL))
-        return ControlClient(self.socket or default_socket(), bounded)
+        if self.way is Way.SOCKET:
+            return ControlClient(self.line.socket or default_socket(), bounded)
+        from controller.cli.cluster.access import connect  # noqa: PLC0415 - lazy
+        from controller.cli.cluster.client import ClusterClient  # noqa: PLC0415 - lazy
+
+        return ClusterClient(self.closing.enter_context(connect(self.line.cluster, bounded)))
+
+    @property
+    def all_namespaces(self) -> bool:
+        """Whether rollouts of more than one namespace are shown."""
+        return self.line.cluster.all_namespaces
+
+    @property
+    def deployment(self) -> str:
+        """How a first rollout is begun this way."""
+        if self.way is Way.SOCKET:
+            return self.as_called("serinus deploy MODEL VERSION --endpoint HOST:PORT")
+        return self._into_one_namespace().as_called("serinus deploy MODEL VERSION --image IMAGE")
+
+    def _into_one_namespace(self) -> "Session":
+        if not self.all_namespaces:
+            return self
+        cluster = replace(self.line.cluster, all_namespaces=False, namespace="NAMESPACE")
+        return replace(self, line=replace(self.line, cluster=cluster))
+
+    def as_called(self, text: str) -> str:
+        """A text with its commands as this person has to type them: with the options that say where to go."""
+        return _COMMAND.sub(lambda _: shlex.join(self.line.prefix), text)
+
+    def name_of(self, status: "StatusView") -> str:
+        """What other commands take for the rollout."""
+        among_many = self.all_namespaces and status.namespace is not None
+        return f"{status.namespace}/{status.rollout}" if among_many else status.rollout
 
     @property
     def fancy(self) -> bool:

@@ -19,16 +19,42 @@ if TYPE_CHECKING:
     from controller.control.views import OutcomeView
 
 
-def deploy(
+def deploy(  # noqa: PLR0913, PLR0917 - options of the command line
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as its policy names it.")],
     version: Annotated[
         str, typer.Argument(metavar="VERSION", help="A name for this version; each is used once.")
     ],
     endpoint: Annotated[
-        list[str],
-        typer.Option("--endpoint", metavar="HOST:PORT", help="Where a copy answers. Give one for each copy."),
-    ],
+        list[str] | None,
+        typer.Option(
+            "--endpoint",
+            metavar="HOST:PORT",
+            help="On one machine: where a copy answers. Give one for each copy.",
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="In a cluster: run this container beside the stable version's."),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="With --image: a variable that differs. Repeatable."),
+    ] = None,
+    arg: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="With --image: an argument; all replace the container's own."),
+    ] = None,
+    container: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --image: which container gets it.")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[KIND/]NAME[:PORT]",
+            help="In a cluster: the Service or InferencePool of what runs; found by labels if absent.",
+        ),
+    ] = None,
     output: Output = Format.TABLE,
     wait: Wait = False,  # noqa: FBT002 - a flag of the command line
     timeout: Timeout = None,
@@ -37,13 +63,14 @@ def deploy(
     from controller.control.interface import Order  # noqa: PLC0415 - lazy
 
     session, limit = session_of(context), timeout_of(timeout, wait=wait)
-    outcome = session.client().deploy(Order(model, version, endpoint))
+    order = Order(model, version, endpoint or (), backend, image, arg or None, env or (), container)
+    outcome = session.client().deploy(order)
+    assert outcome.rollout is not None, "a deployment begins a rollout"
     if not wait:
         _show(session, output, outcome, f"serinus watch {model}")
         return
     from controller.cli.following import wait_and_show  # noqa: PLC0415 - lazy
 
-    assert outcome.rollout is not None, "a deployment begins a rollout"
     raise typer.Exit(wait_and_show(session, outcome.rollout, output, limit))
 
 
@@ -94,4 +121,4 @@ def _show(session: Session, output: Format, outcome: "OutcomeView", following: s
         names=[name],
         table=lambda _: Text(printable(f"{name}: {outcome.message}{phase}")),
     )
-    say(f"follow it with: {following}")
+    say(f"follow it with: {session.as_called(following)}")

@@ -1,5 +1,6 @@
 """Answers as tables and paragraphs for people."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from rich.console import Group, RenderableType
@@ -35,12 +36,23 @@ _PHASE_STYLES = {
 }
 
 
-def status_list(answer: StatusList, now: datetime, *, wide: bool) -> RenderableType:
-    """One line for each rollout."""
-    columns = ["MODEL", "VERSION", "PHASE", "STEP", "WEIGHT", "VERDICT", "NEXT", "AGE"]
+def status_list(answer: StatusList, now: datetime, *, wide: bool, namespaces: bool = False) -> RenderableType:
+    """One line for each rollout; with ``namespaces``, which one it is in."""
+    columns = [
+        *(["NAMESPACE"] if namespaces else []),
+        "MODEL",
+        "VERSION",
+        "PHASE",
+        "STEP",
+        "WEIGHT",
+        "VERDICT",
+        "NEXT",
+        "AGE",
+    ]
     table = _table(*columns, *(("ROLLOUT", "STABLE", "REASON", "POLICY", "BY") if wide else ()))
     for status in answer.items:
         row = [
+            *([_cell(status.namespace or "-")] if namespaces else []),
             _cell(status.model),
             _cell(status.canary),
             _phase(status.phase),
@@ -62,6 +74,8 @@ def status_detail(status: StatusView, now: datetime, *, wide: bool) -> Renderabl
     """One rollout with its checks."""
     facts = _facts()
     facts.add_row("rollout", _cell(f"{status.rollout}: {status.canary} of {status.model}"))
+    if status.namespace is not None:
+        facts.add_row("namespace", _cell(status.namespace))
     facts.add_row("stable", _cell(status.stable or "none"))
     facts.add_row("phase", _phase(status.phase))
     facts.add_row("step", _cell(f"{step_of(status)}  {weight_bar(status.weight)} {weight_of(status.weight)}"))
@@ -70,7 +84,7 @@ def status_detail(status: StatusView, now: datetime, *, wide: bool) -> Renderabl
     facts.add_row("next", _cell(_until(status.next_at, now)))
     if wide:
         facts.add_row("policy", _cell(status.policy or "-"))
-        facts.add_row("created", _cell(f"{_instant(status.created_at)} by {status.created_by}"))
+        facts.add_row("created", _cell(f"{_instant(status.created_at)} by {status.created_by or '-'}"))
         facts.add_row("updated", _cell(_instant(status.updated_at)))
         facts.add_row("retry of", _cell(status.retry_of or "-"))
     return Group(facts, Text(""), checks(status.checks)) if status.checks else facts
@@ -91,8 +105,8 @@ def checks(views: tuple[CheckView, ...]) -> Table:
     return table
 
 
-def why(answer: WhyView, now: datetime) -> RenderableType:
-    """Why a rollout stands where it stands, and what to do."""
+def why(answer: WhyView, now: datetime, as_called: Callable[[str], str]) -> RenderableType:
+    """Why a rollout stands where it stands, and what to do, ``as_called`` by this person."""
     facts = _facts()
     facts.add_row("rollout", _cell(f"{answer.rollout}: {answer.canary} of {answer.model}"))
     facts.add_row("phase", _phase(answer.phase))
@@ -106,7 +120,7 @@ def why(answer: WhyView, now: datetime) -> RenderableType:
     facts.add_row("next", _cell(f"{answer.next_action}{at}"))
     if answer.deadline is not None:
         facts.add_row("deadline", _cell(f"{_until(answer.deadline, now)}: {answer.deadline_action}"))
-    facts.add_row("to do", _cell(answer.remedy))
+    facts.add_row("to do", _cell(as_called(answer.remedy)))
     return facts
 
 
@@ -124,10 +138,12 @@ def history(answer: EntryList, *, wide: bool) -> RenderableType:
     return table
 
 
-def line_of(entry: StatusView | EntryView) -> str:
-    """A status or a log entry on one line, for pipes and for who waits."""
+def line_of(entry: StatusView | EntryView, name: str | None = None) -> str:
+    """A status or a log entry on one line, for pipes and for who waits; ``name`` if it is not the id."""
     at = entry.at if isinstance(entry, EntryView) else entry.updated_at
-    facts = f"{_instant(at)}  {entry.rollout}  {entry.phase}  {weight_of(entry.weight)}  {entry.reason}"
+    facts = (
+        f"{_instant(at)}  {name or entry.rollout}  {entry.phase}  {weight_of(entry.weight)}  {entry.reason}"
+    )
     return printable(f"{facts}: {entry.message}" if entry.message else facts)
 
 

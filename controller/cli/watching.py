@@ -10,35 +10,38 @@ from rich.text import Text
 from controller.cli import tables
 from controller.cli.output import as_json, printable, write
 from controller.cli.polling import Pace, answers
-from controller.control.client import ControlClient
+from controller.cli.session import Session
+from controller.control.interface import Control
 from controller.control.views import EntryView, StatusList, StatusView
 
 POLL_SECONDS = 1.0
 
 
-def watch_live(client: ControlClient, target: str | None, pace: Pace) -> None:
+def watch_live(session: Session, client: Control, target: str | None, pace: Pace) -> None:
     """Draw over and over; ends with the rollout when one model is watched."""
     console = Console(markup=False, highlight=False, emoji=False)
     with Live(console=console, auto_refresh=False) as live:
         for found in _until_over(lambda: client.get(target), target, pace):
-            live.update(_picture(found, target), refresh=True)
+            live.update(_picture(session, found, target), refresh=True)
 
 
-def watch_lines(client: ControlClient, target: str | None, pace: Pace, *, as_records: bool) -> None:
+def watch_lines(
+    session: Session, client: Control, target: str | None, pace: Pace, *, as_records: bool
+) -> None:
     """Write a line for each change: what stands at first, then every entry that moves something.
 
     With ``as_records`` a line is a JSON object: a status first, then log entries.
     """
 
-    def show(what: StatusView | EntryView) -> None:
-        write((as_json(what) if as_records else tables.line_of(what)) + "\n")
+    def show(name: str, what: StatusView | EntryView) -> None:
+        write((as_json(what) if as_records else tables.line_of(what, name)) + "\n")
 
     follower = _Follower(client, show)
 
     def ask() -> StatusList:
         found = client.get(target)
         for status in found.items:
-            follower.follow(status)
+            follower.follow(session.name_of(status), status)
         return found
 
     for _ in _until_over(ask, target, pace):
@@ -48,28 +51,27 @@ def watch_lines(client: ControlClient, target: str | None, pace: Pace, *, as_rec
 class _Follower:
     """Reads the log of each rollout from where it was read last, so that no change is missed."""
 
-    def __init__(self, client: ControlClient, show: Callable[[StatusView | EntryView], None]) -> None:
+    def __init__(self, client: Control, show: Callable[[str, StatusView | EntryView], None]) -> None:
         self._client = client
         self._show = show
         self._read_to: dict[str, int] = {}
         self._shown: dict[str, tuple[object, ...]] = {}
 
-    def follow(self, status: StatusView) -> None:
-        """Show what is new about the rollout."""
-        rollout = status.rollout
-        if rollout not in self._read_to:
-            self._read_to[rollout] = status.seq
-            self._shown[rollout] = _facts(status)
-            self._show(status)
-        while self._read_to[rollout] < status.seq:
-            page = self._client.entries(rollout, self._read_to[rollout]).items
+    def follow(self, name: str, status: StatusView) -> None:
+        """Show what is new about the rollout, which other commands know by ``name``."""
+        if name not in self._read_to:
+            self._read_to[name] = status.seq
+            self._shown[name] = _facts(status)
+            self._show(name, status)
+        while self._read_to[name] < status.seq:
+            page = self._client.entries(name, self._read_to[name]).items
             if not page:
                 return
             for entry in page:
-                if _facts(entry) != self._shown[rollout]:
-                    self._show(entry)
-                    self._shown[rollout] = _facts(entry)
-            self._read_to[rollout] = page[-1].seq
+                if _facts(entry) != self._shown[name]:
+                    self._show(name, entry)
+                    self._shown[name] = _facts(entry)
+            self._read_to[name] = page[-1].seq
 
 
 def _facts(what: StatusView | EntryView) -> tuple[object, ...]:
@@ -84,19 +86,22 @@ def _until_over(ask: Callable[[], StatusList], target: str | None, pace: Pace) -
             return
 
 
-def _picture(found: StatusList, target: str | None) -> RenderableType:
+def _picture(session: Session, found: StatusList, target: str | None) -> RenderableType:
     now = datetime.now(UTC)
     if target is not None:
         return Group(*_spaced([tables.status_detail(status, now, wide=False) for status in found.items]))
     if not found.items:
-        return Text("no rollouts yet; begin one with: serinus deploy MODEL VERSION --endpoint HOST:PORT")
+        return Text(f"no rollouts yet; begin one with: {session.deployment}")
     moving = [status for status in found.items if not status.terminal]
-    return Group(tables.status_list(found, now, wide=False), *(_branch(status) for status in moving))
+    return Group(
+        tables.status_list(found, now, wide=False, namespaces=session.all_namespaces),
+        *(_branch(session.name_of(status), status) for status in moving),
+    )
 
 
-def _branch(status: StatusView) -> RenderableType:
+def _branch(name: str, status: StatusView) -> RenderableType:
     weight = f"{tables.weight_bar(status.weight)} {tables.weight_of(status.weight)}"
-    head = f"{status.rollout}  {weight}  {status.message}"
+    head = f"{name}  {weight}  {status.message}"
     return Group(Text(""), Text(printable(head), style="bold"), tables.checks(status.checks))
 
 

@@ -58,7 +58,10 @@ class CheckView(View):
 
 
 class StatusView(Document):
-    """One rollout. ``step`` counts from 1, 0 is before the first; ``seq`` numbers the last log entry."""
+    """One rollout. ``step`` counts from 1, 0 is before the first; ``seq`` numbers the last log entry.
+
+    ``namespace`` is where in a cluster its object is; None on one machine.
+    """
 
     model: str
     rollout: str
@@ -81,6 +84,7 @@ class StatusView(Document):
     retry_of: str | None
     policy: str
     seq: int
+    namespace: str | None = None
 
 
 class StatusList(Document):

@@ -7,7 +7,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from controller.cli.polling import Pace
+from controller.cli.session import Session
 from controller.cli.watching import watch_lines
+from controller.cli.way import Line
 from controller.control.client import ControlClient
 from controller.domain.vocabulary import Phase, Reason
 from tests.unit.control.stage import Stage, progressing, serving
@@ -28,7 +30,7 @@ class Script:
 
 def lines_of(stage: Stage, path: Path, script: Script, *, as_records: bool = False) -> list[str]:
     with serving(stage, path), redirect_stdout(io.StringIO()) as out:
-        watch_lines(ControlClient(path), "fraud", script.pace(), as_records=as_records)
+        watch_lines(Session(Line()), ControlClient(path), "fraud", script.pace(), as_records=as_records)
     return out.getvalue().splitlines()
 
 
@@ -80,6 +82,12 @@ def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path) -> None:
 
     second = serving(stage, path)
     with redirect_stdout(io.StringIO()) as out:
-        watch_lines(ControlClient(path), "fraud", Script(it_dies, second.__enter__).pace(), as_records=False)
+        watch_lines(
+            Session(Line()),
+            ControlClient(path),
+            "fraud",
+            Script(it_dies, second.__enter__).pace(),
+            as_records=False,
+        )
     second.__exit__(None, None, None)
     assert [line.split("  ")[2] for line in out.getvalue().splitlines()] == ["Progressing", "Aborted"]

@@ -1,0 +1,190 @@
+"""What steers a cluster's rollouts: a new object, or a word in one. The daemon does the rest.
+
+**Invariant**: what is written is a new ModelRollout, or ``spec.request`` of one, and nothing else.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.errors import Forbidden, NotFound, Rejected
+from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj, Resource
+from controller.adapters.kube.untrusted import mapping, text
+from controller.cli.cluster.access import Access
+from controller.cli.cluster.orders import differences, model_rollout
+from controller.cli.cluster.reader import ClusterReader
+from controller.cli.cluster.records import Held, meant
+from controller.cli.cluster.words import Word, answer_to, operations, unanswered
+from controller.control.errors import InvalidRequest, Refused, Unavailable
+from controller.control.interface import Order
+from controller.control.views import OutcomeView
+from controller.domain.model import CommandKind
+from controller.domain.vocabulary import Phase
+from controller.errors import TransientError
+
+_REVIEWS = Resource(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the daemon's answer is waited for."""
+
+    answer_seconds: float = 5.0
+    poll_seconds: float = 0.2
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class ClusterClient(ClusterReader):
+    """See `Control`. Every call raises a `ControlError`."""
+
+    def __init__(self, access: Access, patience: Patience = Patience()) -> None:
+        super().__init__(access)
+        self._patience = patience
+
+    def deploy(self, order: Order) -> OutcomeView:
+        """Create the ModelRollout, and say what the daemon makes of it, if one answers in time.
+
+        The same order again is answered as the first was. Raises `Refused` for another order of that name.
+        """
+        if self._access.namespace is None:
+            raise InvalidRequest(
+                "a model is deployed into one namespace, not into all",
+                f"serinus deploy {order.model} {order.version} -n NAMESPACE",
+            )
+        wanted = model_rollout(order, self._access.home)
+        held = Held(self._access.ask(lambda client: _created(client, wanted)))
+        if different := differences(wanted, held.obj):
+            raise _taken(held, different)
+        for again in self._polls(held):
+            held = again
+            if held.taken_up:
+                break
+        status = self._shown(held)
+        if held.phase is Phase.NOT_DEPLOYED:
+            raise Refused(f"{held.rollout_id}: {status.message}", f"serinus why {held.rollout_id}")
+        return OutcomeView(
+            rollout=held.rollout_id,
+            operation=CommandKind.DEPLOY,
+            phase=held.phase if held.taken_up else None,
+            message=status.message if held.taken_up else "created; no daemon has taken it up yet",
+        )
+
+    def command(self, target: str, kind: CommandKind) -> OutcomeView:
+        """Write a person's word into the model's newest open rollout, or the one that was named.
+
+        Returns the daemon's answer. Raises `Refused` when it does not follow, `Unavailable` when none comes.
+        """
+        found = meant(self._all(), target)
+        held = next((each for each in found if not each.phase.terminal), found[0])
+        word = Word(str(uuid.uuid4()), kind, self._access.ask(self._caller))
+        held = self._say(held, word)
+        for again in self._polls(held):
+            if (answer := answer_to(again.obj, word.request_id)) is not None:
+                if not answer.followed:
+                    raise _refused(again, answer.message)
+                return OutcomeView(
+                    rollout=again.rollout_id, operation=kind, phase=again.phase, message=answer.message
+                )
+            if (other := unanswered(again.obj)) is not None and other.get("id") != word.request_id:
+                raise Refused(
+                    f"{again.rollout_id}: {_said_by(other)} came after your {kind} and before an answer",
+                    f"serinus status {again.rollout_id}",
+                )
+        raise Unavailable(
+            f"{held.rollout_id}: the {kind} was handed over, but no daemon has answered within "
+            f"{self._patience.answer_seconds:g} s; it is followed as soon as one does",
+            "serinus doctor",
+        )
+
+    def _say(self, held: Held, word: Word) -> Held:
+        """Write the word; what was changed meanwhile is read again and decided anew."""
+        for _ in range(_ATTEMPTS):
+            other = unanswered(held.obj)
+            if other == word.request:
+                return held  # the answer to an earlier try was lost, not the try
+            if other is not None and _is_abort(other) and word.kind is not CommandKind.ABORT:
+                raise Refused(
+                    f"{held.rollout_id}: {_said_by(other)} waits for the daemon, and is not replaced",
+                    "serinus doctor",
+                )
+            said = self._access.ask(partial(_patched, held=held, changes=operations(held.obj, word)))
+            if said is not None:
+                return Held(said)
+            self._patience.sleep(self._patience.poll_seconds)
+            held = self._read(held.key)
+        raise Refused(
+            f"{held.rollout_id} changes faster than the word could be said; say it again",
+            f"serinus status {held.rollout_id}",
+        )
+
+    def _polls(self, held: Held) -> Iterator[Held]:
+        """The object, now and again until the patience is over."""
+        ends = self._patience.monotonic() + self._patience.answer_seconds
+        yield held
+        while self._patience.monotonic() < ends:
+            self._patience.sleep(self._patience.poll_seconds)
+            yield self._read(held.key)
+
+    async def _caller(self, client: KubeClient) -> str:
+        """Who asks, by the API server's word where it tells (Kubernetes 1.28 and later)."""
+        body = {"apiVersion": _REVIEWS.api_version, "kind": _REVIEWS.kind, "metadata": {}}
+        try:
+            review = await client.create(_REVIEWS, None, body)
+        except (NotFound, Forbidden, Rejected, TransientError):
+            return self._access.user
+        info = mapping(mapping(review.get("status")).get("userInfo"))
+        return text(info.get("username")) or self._access.user
+
+
+async def _created(client: KubeClient, wanted: Obj) -> Obj:
+    """The object, made now or before."""
+    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+    try:
+        return await client.create(MODEL_ROLLOUTS, namespace, wanted)
+    except TransientError:  # it exists, or the answer was lost: what is there tells
+        found = await client.get(MODEL_ROLLOUTS, namespace, name)
+        if found is None:
+            raise
+        return found
+
+
+async def _patched(client: KubeClient, held: Held, changes: list[Obj]) -> Obj | None:
+    """The object as it is then; None when it was changed meanwhile, or perhaps by this."""
+    try:
+        return await client.json_patch(MODEL_ROLLOUTS, held.key.namespace, held.key.name, changes)
+    except TransientError:
+        return None
+
+
+def _taken(held: Held, different: list[str]) -> Refused:
+    name, namespace = held.key.name, held.key.namespace
+    look = f"kubectl get modelrollout {name} -n {namespace} -o yaml"
+    return Refused(
+        f"a ModelRollout {name} is in {namespace} already, with another {' and '.join(different)}: "
+        "what it asks for cannot be changed, so use another VERSION",
+        f"serinus retry {held.rollout_id}   (or {look})" if _can_be_retried(held) else look,
+    )
+
+
+def _refused(held: Held, message: str) -> Refused:
+    following = "retry" if _can_be_retried(held) else "status"
+    return Refused(f"{held.rollout_id}: {message}", f"serinus {following} {held.rollout_id}")
+
+
+def _can_be_retried(held: Held) -> bool:
+    return held.phase.terminal and held.phase is not Phase.SUCCEEDED
+
+
+def _is_abort(request: Obj) -> bool:
+    return bool(request.get("action") == CommandKind.ABORT.value)
+
+
+def _said_by(request: Obj) -> str:
+    return f"{text(request.get('action'))} by {text(request.get('by')) or 'somebody'}"
