@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -20,8 +20,6 @@ from tests.kube.versions import Translation, translate
 
 _TIMEOUT_SECONDS = 10
 _LIMIT = 1 << 20
-_HOP = frozenset({"connection", "content-length", "transfer-encoding", "accept-encoding", "keep-alive"})
-_CHUNKED = {"transfer-encoding": "chunked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,23 @@ class Request:
         return parse_qs(self.url.query).get("watch", ["0"])[0] in ("1", "true")
 
 
-@dataclass(slots=True)
+async def _open_gate() -> None:
+    pass
+
+
+@dataclass(slots=True, eq=False)
 class Client:
-    """A client's connection, and the one to the server that serves it."""
+    """A client's connection, the one to the server that serves it, and what answers wait for."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None)
+    upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+    identity: str = ""
+    gate: Callable[[], Awaitable[None]] = _open_gate
 
     async def send(self, data: bytes) -> None:
         """Raises wire.Closed."""
+        await self.gate()
         try:
             self.writer.write(data)
             await self.writer.drain()
@@ -150,23 +155,27 @@ class Shim:
     async def relay(self, answer: Answer, client: Client) -> None:
         """Send the answer to the client; a watch until one of both ends it. Raises wire.Closed."""
         if answer.lines is None:
-            await client.send(wire.Message(_for_client(answer.head), answer.body).encoded())
+            await client.send(wire.Message(wire.end_to_end(answer.head), answer.body).encoded())
             return
-        watching = asyncio.ensure_future(self.send_lines(answer, client))
+        await self.while_there(self.send_lines(answer, client), client)
+
+    async def while_there(self, work: Coroutine[None, None, None], client: Client) -> None:
+        """Do the work, and stop once the client leaves. Raises wire.Closed."""
+        working = asyncio.ensure_future(work)
         leaving = asyncio.ensure_future(client.gone())
         try:
-            await asyncio.wait((watching, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not watching.done():
+            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
                 raise wire.Closed("the client left")
-            watching.result()
+            working.result()
         finally:
-            await _cancelled(watching, leaving)
+            await _cancelled(working, leaving)
 
     async def send_lines(self, answer: Answer, client: Client) -> None:
         """Send a watch's head and each line as soon as it comes. Raises wire.Closed."""
         assert answer.lines is not None
-        head = _for_client(answer.head)
-        await client.send(wire.encode_head(head.first, {**head.headers, **_CHUNKED}))
+        head = wire.end_to_end(answer.head)
+        await client.send(wire.encode_head(head.first, {**head.headers, **wire.CHUNKED}))
         async for line in answer.lines:
             await client.send(wire.encode_chunk(line))
         await client.send(wire.encode_chunk(b""))
@@ -227,15 +236,12 @@ async def _cancelled(*tasks: "asyncio.Task[None] | asyncio.Future[None]") -> Non
 
 
 def _for_server(request: Request, translation: Translation | None) -> bytes:
-    method, target, protocol = request.head.first
-    headers = {name: value for name, value in request.head.headers.items() if name not in _HOP}
+    head = wire.end_to_end(request.head)
     if translation is None:
-        return wire.Message(wire.Head((method, target, protocol), headers), request.body).encoded()
+        return wire.Message(head, request.body).encoded()
+    method, _, protocol = head.first
+    headers = dict(head.headers)
     if "protobuf" in headers.get("accept", ""):
         headers["accept"] = "application/json"
-    head = wire.Head((method, translation.target, protocol), headers)
-    return wire.Message(head, translation.request_body(request.body)).encoded()
-
-
-def _for_client(head: wire.Head) -> wire.Head:
-    return wire.Head(head.first, {name: value for name, value in head.headers.items() if name not in _HOP})
+    translated = wire.Head((method, translation.target, protocol), headers)
+    return wire.Message(translated, translation.request_body(request.body)).encoded()

@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 _HEAD_END = b"\r\n\r\n"
 _NO_BODY = (204, 304)
+_HOP = frozenset({"connection", "content-length", "transfer-encoding", "accept-encoding", "keep-alive"})
+CHUNKED = {"transfer-encoding": "chunked"}
 
 
 class Closed(ConnectionError):
@@ -25,7 +27,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a proxy sends on: the first line, headers without those about length, a whole body."""
+    """What a proxy sends on: the head, its end-to-end headers only, and a whole body."""
 
     head: Head
     body: bytes
@@ -75,6 +77,11 @@ async def lines(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield line + b"\n"
     if rest:
         yield rest
+
+
+def end_to_end(head: Head) -> Head:
+    """The head without what is between two neighbours: length, encoding, keeping alive."""
+    return Head(head.first, {name: value for name, value in head.headers.items() if name not in _HOP})
 
 
 def has_body(method: str, status: int) -> bool:
