@@ -1,0 +1,74 @@
+{{- define "serinus.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "serinus.fullname" -}}
+{{- $name := include "serinus.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "serinus.selector" -}}
+app.kubernetes.io/name: {{ include "serinus.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "serinus.labels" -}}
+{{ include "serinus.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "serinus.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "serinus.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name: needed with serviceAccount.create=false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "serinus.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "serinus.everywhere" -}}
+{{- if has "*" .Values.namespaces -}}yes{{- end -}}
+{{- end -}}
+
+{{/* The rights of the core and of the enabled features: namespaced, or of the cluster. Takes (list ROOT SCOPE). */}}
+{{- define "serinus.rules" -}}
+{{- $root := index . 0 -}}
+{{- $scope := index . 1 -}}
+{{- $rights := $root.Files.Get "files/rights.yaml" | fromYaml -}}
+{{- $rules := dig "core" $scope (list) $rights -}}
+{{- range $feature, $granted := omit $rights "core" "leader" "people" -}}
+{{- if has $feature $root.Values.features -}}
+{{- $rules = concat $rules (dig $scope (list) $granted) -}}
+{{- end -}}
+{{- end -}}
+{{- if $rules -}}{{- toYaml $rules -}}{{- end -}}
+{{- end -}}
+
+{{- define "serinus.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "serinus.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}

@@ -1,0 +1,92 @@
+"""``docs/reference/settings.md``, from the settings' types and the text below each field."""
+# ruff: noqa: INP001 - a folder of documents, not a package
+
+import ast
+import inspect
+from collections.abc import Collection, Iterator, Sequence
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from controller import settings
+from controller.adapters.kube.permissions import Feature
+from deploy.kubernetes.generate import WHAT
+from docs.pages.tables import ORIGIN, table
+
+
+def page() -> str:
+    """The whole document."""
+    groups: dict[str, type[BaseModel]] = {
+        "In a cluster": settings.KubernetesSettings,
+        "On one machine": settings.EnvoySettings,
+        "Prometheus": settings.PrometheusSettings,
+        "Notifications": settings.DestinationSettings,
+    }
+    prefixes = {
+        settings.KubernetesSettings: "SERINUS_KUBERNETES__",
+        settings.EnvoySettings: "SERINUS_ENVOY__",
+        settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
+        settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",
+    }
+    lines = [
+        "# Settings of the daemon\n",
+        ORIGIN,
+        "From the environment, or from the TOML file that `SERINUS_SETTINGS` names; the environment wins.",
+        "Unknown names are refused. The manifests and the chart set those that a cluster needs.\n",
+        "A daemon works in a cluster (`SERINUS_KUBERNETES__...`) or on one machine (`SERINUS_STATE_DIR` and",
+        "`SERINUS_ENVOY__...`).\n",
+        "## The daemon\n",
+        *table(_HEAD, _rows(settings.Settings, "SERINUS_", without={*_NESTED})),
+    ]
+    for title, group in groups.items():
+        lines += [f"\n## {title}\n", *table(_HEAD, _rows(group, prefixes[group], without=()))]
+    lines += [
+        "\n## Features\n",
+        *table(("value", "what it brings"), ((f"`{each}`", WHAT[each]) for each in Feature if each in WHAT)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_HEAD = ("setting", "default", "meaning")
+_NESTED = ("envoy", "kubernetes", "prometheus", "destinations")
+
+
+def _rows(group: type[BaseModel], prefix: str, *, without: Collection[str]) -> Iterator[Sequence[str]]:
+    docs = _docstrings(group)
+    for name, field in group.model_fields.items():
+        if name not in without:
+            yield f"`{prefix}{name.upper()}`", _default(name, field), docs.get(name, "")
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    if field.default_factory is not None:
+        return {"socket": "`/run/serinus/serinus.sock`, or the user's own"}.get(name, "")
+    if field.default is None:
+        return ""
+    if isinstance(field.default, frozenset):
+        return "`[]`"
+    return f"`{field.default}`"
+
+
+def _docstrings(owner: type) -> dict[str, str]:
+    """The text below each field of a class, on one line."""
+    body = ast.parse(inspect.getsource(owner)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign):
+            target: ast.expr = field.target
+        elif isinstance(field, ast.Assign):
+            target = field.targets[0]
+        else:
+            continue
+        if (
+            isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(target, ast.Name)
+        ):
+            found[target.id] = " ".join(str(text.value.value).replace("``", "`").split())
+    return found

@@ -1,0 +1,203 @@
+"""Every command of the documentation that a cluster can take is run against a real API server.
+
+The server is older than what we ask for (1.20), so in the copy that is installed from the chart asks for no
+version, and kubectl and helm are told not to check fields that such a server does not know.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.stack import REPOSITORY
+from tests.deploy.rendering import program
+from tests.deploy.service_monitor import service_monitor
+from tests.deploy.shell_blocks import ONLY, runs
+from tests.kube.apiserver import ApiServer
+
+pytestmark = pytest.mark.integration
+
+HOW_TO = REPOSITORY / "docs" / "how-to"
+INSTALL = HOW_TO / "install-in-a-cluster.md"
+DEPLOY = HOW_TO / "deploy-a-new-version.md"
+GITOPS = HOW_TO / "gitops.md"
+ROLLOUT = ("serinus.dev/v1alpha1", "ModelRollout", "ml")
+POLICY = """\
+model: fraud-detector
+namespace: ml
+route: {httpRoute: fraud-detector}
+metrics: envoy
+steps: [5%, 50%]
+checks: {errors: {max: 1%}}
+"""
+KUBECTL = """\
+#!/bin/sh
+[ "$1" = apply ] && { shift; set -- apply --validate=false "$@"; }
+exec KUBECTL "$@"
+"""
+HELM = """\
+#!/bin/sh
+old="--server-side=false --disable-openapi-validation --take-ownership"
+[ "$1" = install ] && { shift; set -- install $old "$@"; }
+exec HELM "$@"
+"""
+
+
+class Shell:
+    """A copy of what a user has: the repository, a folder of policies, kubectl and helm for the cluster."""
+
+    def __init__(self, server: ApiServer, folder: Path) -> None:
+        self._folder = folder
+        self._config = server.kubeconfig("admin")
+        shutil.copytree(
+            REPOSITORY / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("local", "*.py")
+        )
+        chart = folder / "deploy" / "helm" / "serinus" / "Chart.yaml"
+        lines = chart.read_text().splitlines(keepends=True)
+        chart.write_text("".join(line for line in lines if not line.startswith("kubeVersion")))
+        (folder / "policies").mkdir()
+        (folder / "policies" / "fraud-detector.yaml").write_text(POLICY)
+        for name, script in {"kubectl": KUBECTL, "helm": HELM}.items():
+            tool = folder / "bin" / name
+            tool.parent.mkdir(exist_ok=True)
+            tool.write_text(script.replace(name.upper(), program(name)))
+            tool.chmod(0o755)
+
+    def run(self, script: str) -> str:
+        environment = {
+            "PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(self._folder),
+            "KUBECONFIG": str(self._config),
+        }
+        done = subprocess.run(
+            ("bash", "-euo", "pipefail", "-c", script),
+            cwd=self._folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{script}\n{done.stderr}{done.stdout}"
+        return done.stdout
+
+
+@pytest.fixture
+def shell(apiserver: ApiServer, tmp_path: Path) -> Iterator[Shell]:
+    """A shell, in a cluster with the namespace ml. What a run has made is gone afterwards."""
+    apiserver.admin.define(service_monitor())
+    apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}})
+    shell = Shell(apiserver, tmp_path)
+    yield shell
+    everything = "serviceaccounts,roles,rolebindings,deployments,services,configmaps,poddisruptionbudgets"
+    shell.run(
+        f"kubectl delete --all-namespaces --wait=false {everything},networkpolicies"
+        " -l app.kubernetes.io/instance=serinus\n"
+        "kubectl delete clusterroles,clusterrolebindings -l app.kubernetes.io/instance=serinus\n"
+        "kubectl -n serinus delete --ignore-not-found configmap serinus-policies\n"
+        "kubectl -n serinus delete --ignore-not-found secret -l owner=helm\n"
+        "kubectl -n ml delete --ignore-not-found --all modelrollouts,httproutes"
+    )
+
+
+@pytest.mark.parametrize("way", ["kustomize", "helm"])
+def test_three_commands_install_it_and_begin_a_release(apiserver: ApiServer, shell: Shell, way: str) -> None:
+    script = runs(INSTALL)[way]
+    if way == "kustomize":  # the page's later block updates the policies that the first made
+        assert "--dry-run=client" in script
+    shell.run(script)
+    admin = apiserver.admin
+    assert admin.get("apps/v1", "Deployment", "serinus", "serinus")
+    assert admin.get(*ROLLOUT, "fraud-v7")
+    policies = admin.get("v1", "ConfigMap", "serinus", "serinus-policies")
+    assert policies is not None
+    assert policies["data"] == {"fraud-detector.yaml": POLICY}
+    account = "--as=system:serviceaccount:serinus:serinus"
+    asked = ("auth", "can-i", "patch", "httproutes", "-n", "ml", account)
+    admin.until(
+        lambda: apiserver.kubectl(*asked, check=False).returncode == 0, "the account may patch routes"
+    )
+
+
+def test_the_install_takes_three_commands() -> None:
+    """As the page promises: each way's first three blocks are one command each."""
+    text = INSTALL.read_text(encoding="utf-8").partition("## Choose what it may do")[0]
+    for way in ("kustomize", "helm"):
+        blocks = [block for block in text.split("<!-- tested: ")[1:] if way in block.partition(" -->")[0]]
+        assert len(blocks) == 3
+
+
+def test_a_folder_of_ones_own_chooses_features(apiserver: ApiServer, shell: Shell) -> None:
+    shell.run(runs(INSTALL)["own"])
+    deployment = apiserver.admin.get("apps/v1", "Deployment", "serinus", "serinus")
+    assert deployment is not None
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/serinus:0.1.0"
+    assert apiserver.admin.get("rbac.authorization.k8s.io/v1", "ClusterRole", None, "serinus-capacity")
+
+
+def test_the_overlay_for_one_namespace_is_copied_and_changed(apiserver: ApiServer, shell: Shell) -> None:
+    apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "vision"}})
+    shell.run(runs(INSTALL)["one-namespace"])
+    assert apiserver.admin.get("rbac.authorization.k8s.io/v1", "Role", "vision", "serinus")
+    models = apiserver.admin.get("networking.k8s.io/v1", "NetworkPolicy", "serinus", "serinus-models")
+    deployment = apiserver.admin.get("apps/v1", "Deployment", "serinus", "serinus")
+    assert models is not None
+    assert deployment is not None
+    [rule] = models["spec"]["egress"]
+    assert rule["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "vision"}}}]
+    variables = {each["name"]: each.get("value") for each in _container(deployment)["env"]}
+    assert variables["SERINUS_KUBERNETES__NAMESPACES"] == '["vision"]'
+
+
+def test_a_release_is_made_watched_and_steered(apiserver: ApiServer, shell: Shell) -> None:
+    blocks = runs(DEPLOY)[ONLY]
+    made, _, rest = blocks.partition("kubectl --namespace ml get modelrollouts\n")
+    shell.run(made)
+    _promoted(apiserver, "fraud-v7")
+    out = shell.run("kubectl --namespace ml get modelrollouts\n" + rest)
+    assert "fraud-v7" in out
+    assert "Succeeded: the version passed every check" in out
+    rollout = apiserver.admin.get(*ROLLOUT, "fraud-v7")
+    assert rollout is not None
+    assert rollout["spec"]["request"] == {"id": "pause-2026-11-25", "action": "pause", "by": "ann"}
+
+
+def test_the_promoted_version_is_read_for_git(apiserver: ApiServer, shell: Shell) -> None:
+    shell.run(runs(DEPLOY)[ONLY].partition("kubectl --namespace ml get modelrollouts\n")[0])
+    _promoted(apiserver, "fraud-v7")
+    apiserver.admin.apply(
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": "fraud-detector", "namespace": "ml"},
+            "spec": {"rules": [{"backendRefs": [{"name": "fraud-v7", "port": 8080}]}]},
+        }
+    )
+    assert shell.run(runs(GITOPS)[ONLY]).splitlines()[-1] == "fraud-v7"
+
+
+def _container(deployment: dict[str, Any]) -> dict[str, Any]:
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def _promoted(server: ApiServer, name: str) -> None:
+    """What the daemon writes at the end."""
+    at = "2026-11-25T10:00:00Z"
+    words = {"reason": "Promoted", "message": "the version passed every check", "lastTransitionTime": at}
+    conditions = [
+        {"type": kind, "status": status, "observedGeneration": 1, **words}
+        for kind, status in (("Progressing", "False"), ("Promoted", "True"))
+    ]
+    status = {
+        "phase": "Succeeded",
+        "reason": "Promoted",
+        "message": words["message"],
+        "conditions": conditions,
+    }
+    server.admin.patch(*ROLLOUT, name, {"status": status}, "status")

@@ -1,0 +1,136 @@
+"""The chart gives the same objects as kustomize, and refuses what cannot work."""
+
+import json
+from typing import Any
+
+import pytest
+
+from controller.adapters.kube.permissions import Feature
+from deploy.kubernetes.generate import FEATURES, kebab
+from tests.deploy.rendering import CHART, charted, comparable, environment, helm, kustomized, named
+
+CHOICES: list[tuple[str, dict[str, Any], tuple[Feature, ...]]] = [
+    ("namespace", {"namespaces": ["ml"]}, ()),
+    ("namespace", {"namespaces": ["ml"]}, (Feature.WORKLOADS, Feature.DISCOVERY)),
+    ("cluster", {"namespaces": ["*"]}, ()),
+    ("cluster", {"namespaces": ["*"]}, FEATURES),
+]
+
+
+@pytest.mark.parametrize(("overlay", "values", "features"), CHOICES)
+def test_it_makes_the_objects_that_kustomize_makes(
+    overlay: str, values: dict[str, Any], features: tuple[Feature, ...]
+) -> None:
+    same = {
+        **values,
+        "features": list(features),
+        "tests": {"enabled": False},
+        "serviceMonitor": {"enabled": True},
+    }
+    # `helm install --create-namespace` makes the namespace itself
+    by_helm = comparable(charted(same))
+    by_kustomize = comparable(
+        kustomized(overlay, ["service-monitor", *map(kebab, features)]), without={"Namespace"}
+    )
+    assert by_helm.keys() == by_kustomize.keys()
+    for key, made in by_kustomize.items():
+        assert by_helm[key] == made, key
+
+
+def test_it_passes_helms_own_lint() -> None:
+    for values in sorted((CHART / "ci").iterdir()):
+        assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), "--values", str(values)).stdout
+
+
+def test_two_releases_in_one_cluster_do_not_meet() -> None:
+    def keys(release: str) -> set[tuple[str, str, str]]:
+        objects = charted({"namespaces": ["*"], "features": ["capacity"]}, release=release)
+        return set(comparable(objects, without={"CustomResourceDefinition"}))
+
+    assert keys("blue").isdisjoint(keys("green"))
+
+
+def test_the_crd_stays_when_a_release_goes() -> None:
+    crd = named(charted({"namespaces": ["ml"]}), "CustomResourceDefinition", "modelrollouts.serinus.dev")
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    without = charted({"namespaces": ["ml"], "crd": {"install": False}})
+    assert not [each for each in without if each["kind"] == "CustomResourceDefinition"]
+
+
+def test_every_object_bears_the_recommended_labels() -> None:
+    for each in charted({"namespaces": ["ml"], "policies": {"a.yaml": "model: a"}}):
+        labels = each["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "serinus"
+        assert labels["app.kubernetes.io/name"].startswith("serinus")
+
+
+def test_policies_and_destinations_reach_the_pod() -> None:
+    objects = charted(
+        {
+            "namespaces": ["ml"],
+            "policies": {"fraud.yaml": "model: fraud"},
+            "policyConfigMaps": ["team-a"],
+            "destinations": {
+                "ml-releases": {
+                    "url": "https://hooks.example.com/a",
+                    "secretName": "hook",
+                    "secretKey": "key",
+                }
+            },
+            "settings": {"SERINUS_LOG_LEVEL": "debug"},
+        }
+    )
+    deployment = named(objects, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    sources = [each["configMap"] for each in volumes["policies"]["projected"]["sources"]]
+    assert sources == [{"name": "team-a", "optional": True}, {"name": "serinus-chart-policies"}]
+    assert named(objects, "ConfigMap", "serinus-chart-policies")["data"] == {"fraud.yaml": "model: fraud"}
+    seen = environment(deployment)
+    assert seen["SERINUS_LOG_LEVEL"] == "debug"
+    assert seen["SERINUS_DESTINATIONS__ML-RELEASES__URL"] == "https://hooks.example.com/a"
+    secret = volumes["destination-ml-releases"]["secret"]["secretName"]
+    mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert secret == "hook"
+    assert (
+        seen["SERINUS_DESTINATIONS__ML-RELEASES__SECRET_FILE"] == f"{mounted['destination-ml-releases']}/key"
+    )
+
+
+def test_a_digest_wins_over_a_tag() -> None:
+    digest = "sha256:" + "0" * 64
+    objects = charted({"namespaces": ["ml"], "image": {"repository": "registry/serinus", "digest": digest}})
+    container = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == f"registry/serinus@{digest}"
+
+
+def test_the_notes_say_what_to_do_next() -> None:
+    notes = helm("install", "serinus", str(CHART), "--dry-run=client", "--set", "namespaces={ml}").stdout
+    assert "create configmap serinus-policies --from-file=policies/" in notes
+    assert "namespace: ml" in notes
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "namespaces: say where policies may act"),
+        ({"namespaces": ["ml", "*"]}, "namespaces"),
+        ({"namespaces": ["ML"]}, "namespaces"),
+        ({"namespaces": ["ml"], "features": ["workload"]}, "features"),
+        ({"namespaces": ["ml"], "replica": 3}, "replica"),
+        ({"namespaces": ["ml"], "prometheus": {"url": "prometheus:9090"}}, "prometheus"),
+        ({"namespaces": ["ml"], "settings": {"LOG_LEVEL": "debug"}}, "LOG_LEVEL"),
+        ({"namespaces": ["ml"], "image": {"digest": "latest"}}, "digest"),
+        ({"namespaces": ["ml"], "policies": {"a/b.yaml": ""}}, "a/b.yaml"),
+        ({"namespaces": ["ml"], "serviceAccount": {"create": False}}, "serviceAccount.name"),
+        (
+            {"namespaces": ["ml"], "destinations": {"a": {"url": "https://a.b", "secretName": "c"}}},
+            "secretKey",
+        ),
+    ],
+)
+def test_it_refuses_values_that_cannot_work(values: dict[str, Any], words: str) -> None:
+    sets = [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
+    done = helm("template", "serinus", str(CHART), *sets, check=False)
+    assert done.returncode != 0
+    assert words in done.stderr
