@@ -14,6 +14,7 @@ import structlog
 from controller.domain.aftercare import Care, aftercare, in_use
 from controller.domain.model import ZERO, Release, Rollout
 from controller.domain.policy import Policy
+from controller.domain.vocabulary import Phase
 from controller.errors import TargetError
 from controller.ports import Clock, RolloutHistory, RolloutStore
 
@@ -39,6 +40,10 @@ class Retirable(Protocol):
 
     async def retire(self, namespace: str, release: Release, *, delete: bool) -> bool:
         """Take all copies away, or delete what Serinus created; whether nothing is left to do."""
+        ...
+
+    async def settle(self, namespace: str, release: Release) -> None:
+        """Let the autoscaler of a promoted version have its own way again."""
         ...
 
     async def created(self, namespace: str, model: str) -> Sequence[Created]:
@@ -100,6 +105,8 @@ class Aftercare:
     async def _tend_one(
         self, rollout: Rollout, rollouts: Sequence[Rollout], serving: Release | None
     ) -> timedelta | None:
+        if rollout.phase is Phase.SUCCEEDED and rollout.scaled and rollout.release == serving:
+            await self._settle(rollout)
         for due in aftercare(rollout, self._clock.now()):
             if self._spared(due.release, rollouts, serving):
                 return None  # it came to be used again: whichever rollout takes it out of use looks after it
@@ -130,6 +137,12 @@ class Aftercare:
             if not done:
                 waits.append(_REFUSED_AGAIN if done is None else _LOOK_AGAIN)
         return waits
+
+    async def _settle(self, rollout: Rollout) -> None:
+        try:
+            await self._workload.settle(rollout.policy.namespace, rollout.release)
+        except TargetError as error:
+            log.warning("workload_not_settled", version=rollout.release.version, error=str(error))
 
     async def _retire(self, namespace: str, release: Release, *, delete: bool) -> bool | None:
         """Whether it is done; None when it is refused, which is told."""

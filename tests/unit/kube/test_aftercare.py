@@ -30,6 +30,7 @@ def ended(number: int, phase: Phase, release: Release, stable: Release | None = 
 class FakeRetirable:
     there: list[Created] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
     slow: bool = False
     refuses: bool = False
 
@@ -38,6 +39,9 @@ class FakeRetirable:
             raise TargetError("forbidden")
         self.done.append(f"{'delete' if delete else 'scale'} {release.version}")
         return not self.slow
+
+    async def settle(self, namespace: str, release: Release) -> None:
+        self.settled.append(release.version)
 
     async def created(self, namespace: str, model: str) -> Sequence[Created]:
         return self.there
@@ -104,6 +108,12 @@ async def test_beyond_the_history_limit_the_oldest_idle_copies_go() -> None:
     ]
     await stage.tend()
     assert stage.workload.done == ["delete v7", "delete v6"]
+
+
+async def test_a_promoted_version_gets_its_autoscaler_back_while_it_serves() -> None:
+    stage = Stage(ended(1, Phase.SUCCEEDED, made("v1")), ended(2, Phase.SUCCEEDED, made("v2"), made("v1")))
+    await stage.tend()
+    assert stage.workload.settled == ["v2"]
 
 
 async def test_a_record_that_goes_takes_its_lost_canary_with_it() -> None:
