@@ -357,12 +357,3 @@ def test_many_clients_at_once(visitor: Visitor) -> None:
         found: list[Any] = list(pool.map(work, range(16)))
     assert found == [{200}] * 16
     assert len(visitor.proxy.recorded) == 160
-
-
-def test_an_outage_of_the_server_resets_its_clients(visitor: Visitor) -> None:
-    with visitor.watch(timeout=10) as answer:
-        until_reset(answer, visitor.server.stop)
-    with pytest.raises(RESET):
-        visitor.read()
-    visitor.server.start()
-    assert visitor.read().status_code == 200

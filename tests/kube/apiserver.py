@@ -8,8 +8,8 @@ tokens are signed with the certificate's key. They outlive ``stop()`` and ``star
 """
 
 import base64
-import json
 import os
+import signal
 import ssl
 import subprocess
 import time
@@ -21,27 +21,15 @@ from typing import Self
 
 import httpx2
 
-from deploy.local.stack import Service, Stack, find_program, free_port
+from deploy.local.stack import Service, Stack, find_program, replace_json
 from tests.kube.admin import AdminClient
+from tests.kube.commands import LOOPBACK, Commands
+from tests.kube.reaper import Reaper
 from tests.kube.shim import Shim
 
-LOOPBACK = "127.0.0.1"
 ADMIN = "admin"
 IDENTITIES = (ADMIN, "serinus-a", "serinus-b", "serinus-c", "simulator", "ann", "ben", "nobody")
 _SERVICE_ACCOUNT = "system:serviceaccount:"
-_OPTIONS = (
-    f"--bind-address={LOOPBACK}",
-    "--advertise-address=192.0.2.1",  # for nobody; loopback is refused here
-    "--service-cluster-ip-range=10.96.0.0/16",
-    "--authorization-mode=RBAC",
-    "--service-account-issuer=https://kubernetes.default.svc",
-    # no controller makes service accounts for pods, or frees new nodes of their not-ready taint
-    "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
-    # fields of discovery.k8s.io/v1 that v1beta1 has behind gates
-    "--feature-gates=EndpointSliceNodeName=true,EndpointSliceTerminatingCondition=true",
-    "--enable-priority-and-fairness=false",  # tests are told 429 by the faulty proxy only
-    "--profiling=false",
-)
 
 
 class ApiServer:
@@ -52,12 +40,11 @@ class ApiServer:
 
     def __init__(self, assets: Path, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._assets = assets
+        self._commands = Commands(assets, self.folder)
         self._stack = Stack(self.folder)
-        self._ports = {"etcd": free_port(), "peer": free_port(), "api": free_port()}
+        self._reaper: Reaper | None = None
         self._tokens = {name: f"token-of-{name}" for name in IDENTITIES}
-        self._tokens_file = self.folder / "tokens.csv"
-        self._tokens_file.write_text(
+        self._commands.tokens_file.write_text(
             "".join(
                 f'{token},{name},{name},"{"system:masters" if name == ADMIN else ""}"\n'
                 for name, token in self._tokens.items()
@@ -90,7 +77,7 @@ class ApiServer:
     @property
     def port(self) -> int:
         """The server's own port."""
-        return self._ports["api"]
+        return self._commands.api_port
 
     @property
     def direct_url(self) -> str:
@@ -100,18 +87,19 @@ class ApiServer:
     @property
     def ca_file(self) -> Path:
         """The server's certificate followed by its CA's."""
-        return self.folder / "certificates" / "apiserver.crt"
+        return self._commands.certificate
 
     @property
     def key_file(self) -> Path:
         """The certificate's key: proxies stand in for the server with it."""
-        return self.ca_file.with_suffix(".key")
+        return self._commands.key
 
     def start(self, timeout_seconds: float = 60) -> None:
         """Start both processes, on the data and the ports of before; they are ready when it returns."""
         deadline = time.monotonic() + timeout_seconds
-        self._stack.launch("etcd", self._etcd_command(), self._ports["etcd"], {})
-        server = self._stack.launch("kube-apiserver", self._api_command(), self._ports["api"], {})
+        etcd = self._stack.launch("etcd", self._commands.etcd(), self._commands.etcd_port, {})
+        server = self._stack.launch("kube-apiserver", self._commands.kube_apiserver(), self.port, {})
+        self._reaper = Reaper(etcd.pid, server.pid)
         while not self._ready():
             if server.process.poll() is not None or time.monotonic() > deadline:
                 tail = server.log.read_bytes()[-2000:].decode(errors="replace")
@@ -125,6 +113,17 @@ class ApiServer:
         for service in reversed(self._stack.services):
             service.kill()
         self._stack.services.clear()
+        if self._reaper is not None:
+            self._reaper.dismiss()
+            self._reaper = None
+
+    def heal(self) -> None:
+        """Start again whatever a test left ended or stopped."""
+        for service in self._stack.services:
+            service.process.send_signal(signal.SIGCONT)
+        if len(self._stack.services) < 2 or any(found.process.poll() is not None for found in self.services):
+            self.stop()
+            self.start()
 
     def close(self) -> None:
         """Stop, and close the shim and the admin's connections."""
@@ -138,32 +137,6 @@ class ApiServer:
     def services(self) -> tuple[Service, ...]:
         """The running processes: etcd, kube-apiserver."""
         return tuple(self._stack.services)
-
-    def _etcd_command(self) -> tuple[str, ...]:
-        client = f"http://{LOOPBACK}:{self._ports['etcd']}"
-        peer = f"http://{LOOPBACK}:{self._ports['peer']}"
-        return (
-            str(self._assets / "etcd"),
-            f"--data-dir={self.folder / 'etcd'}",
-            "--unsafe-no-fsync",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
-        )
-
-    def _api_command(self) -> tuple[str, ...]:
-        return (
-            str(self._assets / "kube-apiserver"),
-            f"--etcd-servers=http://{LOOPBACK}:{self._ports['etcd']}",
-            f"--secure-port={self._ports['api']}",
-            f"--cert-dir={self.ca_file.parent}",
-            f"--token-auth-file={self._tokens_file}",
-            f"--service-account-signing-key-file={self.key_file}",
-            f"--service-account-key-file={self.key_file}",
-            *_OPTIONS,
-        )
 
     def _ready(self) -> bool:
         if not self.ca_file.exists():
@@ -216,7 +189,7 @@ class ApiServer:
         }
         name = "-".join((identity.replace(":", "."), namespace, server.rpartition(":")[2]))
         path = self.folder / f"{name}.kubeconfig"
-        path.write_text(json.dumps(config, indent=2))
+        replace_json(path, config)  # at once: a daemon may be reading it
         return path
 
     def kubectl(

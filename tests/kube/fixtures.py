@@ -41,7 +41,8 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ApiServer]"
 
 @pytest.fixture
 def namespace(apiserver: "ApiServer") -> str:
-    """A namespace that no other test uses. It stays: nothing in this cluster could remove it."""
+    """A namespace that no other test uses, on a server that runs. It stays: nothing here could remove it."""
+    apiserver.heal()
     name = f"test-{next(_NUMBER)}"
     apiserver.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
