@@ -1,0 +1,74 @@
+"""What a route runs and what its gateways make of it, in the domain's words. Pure."""
+
+from controller.adapters.kube.fencing import latch_of
+from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
+from controller.adapters.traffic.gateway_series import series_of
+from controller.adapters.traffic.gateway_split import Held, read_split
+from controller.adapters.traffic.gateway_status import acceptance, foreign_writer
+from controller.domain.model import RoutedModel, RouteSeen, Split
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.vocabulary import Reason
+from controller.domain.wording import percent
+
+
+def route_seen(route: Obj, kind: str, routed: RoutedModel, manager: str) -> RouteSeen:
+    """The route as a pass sees it; ``manager`` is the name under which Serinus writes.
+
+    The message says what stands there and who else wrote last: nobody reads it unless it is drift.
+    """
+    pair = find_pair(route, routed)
+    if isinstance(pair, Trouble):
+        # not "not found": the canary may have requests in a rule that was renamed
+        message = f"{pair.message}{_culprit(route, manager)}"
+        return RouteSeen(
+            Split(), accepted=False, problem=Reason.DRIFT_DETECTED, message=message, latched=latch_of(route)
+        )
+    held, verdict = read_split(pair, routed), acceptance(route)
+    problem, message = None, standing(route, pair, routed, manager)
+    if held.strange:
+        problem = Reason.DRIFT_DETECTED
+    elif verdict.refused:
+        problem, message = Reason.ROUTE_REJECTED, verdict.message
+    return RouteSeen(
+        split=held.split,
+        accepted=verdict.accepted and not held.strange,
+        problem=problem,
+        message=message,
+        latched=latch_of(route),
+        series=series_of(kind, routed.namespace, routed.route.name, pair, routed),
+    )
+
+
+def standing(route: Obj, pair: Pair, routed: RoutedModel, manager: str) -> str:
+    """What stands on the route, and who else wrote its rules last."""
+    return f"the route {routed.route.name} has {pair.shown}{_culprit(route, manager)}"
+
+
+def _culprit(route: Obj, manager: str) -> str:
+    writer = foreign_writer(route, manager)
+    return f" ({writer.shown})" if writer else ""
+
+
+def agrees(held: Held, routed: RoutedModel, split: Split, expected: Split) -> bool:
+    """Whether a write may be made: the route holds what it shall become, or what it was seen to be.
+
+    Before a first deployment people may have routed the canary themselves, which reads as promoted.
+    """
+    theirs = expected == Split() and routed.stable is None and held.split == Split(stable=routed.canary)
+    return theirs or held.split in (split, expected)
+
+
+def normal(split: Split) -> Split:
+    """A split of nobody has no weight."""
+    return split if split.stable or split.canary else Split()
+
+
+def described(split: Split) -> str:
+    """For people: ``v7 5% beside v6``."""
+    if split.canary is None:
+        return f"only {split.stable.version}" if split.stable else "no backend of the model"
+    if split.stable is None and split.weight_permille == FULL_WEIGHT_PERMILLE:
+        return f"only {split.canary.version}"
+    beside = f" beside {split.stable.version}" if split.stable else ""
+    return f"{split.canary.version} {percent(split.weight_permille)}{beside}"
