@@ -9,11 +9,12 @@
     │   └── NotServed   the API server does not know the kind: its CRD is not installed
     ├── Forbidden       RBAC does not allow it
     └── Rejected        the API server, or an admission check of the cluster, refuses the object
+    LeaseLost           (ControllerError) this process must not lead again: it ends
 
 After a TransientError of a write it may have been applied all the same: whoever tries again reads first.
 """
 
-from controller.errors import TargetError, TransientError
+from controller.errors import ControllerError, TargetError, TransientError
 
 
 class Expired(TransientError):
@@ -38,3 +39,7 @@ class Forbidden(TargetError):
 
 class Rejected(TargetError):
     """The object is invalid to the API server, or an admission check of the cluster refused it."""
+
+
+class LeaseLost(ControllerError):
+    """Somebody else leads, or could: the process must end, and begin anew as a candidate."""

@@ -21,6 +21,9 @@ EPOCH_ANNOTATION = "serinus.dev/epoch"
 EPOCH_PATH = "/metadata/annotations/serinus.dev~1epoch"
 """The annotation in a JSON Patch. **Source**: RFC 6901, 3: ``/`` in a key is written ``~1``."""
 
+LARGEST_EPOCH = 999_999_999
+"""What is larger was not written by an elector, and counts as none."""
+
 _VALUE = re.compile(r"(0|[1-9]\d{0,8})(?: ([A-Za-z]{1,64}))?", re.ASCII)
 _REASONS = {reason.value: reason for reason in Reason}
 
