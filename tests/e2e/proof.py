@@ -9,7 +9,7 @@ from controller.control.views import EntryView
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, within: float = 30) -> T:
+def eventually(look: Callable[[], T | None], what: str, within: float = 30, every: float = 0.05) -> T:
     """What ``look`` finds, once it is true; AssertionError after the deadline."""
     deadline = time.monotonic() + within
     while True:
@@ -17,7 +17,7 @@ def eventually(look: Callable[[], T | None], what: str, within: float = 30) -> T
         if found:
             return found
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def weights(entries: Sequence[EntryView]) -> list[float]:

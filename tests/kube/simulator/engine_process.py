@@ -1,11 +1,12 @@
 """One engine process of the simulated cluster: a real served model that listens at many pod addresses.
 
-`python engine_process.py echo` or `python engine_process.py MODEL_DIR`. Orders are lines of JSON on standard
-input, each answered by one on standard output: ``{"open": ["127.3.0.1", 8080]}`` begins to listen, ``close``
-ends it. At the end of the input the process ends.
+`python engine_process.py WHAT`, where WHAT is echo, faulty-echo or the folder of a model. Orders are lines of
+JSON on standard input, each answered by one on standard output: ``{"open": ["127.3.0.1", 8080]}`` begins to
+listen, ``close`` ends it. At the end of the input the process ends.
 """
 
 import asyncio
+import itertools
 import json
 import socket
 import sys
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from deploy.local.serving.server import Engine, create_app
+from tests.kube.simulator.images import ECHO, FAULTY_ECHO
 
 Address = tuple[str, int]
 
@@ -66,10 +68,17 @@ class Listeners:
             await task
 
 
-async def echo(request: Request) -> Response:
-    """Answers everything, with a tensor that no golden request minds."""
-    await request.body()
-    return JSONResponse({"model_name": "echo", "path": request.url.path, "outputs": [{"data": [1]}]})
+def echo(*, faulty: bool) -> Starlette:
+    """Answers everything; a faulty one fails each fourth time."""
+    numbers = itertools.count(1)
+
+    async def answer(request: Request) -> Response:
+        await request.body()
+        if faulty and not next(numbers) % 4:
+            return JSONResponse({"error": "each fourth request fails"}, 500)
+        return JSONResponse({"model_name": "echo", "path": request.url.path})
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
 async def obey(listeners: Listeners) -> None:
@@ -98,8 +107,8 @@ async def _answer(listeners: Listeners, order: dict[str, list[str | int]]) -> No
 
 
 async def main(what: str) -> None:
-    if what == "echo":
-        app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST"])])
+    if what in (ECHO, FAULTY_ECHO):
+        app = echo(faulty=what == FAULTY_ECHO)
     else:
         engine = Engine(Path(what))
         await engine.load()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.local.serving import train
 from deploy.local.stack import REPOSITORY
-from tests.kube.simulator.images import ECHO
+from tests.kube.simulator.images import ECHO, FAULTY_ECHO
 
 _SCRIPT = Path(__file__).with_name("engine_process.py")
 _MODELS = REPOSITORY / "deploy" / "local" / ".build" / "models"
@@ -54,8 +54,8 @@ class Engines:
     async def _process(self, engine: str) -> "_Process":
         async with self._lock:
             if engine not in self._processes:
-                what = ECHO
-                if engine != ECHO:
+                what = engine
+                if engine not in (ECHO, FAULTY_ECHO):
                     await asyncio.to_thread(train.build, _MODELS)
                     what = str(_MODELS / engine)
                 self._processes[engine] = await _Process.start(what, self._folder / f"engine-{engine}.log")

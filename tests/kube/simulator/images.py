@@ -6,6 +6,8 @@ from enum import StrEnum
 TUMOR_VERSIONS = ("v1", "v2", "v3", "v4", "v5")
 ECHO = "echo"
 """Answers every request with 200; for backends that are not the test's subject."""
+FAULTY_ECHO = "faulty-echo"
+"""The same, but for each fourth request, which gets 500."""
 
 
 class Container(StrEnum):
@@ -27,14 +29,15 @@ class Image:
 def image(name: str) -> Image:
     """What is behind an image's name, whatever its registry: ``models/tumor:v2``, ``models/echo:v1``.
 
-    ``models/tumor:v1`` to ``v5`` are the demo's models (good, better, failing, slow, wrong), ``models/echo``
-    any version of a tiny server, ``models/crash`` a container that ends at once. There are no others.
+    ``models/tumor:v1`` to ``v5`` are the demo's models (good, better, failing, slow, wrong). All versions of
+    ``models/echo`` are one tiny server, and those of ``models/faulty-echo`` another. ``models/crash`` is a
+    container that ends at once. There are no others.
     """
     repository, _, tag = name.rpartition("/")[2].partition(":")
     if repository == "tumor" and tag in TUMOR_VERSIONS:
         return Image(Container.RUNS, tag)
-    if repository == ECHO:
-        return Image(Container.RUNS, ECHO)
+    if repository in (ECHO, FAULTY_ECHO):
+        return Image(Container.RUNS, repository)
     if repository == "crash":
         return Image(Container.CRASHES)
     return Image(Container.CANNOT_BE_PULLED)
