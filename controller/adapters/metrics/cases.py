@@ -42,13 +42,36 @@ class Case:
     @property
     def selectors(self) -> dict[Arm, Selector]:
         """Whose series are read."""
-        model = self.rollout.model
-        return {arm: self.pack.selector(model, release) for arm, release in self.releases.items()}
+        model, series = self.rollout.model, self.series_names
+        return {arm: self.pack.selector(model, release, series) for arm, release in self.releases.items()}
+
+    @property
+    def series_names(self) -> dict[str, str]:
+        """What the gateway calls each version's upstream."""
+        return dict(self.rollout.route.series)
 
     @property
     def timed(self) -> bool:
         """Whether durations are wanted."""
         return any(check.kind is CheckKind.QUANTILE for check in self.rollout.policy.checks)
+
+    def check_names(self) -> None:
+        """Note a problem where the pack's labels cannot tell the two versions apart: they must never mix."""
+        if self.pack.by_series:
+            for release in self.releases.values():
+                self._check_series(release.version, self.series_names.get(release.version, ""))
+        selectors = tuple(self.selectors.values())
+        if len(selectors) > 1 and selectors[0] == selectors[1]:
+            pack = self.rollout.policy.metrics
+            self.fail(Reason.METRICS_AMBIGUOUS, f"the metrics pack {pack} cannot tell the two versions apart")
+
+    def _check_series(self, version: str, name: str) -> None:
+        if not name:
+            message = f"the gateway's metrics do not tell {version} apart: has its backendRef a filter?"
+            self.fail(Reason.METRICS_AMBIGUOUS, message)
+        elif "." in name:
+            message = f"Envoy's metrics cut {name} off at its first dot: give the route a name without dots"
+            self.fail(Reason.METRICS_AMBIGUOUS, message)
 
     def fail(self, reason: Reason, message: str) -> None:
         """Note a problem; the first one stays."""

@@ -52,6 +52,8 @@ class Template(StrEnum):
     """``host:port`` of any copy."""
     VERSION = "$version"
     MODEL = "$model"
+    SERIES = "$series"
+    """What the gateway itself calls the version's upstream, as its router found it."""
 
 
 class _Part(BaseModel):
@@ -108,7 +110,8 @@ class Pack(_Part):
     @model_validator(mode="after")
     def _tells_versions_apart(self) -> Self:
         if set(self.versions.values()) <= {Template.MODEL}:
-            raise ValueError("versions: no label tells versions apart; use $backend, $endpoints or $version")
+            known = "$backend, $endpoints, $version or $series"
+            raise ValueError(f"versions: no label tells versions apart; use {known}")
         return self
 
     def serves(self, kind: CheckKind) -> bool:
@@ -121,13 +124,20 @@ class Pack(_Part):
             case CheckKind.GAUGE:
                 return True
 
-    def selector(self, model: str, release: Release) -> Selector:
-        """Whose series are the release's."""
+    @property
+    def by_series(self) -> bool:
+        """Whether versions are told apart by names of the gateway's own."""
+        return Template.SERIES in self.versions.values()
+
+    def selector(self, model: str, release: Release, series: Mapping[str, str]) -> Selector:
+        """Whose series are the release's; none are where ``series``, by version, lacks a name for it."""
+        named = series.get(release.version)
         values = {
             Template.BACKEND: frozenset({backend_name(model, release.version)}),
             Template.ENDPOINTS: frozenset(release.endpoints),
             Template.VERSION: frozenset({release.version}),
             Template.MODEL: frozenset({model}),
+            Template.SERIES: frozenset({named} if named else ()),
         }
         return Selector({label: values[template] for label, template in self.versions.items()})
 

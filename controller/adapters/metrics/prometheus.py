@@ -120,10 +120,7 @@ class PrometheusSource:
         if since < oldest:
             hours = self._access.longest_window.total_seconds() / 3600
             case.warnings.append(f"counts older than {hours:g} h were not read")
-        selectors = tuple(case.selectors.values())
-        if len(selectors) > 1 and selectors[0] == selectors[1]:
-            message = f"the metrics pack {ask.rollout.policy.metrics} cannot tell the two versions apart"
-            case.fail(Reason.METRICS_AMBIGUOUS, message)
+        case.check_names()
         return case
 
     async def _add_gauges(self, answers: _Answers, gauges: Gauges) -> None:

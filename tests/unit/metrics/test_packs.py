@@ -21,9 +21,9 @@ answers:
 """
 
 
-def test_the_built_in_packs_are_envoy_and_mlserver_and_serve_every_kind_of_check() -> None:
+def test_the_built_in_packs_serve_every_kind_of_check() -> None:
     packs = built_in_packs()
-    assert sorted(packs) == ["envoy", "mlserver"]
+    assert sorted(packs) == ["envoy", "envoy-gateway", "mlserver"]
     assert all(pack.serves(kind) for pack in packs.values() for kind in CheckKind)
 
 
@@ -42,10 +42,28 @@ def test_requests_and_bad_ones_are_read_from_the_same_series() -> None:
 
 
 def test_a_selector_takes_series_whose_labels_all_fit() -> None:
-    selector = load_pack("x", GOOD).selector("m", Release("v2", ("h:1", "h:2")))
+    selector = load_pack("x", GOOD).selector("m", Release("v2", ("h:1", "h:2")), {})
     assert selector.selects({"instance": "h:2", "version": "v2", "more": "x"})
     assert not selector.selects({"instance": "h:3", "version": "v2"})
     assert not selector.selects({"instance": "h:1"})
+
+
+def test_the_gateway_s_own_name_selects_a_version_and_nothing_does_without_one() -> None:
+    pack = built_in_packs()["envoy-gateway"]
+    name = "httproute/ml/fraud/rule/0/backend/1"
+    selector = pack.selector(
+        "fraud", Release("v2"), {"v1": "httproute/ml/fraud/rule/0/backend/0", "v2": name}
+    )
+    assert pack.by_series
+    assert selector.selects({"envoy_cluster_name": name})
+    assert not selector.selects({"envoy_cluster_name": "httproute/ml/fraud/rule/0"})
+    assert not pack.selector("fraud", Release("v2"), {}).selects({"envoy_cluster_name": name})
+
+
+def test_envoy_gateway_s_proxies_are_read_as_any_envoy_but_for_the_names() -> None:
+    packs = built_in_packs()
+    changes = {"about": packs["envoy"].about, "versions": packs["envoy"].versions}
+    assert packs["envoy-gateway"].model_copy(update=changes) == packs["envoy"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.naming import backend_name
 from controller.domain.judge.counts import GaugeSample
-from controller.domain.model import Measure, NoReading, Reading, Release, Rollout
+from controller.domain.model import Measure, NoReading, Reading, Release, Rollout, Route
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError
@@ -304,8 +304,98 @@ async def test_counts_older_than_the_longest_window_are_left_out_and_told() -> N
 
 
 async def test_an_unknown_pack_is_an_error_of_the_target() -> None:
-    with pytest.raises(TargetError, match="there is no metrics pack 'istio'; known here: envoy, mlserver"):
+    with pytest.raises(
+        TargetError, match="there is no metrics pack 'istio'; known here: envoy, envoy-gateway, mlserver"
+    ):
         await read(healthy(), rollout(metrics="istio"))
+
+
+# Names of the gateway's own
+
+RULE = "httproute/ml/fraud/rule/0"
+BOTH = (("v1", f"{RULE}/backend/0"), ("v2", f"{RULE}/backend/1"))
+
+
+def behind_a_gateway(*series: tuple[str, str]) -> Rollout:
+    return replace(rollout(metrics="envoy-gateway"), route=Route(series=series))
+
+
+def cluster(prometheus: Prometheus, name: str, samples: list[tuple[float, float | str]]) -> None:
+    labels = {"envoy_cluster_name": name, "job": "envoy", "instance": "proxy-1:19001"}
+    prometheus.put("envoy_cluster_upstream_rq_total", samples, **labels)
+    prometheus.put("envoy_cluster_upstream_rq_xx", samples, **labels, envoy_response_code_class="2")
+
+
+async def test_versions_are_told_apart_by_the_gateway_s_own_names() -> None:
+    prometheus = Prometheus()
+    cluster(prometheus, f"{RULE}/backend/0", rising(90))
+    cluster(prometheus, f"{RULE}/backend/1", rising(10))
+    cluster(prometheus, f"{RULE}/backend/2", rising(500))
+    cluster(prometheus, RULE, rising(700))
+    found = reading(await read(prometheus, behind_a_gateway(*BOTH)))
+    assert [(b.canary_requests, b.stable_requests) for b in found.blocks] == [(50, 450)] * 4
+
+
+@pytest.mark.parametrize("series", [(), BOTH[:1], BOTH[1:]])
+async def test_a_version_that_the_gateway_has_no_name_for_is_not_mixed_with_the_other(series: Any) -> None:
+    prometheus = Prometheus()
+    cluster(prometheus, RULE, rising(100))
+    cluster(prometheus, f"{RULE}/backend/0", rising(90))
+    found = await read(prometheus, behind_a_gateway(*series))
+    assert isinstance(found, NoReading)
+    assert found.reason is Reason.METRICS_AMBIGUOUS
+    assert found.message.endswith("apart: has its backendRef a filter?")
+
+
+async def test_a_name_that_envoy_cuts_off_is_told() -> None:
+    names = [(version, name.replace("fraud", "fraud.v1")) for version, name in BOTH]
+    found = await read(Prometheus(), behind_a_gateway(*names))
+    assert isinstance(found, NoReading)
+    assert found.message == (
+        "Envoy's metrics cut httproute/ml/fraud.v1/rule/0/backend/1 off at its first dot: "
+        "give the route a name without dots"
+    )
+
+
+async def test_a_first_deployment_behind_a_gateway_needs_one_name() -> None:
+    prometheus = Prometheus()
+    cluster(prometheus, RULE, rising(10))
+    alone = replace(behind_a_gateway(("v2", RULE)), stable=None)
+    found = reading(await read(prometheus, alone))
+    assert [(b.canary_requests, b.stable_requests) for b in found.blocks] == [(50, 0)] * 4
+
+
+async def test_names_that_come_with_the_canary_bring_no_counts_from_before_they_were_scraped() -> None:
+    """Stable's cluster is a new one from the first step on: what it has when it is first seen is no news."""
+    prometheus = Prometheus()
+    cluster(prometheus, RULE, steady(lambda second: 100 * (second + 1000), last=-9))
+    cluster(prometheus, f"{RULE}/backend/0", steady(lambda second: 5000 + 90 * (second + 8), first=-8))
+    cluster(prometheus, f"{RULE}/backend/1", steady(lambda second: 70 + 10 * (second + 8), first=-8))
+    found = reading(await read(prometheus, behind_a_gateway(*BOTH)))
+    assert [(b.canary_requests, b.stable_requests) for b in found.blocks] == [
+        (0, 0),
+        (0, 0),
+        (30, 270),
+        (50, 450),
+    ]
+
+
+async def test_a_canary_s_cluster_that_comes_a_scrape_later_counts_from_nothing() -> None:
+    prometheus = Prometheus()
+    cluster(prometheus, f"{RULE}/backend/0", rising(90))
+    cluster(prometheus, f"{RULE}/backend/1", steady(lambda second: 20 + 10 * (second + 8), first=-8))
+    found = reading(await read(prometheus, behind_a_gateway(*BOTH)))
+    assert [block.canary_requests for block in found.blocks] == [0, 0, 50, 50]
+
+
+async def test_the_counts_of_an_earlier_canary_in_the_same_place_are_not_the_new_one_s() -> None:
+    """The place in the list names the cluster, and so the last rollout's canary had the same name."""
+    prometheus = Prometheus()
+    cluster(prometheus, f"{RULE}/backend/0", rising(90))
+    before: list[tuple[float, float | str]] = [(float(second), 9000.0) for second in range(-390, -200)]
+    cluster(prometheus, f"{RULE}/backend/1", [*before, *steady(lambda second: 10 * (second + 9), first=-8)])
+    found = reading(await read(prometheus, behind_a_gateway(*BOTH)))
+    assert sum(block.canary_requests for block in found.blocks) == 90
 
 
 # Many rollouts at once
