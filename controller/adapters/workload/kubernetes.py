@@ -1,0 +1,165 @@
+"""Where versions run in a cluster: found behind a Service or an InferencePool, or cloned from the stable one.
+
+A version can take requests when its backend has ready endpoints. Serinus scales what it created, and with
+``workload.scale`` in the policy what it found; it adds copies here, and takes copies away only from versions
+that serve nobody, in `retire`. All reads come from caches where there are any, and all writes test what they
+were decided on.
+"""
+
+from collections.abc import Sequence
+
+from controller.adapters.kube.aftercare import Created
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.permissions import Feature, Permission
+from controller.adapters.kube.resources import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    HORIZONTAL_POD_AUTOSCALERS,
+    INFERENCE_POOLS,
+    LEADER_WORKER_SETS,
+    PERSISTENT_VOLUME_CLAIMS,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    SERVICES,
+    STATEFUL_SETS,
+    Resource,
+)
+from controller.adapters.workload import kube_room
+from controller.adapters.workload.kube_cloning import Cloning
+from controller.adapters.workload.kube_full import full_copies, scales
+from controller.adapters.workload.kube_readiness import ReadinessReader
+from controller.adapters.workload.kube_retiring import Retiring
+from controller.adapters.workload.kube_room import Room
+from controller.adapters.workload.kube_scaling import Scaling
+from controller.adapters.workload.kube_shares import copies_for
+from controller.adapters.workload.kube_view import ClusterView, FindCache
+from controller.domain.model import Readiness, Release, Rollout
+from controller.errors import TargetError
+
+WATCHED: tuple[tuple[Resource, Feature], ...] = (
+    (SERVICES, Feature.CORE),
+    (ENDPOINT_SLICES, Feature.CORE),
+    (DEPLOYMENTS, Feature.WORKLOADS),
+    (PODS, Feature.WORKLOADS),
+    (INFERENCE_POOLS, Feature.INFERENCE_POOLS),
+    (PODS, Feature.INFERENCE_POOLS),
+    (STATEFUL_SETS, Feature.STATEFUL_SETS),
+    (LEADER_WORKER_SETS, Feature.LEADER_WORKER_SETS),
+)
+"""What is read on every pass, so that it should be cached; a change of any of it can change a readiness."""
+
+_READ = frozenset({"list", "watch"})
+_MADE = frozenset({"get", "create", "delete"})
+_SCALED = frozenset({"patch"})
+PERMISSIONS = (
+    *(Permission(resource, _READ, feature) for resource, feature in WATCHED),
+    Permission(DEPLOYMENTS, _MADE, Feature.WORKLOADS),
+    Permission(DEPLOYMENTS, _SCALED, Feature.WORKLOADS, subresource="scale"),
+    Permission(SERVICES, _MADE, Feature.WORKLOADS),
+    Permission(HORIZONTAL_POD_AUTOSCALERS, _MADE | {"list", "patch"}, Feature.WORKLOADS),
+    Permission(POD_DISRUPTION_BUDGETS, _MADE | {"list"}, Feature.WORKLOADS),
+    Permission(PERSISTENT_VOLUME_CLAIMS, frozenset({"get"}), Feature.WORKLOADS),
+    Permission(STATEFUL_SETS, _SCALED, Feature.STATEFUL_SETS, subresource="scale"),
+    Permission(LEADER_WORKER_SETS, _SCALED, Feature.LEADER_WORKER_SETS, subresource="scale"),
+    *kube_room.PERMISSIONS,
+)
+
+
+class KubernetesWorkload:
+    """Implements `Workload`, and what `Aftercare` needs.
+
+    ``cache`` finds the cache of a kind of objects in a namespace, None where the API shall be asked.
+    ``namespaces`` are those in which the operator lets policies act, None for all.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        cache: FindCache,
+        *,
+        features: frozenset[Feature],
+        namespaces: frozenset[str] | None,
+    ) -> None:
+        self._namespaces = namespaces
+        self._view = view = ClusterView(client, cache, features)
+        scaling = Scaling(client, view)
+        self._scaling = scaling
+        self._cloning = Cloning(client, view, scaling)
+        self._retiring = Retiring(client, view, scaling)
+        room = Room(client) if Feature.CAPACITY in features else None
+        self._readiness = ReadinessReader(view, room)
+
+    async def supply(self, rollout: Rollout, share_permille: int) -> None:
+        """Create or raise the canary's copies until they can carry the share; never takes any away.
+
+        Does nothing for an existing workload that the policy does not let Serinus scale. Too few nodes are no
+        error: `readiness` says so. Raises `TargetError` when stable cannot be cloned, or it is not clear what
+        to scale, and `Conflict` when somebody else changed the workload meanwhile.
+        """
+        namespace, release = self._allowed(rollout.policy.namespace), rollout.release
+        if release.backend is None or share_permille <= 0:
+            return
+        if release.image is not None:
+            self._needs_workloads(f"{release.version} is to be created")
+            target = await self._cloning.ensure(rollout, share_permille)
+        else:
+            if rollout.policy.workload.scale:
+                self._needs_workloads("the policy's workload.scale is set")
+            if Feature.WORKLOADS not in self._view.features:
+                return
+            found = await self._retiring.workload(namespace, release.backend)
+            if found is None or not scales(rollout, found):
+                return
+            target = found
+        full = await full_copies(self._view, rollout, target)
+        await self._scaling.at_least(namespace, target, copies_for(share_permille, full or 1))
+
+    async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
+        """Whether the release's backend has endpoints enough for its present share, and what is missing."""
+        self._allowed(rollout.policy.namespace)
+        return await self._readiness.read(rollout, release)
+
+    async def retire(self, namespace: str, release: Release, *, delete: bool) -> bool:
+        """Take all copies away, or delete what Serinus created; whether nothing is left to do.
+
+        Only for a version that serves nobody. Deleting leaves alone what Serinus did not create. Raises
+        `TargetError` when it is not clear which workload it is.
+        """
+        self._allowed(namespace)
+        if release.backend is None:
+            return True
+        if delete:
+            self._needs_workloads(f"what was created for {release.version} is to be deleted")
+            return await self._retiring.delete(namespace, release)
+        await self._retiring.to_none(namespace, release.backend)
+        return True
+
+    async def created(self, namespace: str, model: str) -> Sequence[Created]:
+        """What Serinus created for a model and is still there, oldest first."""
+        if Feature.WORKLOADS not in self._view.features:
+            return ()
+        return await self._retiring.created(self._allowed(namespace), model)
+
+    async def revive(self, namespace: str, release: Release, copies: int) -> None:
+        """Give a version that was scaled to 0 at least so many copies again, for a way back to it."""
+        if release.backend is not None:
+            await self._retiring.at_least(self._allowed(namespace), release.backend, copies)
+
+    async def settle(self, namespace: str, release: Release) -> None:
+        """Let the autoscaler of a promoted version go down again to the least copies that stable had.
+
+        While it was the canary its minimum was what its weight needed. Idempotent, and nothing without one.
+        """
+        if release.backend is not None and Feature.WORKLOADS in self._view.features:
+            await self._retiring.settle(self._allowed(namespace), release.backend)
+
+    def _allowed(self, namespace: str) -> str:
+        if self._namespaces is not None and namespace not in self._namespaces:
+            raise TargetError(
+                f"Serinus may not act in namespace {namespace}: add it to SERINUS_KUBERNETES__NAMESPACES"
+            )
+        return namespace
+
+    def _needs_workloads(self, why: str) -> None:
+        if Feature.WORKLOADS not in self._view.features:
+            raise TargetError(f"{why}: add workloads to SERINUS_KUBERNETES__FEATURES")
