@@ -6,7 +6,7 @@ decisions, and stands in the same log.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -37,6 +37,8 @@ Wake = Callable[[str, bool], None]
 """Puts a model on the queue; True interrupts what is being observed for it."""
 Recorded = Callable[[Rollout, Entry], None]
 """Told of every committed entry, as the reconciler tells of its own: for metrics and notifications."""
+Find = Callable[[], Awaitable[tuple[Stored | None, Rollout]]]
+"""The rollout that a word is for: as stored if it is not over, and as it is last known."""
 Begin = Callable[[str], Rollout | Refusal]
 """A new rollout under the id that it is given."""
 
@@ -96,15 +98,32 @@ class ControlService(Reader):
         """
         command = Command(kind, request_id, actor, self._clock.now())
         return await (
-            self._abort(target, command) if kind is CommandKind.ABORT else self._steer(target, command)
+            self._abort(target, command)
+            if kind is CommandKind.ABORT
+            else self._steer(self._finder(target), command)
         )
+
+    async def follow(
+        self, rollout: Rollout, kind: CommandKind, *, actor: str, request_id: str
+    ) -> OutcomeView:
+        """Follow a person's word to exactly this rollout, whatever models are called.
+
+        A repeated request is answered as the first was.
+        """
+
+        async def find() -> tuple[Stored | None, Rollout]:
+            opened = await self._store.open_rollouts(rollout.model)
+            read = next((each for each in opened if each.rollout.id == rollout.id), None)
+            return read, read.rollout if read else await self._history.named(rollout.id) or rollout
+
+        return await self._steer(find, Command(kind, request_id, actor, self._clock.now()))
 
     async def _abort(self, target: str, command: Command) -> OutcomeView:
         read: Stored | None = None
         try:
             async with asyncio.timeout(self._patience_seconds):
                 read = await self._open(target)
-                return await self._steer(read.rollout.id if read else target, command)
+                return await self._steer(self._finder(read.rollout.id if read else target), command)
         except (StoreUnavailable, TimeoutError) as fault:
             policy = read.rollout.policy if read else policy_meant(self._files, target, fault)
         router = self._routers.get(policy.route.kind)
@@ -124,12 +143,25 @@ class ControlService(Reader):
             recorded=False,
         )
 
-    async def _steer(self, target: str, command: Command) -> OutcomeView:
+    def _finder(self, target: str) -> Find:
+        """Finds what a person meant; once it was found it stays the one, whatever begins meanwhile."""
+        meant = [target]
+
+        async def find() -> tuple[Stored | None, Rollout]:
+            read = await self._open(meant[-1])
+            rollout = read.rollout if read else await self.newest(meant[-1])
+            if read is not None or rollout.phase.terminal:
+                meant.append(rollout.id)
+            return read, rollout
+
+        return find
+
+    async def _steer(self, find: Find, command: Command) -> OutcomeView:
+        rollout: Rollout | None = None
         for _ in range(_ATTEMPTS):
             if (before := await self._history.request(command.request_id)) is not None:
                 return _outcome(before[0], command.kind, before[1])
-            read = await self._open(target)
-            rollout = read.rollout if read else await self.newest(target)
+            read, rollout = await find()
             if read is None and command.kind is CommandKind.RETRY:
                 return await self._retry(rollout, command)
             if read is None and not rollout.phase.terminal:
@@ -142,13 +174,12 @@ class ControlService(Reader):
             try:
                 await self._store.commit(read, decision.rollout, entry)
             except Conflict:
-                target = rollout.id  # the person meant this one, whatever began meanwhile
                 continue
             self._done(decision.rollout, entry)
             return _outcome(rollout.id, command.kind, entry)
+        name = rollout.id if rollout else "it"
         raise Refused(
-            f"{target} changes faster than the word could be recorded; say it again",
-            f"serinus status {target}",
+            f"{name} changes faster than the word could be recorded; say it again", f"serinus status {name}"
         )
 
     async def _open(self, target: str) -> Stored | None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from controller.adapters.kube.identity import key_of
+from controller.adapters.kube.identity import key_of, scoped_request_id
 from controller.adapters.kube.modelrollout import (
     ModelRolloutSpec,
     RequestSpec,
@@ -132,7 +132,9 @@ class Inbox:
         """Weight 0 first, then what was created, then the record."""
         if rollout is not None and not rollout.phase.terminal:
             request_id = f"deleted-{obj['metadata'].get('uid', '')}"[:64]
-            await self._follow(rollout, CommandKind.ABORT, "deletion", request_id)
+            await self._follow(
+                rollout, CommandKind.ABORT, "deletion", scoped_request_id(key_of(obj), request_id)
+            )
             return None
         left = None if rollout is None else await self._clean(rollout)
         if left is None:
@@ -191,7 +193,8 @@ class Inbox:
             )
             return
         try:
-            await self._follow(rollout, CommandKind(request.action), request.actor, request.id)
+            request_id = scoped_request_id(key_of(obj), request.id)
+            await self._follow(rollout, CommandKind(request.action), request.actor, request_id)
         except ControlError as error:
             hint = f" ({error.hint})" if error.hint else ""
             await self._objects.refuse(obj, request, f"{error.message}{hint}")

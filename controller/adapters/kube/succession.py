@@ -31,7 +31,7 @@ class Estate:
     name: str
 
 
-async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -> list[Obj]:
+async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -> list[tuple[Estate, Obj]]:
     """Stamp them all; the objects as they are then, without those that are gone or must not be touched.
 
     Tries each until it is done, for nothing may be written before. Raises `Conflict` when a later leader was
@@ -44,8 +44,8 @@ async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -
             return await _stamped(client, epoch, estate)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(estate)) for estate in estates]
-    return [obj for task in tasks if (obj := task.result()) is not None]
+        tasks = [(estate, group.create_task(one(estate))) for estate in estates]
+    return [(estate, obj) for estate, task in tasks if (obj := task.result()) is not None]
 
 
 async def _stamped(client: KubeClient, epoch: int, estate: Estate) -> Obj | None:

@@ -191,7 +191,7 @@ async def test_a_request_is_followed_under_its_id_and_its_asker() -> None:
     rollout = a_rollout()
     stage.objects.asked = [(an_object(request=REQUEST), rollout)]
     await stage.take_in()
-    assert stage.followed == [(rollout.id, CommandKind.ABORT, "ann", "12345678")]
+    assert stage.followed == [(rollout.id, CommandKind.ABORT, "ann", "default/fraud-v2/12345678")]
 
 
 async def test_a_refused_request_is_answered_with_what_to_do_instead() -> None:
@@ -224,7 +224,7 @@ async def test_deletion_takes_the_weight_away_first_then_the_workload_then_the_r
     running = replace(a_rollout(), phase=Phase.PROGRESSING)
     stage.objects.going = [(an_object(), running)]
     await stage.take_in()
-    assert stage.followed == [(running.id, CommandKind.ABORT, "deletion", "deleted-0123")]
+    assert stage.followed == [(running.id, CommandKind.ABORT, "deletion", "default/fraud-v2/deleted-0123")]
     assert (stage.cleaned, stage.objects.said) == ([], [])
 
     over = replace(running, phase=Phase.ABORTED)

@@ -34,7 +34,7 @@ async def test_every_object_bears_the_new_epoch_and_the_old_leader_writes_none_o
     api = a_world("a", "b")
     read_by_the_old = [held(api, "a"), held(api, "b")]
     stamped = await succeed(api.client(), 4, routes("a", "b"))
-    assert [epoch_of(obj) for obj in stamped] == [4, 4]
+    assert [epoch_of(obj) for _, obj in stamped] == [4, 4]
     for obj in read_by_the_old:
         operation = {"op": "add", "path": "/metadata/labels", "value": {"old": "leader"}}
         with pytest.raises(Conflict):
@@ -66,7 +66,7 @@ def test_it_insists_through_faults_because_nothing_may_be_written_before() -> No
         return serve(request)
 
     api.fault = fault
-    [obj] = virtual_time.run(succeed(api.client(), 4, routes("a")))
+    [(_, obj)] = virtual_time.run(succeed(api.client(), 4, routes("a")))
     assert epoch_of(obj) == 4
 
 

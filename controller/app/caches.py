@@ -1,0 +1,123 @@
+"""What the daemon follows in a cluster: each resource once, whoever reads it."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
+
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.identity import Key, attempt_of
+from controller.adapters.kube.mirror import EVERYWHERE, Mirror
+from controller.adapters.kube.reflector import Changed, Reflector, whole
+from controller.adapters.kube.resources import (
+    ENDPOINT_SLICES,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    MODEL_ROLLOUTS,
+    Obj,
+    Resource,
+)
+from controller.adapters.kube.wakes import Wakes
+from controller.adapters.store.kubernetes import rollout_reflector
+from controller.adapters.store.kubernetes_index import RolloutIndex
+from controller.adapters.workload.kubernetes import WATCHED
+from controller.domain.model import Rollout
+from controller.features import Feature
+from controller.settings import KubernetesSettings
+
+
+class Caches:
+    """The caches of one daemon. They are warm in those that wait for the lease, too."""
+
+    def __init__(self, client: KubeClient, settings: KubernetesSettings, wakes: Wakes) -> None:
+        self.index = RolloutIndex()
+
+        def rollout_changed(old: Obj | None, new: Obj | None) -> None:
+            self.index.changed(old, new)
+            wakes.rollout_changed(old, new)
+
+        homes = [None] if EVERYWHERE in settings.namespaces else list(dict.fromkeys(settings.namespaces))
+        self.rollouts: list[Reflector] = [rollout_reflector(client, home, rollout_changed) for home in homes]
+        self._mirrors = {
+            resource: Mirror(client, resource, settings.namespaces, changed=wakes.route_changed, keep=whole)
+            for resource in _routes(settings.features)
+        }
+        for resource, feature in WATCHED:
+            if resource not in self._mirrors and _on(feature, settings.features):
+                self._mirrors[resource] = Mirror(
+                    client, resource, settings.namespaces, changed=_listener(wakes, resource)
+                )
+
+    @property
+    def _everything(self) -> list[Reflector | Mirror]:
+        return [*self.rollouts, *self._mirrors.values()]
+
+    @property
+    def routes(self) -> Mapping[Resource, Mirror]:
+        """The caches of routes, by their kind."""
+        return {resource: mirror for resource, mirror in self._mirrors.items() if resource in _ROUTES}
+
+    def of(self, resource: Resource, namespace: str) -> Mirror | None:  # noqa: ARG002 - one for all namespaces
+        """The cache of a resource, None where it is not followed."""
+        return self._mirrors.get(resource)
+
+    def all(self, resource: Resource, namespace: str) -> list[Obj]:
+        """The objects of a namespace that are followed; shared, not to be changed."""
+        mirror = self._mirrors.get(resource)
+        return mirror.all(namespace) if mirror else []
+
+    def put(self, resource: Resource, obj: Obj) -> None:
+        """Take the answer to a write of our own."""
+        if resource == MODEL_ROLLOUTS:
+            for reflector in self.rollouts:
+                if reflector.namespace in (None, obj["metadata"]["namespace"]):
+                    reflector.put(obj)
+        elif mirror := self._mirrors.get(resource):
+            mirror.put(obj)
+
+    def stamped(self) -> Iterator[Obj]:
+        """The objects that can bear an epoch."""
+        for reflector in self.rollouts:
+            yield from reflector.all()
+        for mirror in self.routes.values():
+            yield from mirror.all()
+
+    def object_of(self, rollout: Rollout) -> Obj | None:
+        """The ModelRollout of a rollout; None if it is gone."""
+        held = self.index.get(Key(rollout.policy.namespace, attempt_of(rollout.id)[0]))
+        return held.obj if held else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything was listed once."""
+        return all(each.age < timedelta.max for each in self._everything)
+
+    async def run(self) -> None:
+        """Follow everything for ever. Only defects end it."""
+        async with asyncio.TaskGroup() as group:
+            for each in self._everything:
+                group.create_task(each.run())
+
+    async def synced(self) -> None:
+        """Wait until everything was listed once."""
+        await asyncio.gather(*(each.synced() for each in self._everything))
+
+    def failures(self) -> Iterator[tuple[str, str]]:
+        """What cannot be followed now: resource and reason."""
+        for each in self._everything:
+            if each.failure is not None:
+                yield each.resource.plural, str(each.failure)
+
+
+_ROUTES = (HTTP_ROUTES, GRPC_ROUTES)
+
+
+def _routes(features: Collection[Feature]) -> list[Resource]:
+    return [HTTP_ROUTES, *([GRPC_ROUTES] if Feature.GRPC_ROUTES in features else [])]
+
+
+def _on(feature: Feature, features: Collection[Feature]) -> bool:
+    return feature is Feature.CORE or feature in features
+
+
+def _listener(wakes: Wakes, resource: Resource) -> Changed:
+    return wakes.slice_changed if resource == ENDPOINT_SLICES else wakes.labelled_changed

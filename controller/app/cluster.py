@@ -1,0 +1,160 @@
+"""The daemon in a cluster: several replicas of which one leads.
+
+The caches, the policies and the health port live in every replica, so that the next leader is warm; passes
+are made by the leader alone (`controller.app.leading`). Who loses the lease ends at once, with code 70.
+"""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+
+from controller.adapters.kube.client import KubeClient, connect
+from controller.adapters.kube.elector import Elector, LeaseRef
+from controller.adapters.kube.errors import LeaseLost
+from controller.adapters.kube.fencing import epoch_of
+from controller.adapters.kube.lease import LeaseTiming
+from controller.adapters.kube.wakes import Wakes
+from controller.adapters.kube.watchdog import Watchdog
+from controller.adapters.notify.events import EventNotifier
+from controller.adapters.notify.several import SeveralNotifiers
+from controller.app.caches import Caches
+from controller.app.daemon import Daemon
+from controller.app.leading import Leader, Outside
+from controller.policy.watcher import FolderChange
+from controller.runtime.worker import Worker
+from controller.settings import KubernetesSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+EXIT_DEPOSED = 70
+"""The process' exit code when it lost the lease."""
+
+_REPORT_SECONDS = 2.0
+_FLOOR_SECONDS = 10.0
+_LEAVE_SECONDS = 7.0
+"""How long the passes in hand, and giving the lease back, may take together."""
+
+
+class ClusterDaemon(Daemon):
+    """Everything that runs while Serinus runs in a cluster."""
+
+    def __init__(self, settings: Settings, kubernetes: KubernetesSettings) -> None:
+        super().__init__(settings)
+        self._kubernetes = kubernetes
+        self._leads = False
+
+    async def _live(self, stack: AsyncExitStack) -> None:
+        await self._serve_health(stack)
+        self._start_timers(stack)
+        own = self._kubernetes
+        client = await connect(own.kubeconfig, own.context, count=self._telemetry.api_called)
+        stack.push_async_callback(client.close)
+        wakes = Wakes(lambda model, urgent: self._queue.add(model, urgent=urgent), self._policies.current)
+        caches = Caches(client, own, wakes)
+        elector = self._elector(client, caches)
+        stack.enter_context(Watchdog(lambda: elector.overdue, lambda: os._exit(EXIT_DEPOSED)))
+        leader = self._leader(stack, client.guarded(elector.check), elector, caches)
+        self._show_policies(await self._policies.load_all())
+        background = [
+            asyncio.create_task(caches.run()),
+            asyncio.create_task(self._policies.watch(self._policies_changed)),
+            asyncio.create_task(self._report(caches)),
+        ]
+        log.info("daemon_started", identity=own.identity, pid=os.getpid())
+        leading = asyncio.create_task(elector.run(lambda: self._lead(leader)))
+        await self._until_the_end(leading, background)
+
+    def _elector(self, client: KubeClient, caches: Caches) -> Elector:
+        own = self._kubernetes
+
+        async def floor() -> int:
+            async with asyncio.timeout(_FLOOR_SECONDS):
+                await caches.synced()
+            return max((epoch_of(obj) for obj in caches.stamped()), default=0)
+
+        timing = LeaseTiming(
+            lease=timedelta(seconds=own.lease_seconds),
+            renew=timedelta(seconds=own.renew_seconds),
+            retry=timedelta(seconds=own.retry_seconds),
+        )
+        return Elector(client, LeaseRef(own.lease_namespace, own.lease_name, own.identity), floor, timing)
+
+    def _leader(self, stack: AsyncExitStack, client: KubeClient, elector: Elector, caches: Caches) -> Leader:
+        events = EventNotifier(
+            client, caches.object_of, self._kubernetes.identity, count=self._telemetry.notified
+        )
+        stack.push_async_callback(events.close)
+        notifier = SeveralNotifiers([self._webhooks(stack), events])
+        outside = Outside(
+            client=client,
+            leadership=elector,
+            caches=caches,
+            metrics=self._metrics(stack),
+            validator=self._validator(stack),
+            notifier=notifier,
+            telemetry=self._telemetry,
+            clock=self._clock,
+            policies=self._policies,
+            recorded=self._recorded(notifier),
+            wake=lambda model, urgent: self._queue.add(model, urgent=urgent),
+        )
+        return Leader(outside, self._kubernetes)
+
+    async def _lead(self, leader: Leader) -> None:
+        """Work until the word to stop. Nothing is written before the succession is complete."""
+        await leader.succeed()
+        self._leads = True
+        self._telemetry.leads(leading=True)
+        for rollout in await leader.newest():
+            self._telemetry.show(rollout)
+        worker = Worker(leader.run_pass, self._timers, self._telemetry.pass_ended)
+        workers = asyncio.create_task(self._queue.run(worker.handle, self._settings.workers))
+        for model in leader.models():
+            self._queue.add(model)
+        try:
+            await self._work(workers, [])
+        finally:
+            self._telemetry.leads(leading=False)
+
+    async def _until_the_end(self, leading: asyncio.Task[None], background: list[asyncio.Task[None]]) -> None:
+        """Until the word to stop, the loss of the lease, or the end of a part that must never end."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks = {leading, stopping, *background}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()  # a leader finishes what it has in hand
+            if not self._leads:
+                leading.cancel()
+            await asyncio.wait({leading}, timeout=_LEAVE_SECONDS)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=1)
+        for task in (leading, *background):
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                self._end_with(error)
+
+    def _end_with(self, error: BaseException) -> None:
+        if not isinstance(error, LeaseLost):
+            raise error
+        log.error("lease_lost", error=str(error))
+        os._exit(EXIT_DEPOSED)
+
+    def _policies_changed(self, change: FolderChange) -> None:
+        self._show_policies(change)
+        for model in change.models:
+            self._queue.add(model)
+
+    async def _report(self, caches: Caches) -> None:
+        """Keep /readyz current: a candidate is ready as soon as it could lead."""
+        while True:
+            failures = dict(caches.failures())
+            for part in [part for part in self._problems if part.startswith("watch ")]:
+                del self._problems[part]
+            self._problems.update({f"watch {name}": error for name, error in failures.items()})
+            if "start" in self._problems and caches.ready:
+                del self._problems["start"]
+            await asyncio.sleep(_REPORT_SECONDS)

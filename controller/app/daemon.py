@@ -1,0 +1,125 @@
+"""A daemon wherever it runs: policies, a queue with its workers, timers, health, metrics, a way to stop."""
+
+import asyncio
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+
+from controller.adapters import registry
+from controller.adapters.metrics.packs import built_in_packs
+from controller.adapters.metrics.prometheus import PrometheusSource
+from controller.adapters.notify.webhook import WebhookNotifier
+from controller.adapters.telemetry import PrometheusTelemetry
+from controller.adapters.validation import HttpValidator
+from controller.app.clock import SystemClock
+from controller.domain.model import Entry, Rollout
+from controller.policy.watcher import FolderChange, PolicyFolder
+from controller.ports import Notifier
+from controller.runtime.health import HealthServer
+from controller.runtime.queue import KeyedQueue
+from controller.runtime.timers import Timers
+from controller.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_STOP_SECONDS = 4.0
+"""How long the passes in hand may take to finish; the process is gone within 10 s of SIGTERM."""
+_CANCEL_SECONDS = 1.0
+
+
+class Daemon(ABC):
+    """Everything that runs while Serinus runs, on one machine or in a cluster."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._telemetry = PrometheusTelemetry()
+        self._queue = KeyedQueue(self._telemetry.pass_was_late)
+        self._timers = Timers(self._queue.add)
+        self._policies = PolicyFolder(settings.policies_dir, registry.catalogue())
+        self._problems: dict[str, str] = {"start": "the daemon is starting"}
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start, work until SIGTERM or SIGINT, stop. Raises `TargetError` when it cannot start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with AsyncExitStack() as stack:
+            await self._live(stack)
+        log.info("daemon_stopped")
+
+    @abstractmethod
+    async def _live(self, stack: AsyncExitStack) -> None:
+        """Assemble the parts, which ``stack`` closes, and work until the word to stop."""
+
+    async def _serve_health(self, stack: AsyncExitStack) -> None:
+        health = HealthServer(
+            self._settings.http_host,
+            self._settings.http_port,
+            lambda: self._problems,
+            self._telemetry.registry,
+        )
+        await health.start()
+        stack.push_async_callback(health.close)
+
+    def _metrics(self, stack: AsyncExitStack) -> PrometheusSource:
+        prometheus = self._settings.prometheus
+        access = registry.prometheus_access(prometheus)
+        source = PrometheusSource(prometheus.url, built_in_packs(), access, self._telemetry.query_took)
+        stack.push_async_callback(source.close)
+        return source
+
+    def _validator(self, stack: AsyncExitStack) -> HttpValidator:
+        validator = HttpValidator(self._settings.policies_dir)
+        stack.push_async_callback(validator.close)
+        return validator
+
+    def _webhooks(self, stack: AsyncExitStack) -> WebhookNotifier:
+        destinations = registry.destinations(self._settings.destinations)
+        notifier = WebhookNotifier(destinations, count=self._telemetry.notified)
+        stack.push_async_callback(notifier.close)
+        return notifier
+
+    def _start_timers(self, stack: AsyncExitStack) -> None:
+        self._timers.start()
+        stack.callback(self._timers.close)
+
+    async def _work(self, workers: asyncio.Task[None], others: Sequence[asyncio.Task[None]]) -> None:
+        """Until the word to stop, or until a part ends that must never end: its error is raised."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({stopping, workers, *others}, return_when=asyncio.FIRST_COMPLETED)
+            self._problems["stop"] = "the daemon is stopping"
+            self._queue.close()
+            await asyncio.wait({workers}, timeout=_STOP_SECONDS)
+        finally:
+            tasks = {stopping, workers, *others}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)  # nobody works while the adapters close
+        for task in (workers, *others):
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    def _show_policies(self, change: FolderChange) -> None:
+        for model in sorted(change.models):
+            log.info("policy_in_force", model=model, digest=self._policies.current()[model].digest[:12])
+        for faults in change.problems.values():
+            for fault in faults:
+                log.warning("policy_invalid", error=str(fault))
+        for model, valid in self._policies.validity().items():
+            self._telemetry.policy_is(model, valid=valid)
+
+    def _recorded(self, notifier: Notifier) -> Callable[[Rollout, Entry], None]:
+        """Tells of what a person's word led to as the reconciler tells of its own decisions."""
+
+        def tell(rollout: Rollout, entry: Entry) -> None:
+            self._telemetry.committed(rollout, entry)
+            if entry.notable:
+                notifier.tell(rollout, entry)
+
+        return tell

@@ -1,0 +1,224 @@
+"""What the leader does: one pass over one model, from what people wrote to what is left to clean up."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from controller.adapters.kube.aftercare import Aftercare
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.discovery import Discovery, appeared
+from controller.adapters.kube.fencing import Leadership
+from controller.adapters.kube.inbox import Inbox, Unfit
+from controller.adapters.kube.mirror import EVERYWHERE
+from controller.adapters.kube.modelrollout import ModelRolloutSpec
+from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, INFERENCE_POOLS, SERVICES, Resource
+from controller.adapters.kube.succession import Estate, succeed
+from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.store.kubernetes import KubernetesStore
+from controller.adapters.store.kubernetes_objects import RolloutObjects
+from controller.adapters.traffic.gateway_api import GatewayRouter
+from controller.adapters.workload.kube_finding import find_backend
+from controller.adapters.workload.kube_names import copy_name
+from controller.adapters.workload.kube_problem import Problem
+from controller.adapters.workload.kubernetes import KubernetesWorkload
+from controller.app.caches import Caches
+from controller.control.policies import PolicyFiles
+from controller.control.service import ControlService
+from controller.domain.model import Backend, BackendKind, CommandKind, Entry, Rollout, RoutedModel
+from controller.domain.vocabulary import Reason
+from controller.errors import StoreUnavailable, TransientError
+from controller.features import Feature
+from controller.observer import World
+from controller.ports import Clock, MetricSource, Notifier, Telemetry, Validator
+from controller.reconciler import Reconciler
+from controller.settings import KubernetesSettings
+
+log = structlog.get_logger(__name__)
+
+ROUTES: Mapping[str, Resource] = {"httpRoute": HTTP_ROUTES, "grpcRoute": GRPC_ROUTES}
+"""The kinds of route that a policy may name here."""
+
+_MOST_SHOWN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the leader is given. ``client`` asks for leave before each write."""
+
+    client: KubeClient
+    leadership: Leadership
+    caches: Caches
+    metrics: MetricSource
+    validator: Validator
+    notifier: Notifier
+    telemetry: Telemetry
+    clock: Clock
+    policies: PolicyFiles
+    recorded: Callable[[Rollout, Entry], None]
+    wake: Callable[[str, bool], None]
+
+
+class Leader:
+    """Made in every replica; works only in the one that leads."""
+
+    def __init__(self, outside: Outside, settings: KubernetesSettings) -> None:
+        self._outside = outside
+        self._settings = settings
+        caches, client = outside.caches, outside.client
+        self._store = KubernetesStore(
+            client, caches.rollouts, caches.index, outside.leadership, overflow=_log_overflow
+        )
+        self._objects = RolloutObjects(self._store, caches.index, outside.clock)
+        self._routers = {
+            kind: GatewayRouter(
+                client, resource, caches.routes[resource], outside.leadership, allowed=settings.allows
+            )
+            for kind, resource in ROUTES.items()
+            if resource in caches.routes
+        }
+        workload = KubernetesWorkload(
+            client,
+            caches.of,
+            features=settings.features | {Feature.CORE},
+            namespaces=None if EVERYWHERE in settings.namespaces else frozenset(settings.namespaces),
+        )
+        self._aftercare = Aftercare(
+            self._store, self._store, workload, outside.policies.current, outside.clock
+        )
+        self._discovery = Discovery(client, copy_name)
+        self._inbox = self._make_inbox()
+        world = World(
+            store=self._store,
+            routers=self._routers,
+            metrics=outside.metrics,
+            workload=workload,
+            validator=outside.validator,
+            notifier=outside.notifier,
+            telemetry=outside.telemetry,
+            clock=outside.clock,
+        )
+        self._reconciler = Reconciler(world)
+
+    def _make_inbox(self) -> Inbox:
+        outside = self._outside
+        service = ControlService(
+            store=self._store,
+            history=self._store,
+            policies=outside.policies,
+            routers=self._routers,
+            wake=outside.wake,
+            clock=outside.clock,
+            recorded=outside.recorded,
+        )
+
+        async def follow(rollout: Rollout, kind: CommandKind, actor: str, request_id: str) -> object:
+            return await service.follow(rollout, kind, actor=actor, request_id=request_id)
+
+        return Inbox(
+            self._objects,
+            self._store,
+            outside.policies,
+            allows=self._settings.allows,
+            find=self._find_backend,
+            follow=follow,
+            clean=self._aftercare.clean,
+            recorded=outside.recorded,
+        )
+
+    async def succeed(self) -> None:
+        """Take over every rollout that is not over, and its route. Nothing else is written before."""
+        caches = self._outside.caches
+        await caches.synced()
+        estates = [*self._objects.estates(), *await self._routes()]
+        taken = await succeed(self._outside.client, self._outside.leadership.epoch, estates)
+        for estate, obj in taken:
+            caches.put(estate.resource, obj)
+        log.info("leading", epoch=self._outside.leadership.epoch, taken_over=len(taken))
+
+    async def _routes(self) -> list[Estate]:
+        found: set[Estate] = set()
+        for model in self._outside.caches.index.models():
+            try:
+                opened = await self._store.open_rollouts(model)
+            except StoreUnavailable as error:  # the passes of this model say the same
+                log.warning("record_unreadable", model=model, error=str(error))
+                continue
+            for each in opened:
+                policy = each.rollout.policy
+                resource = ROUTES.get(policy.route.kind)
+                if resource is not None and resource in self._outside.caches.routes:
+                    found.add(Estate(resource, policy.namespace, policy.route.name))
+        return sorted(found, key=lambda estate: (estate.namespace, estate.name))
+
+    def models(self) -> list[str]:
+        """The models that may have something to do."""
+        return sorted({*self._outside.caches.index.models(), *self._outside.policies.current()})
+
+    async def newest(self) -> Sequence[Rollout]:
+        """The rollouts, oldest first, to be shown in the metrics."""
+        return list(reversed(await self._store.rollouts(None, _MOST_SHOWN)))
+
+    async def run_pass(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
+        """What people wrote, then the rollouts, then what ended ones left. When the next pass is due.
+
+        Whatever fails in the first does not keep the second from looking for harm.
+        """
+        failure: TransientError | None = None
+        waits: list[timedelta | None] = []
+        try:
+            waits.append(await self._inbox.take_in(model))
+            await self._discover(model)
+        except TransientError as error:
+            failure = error
+        waits.append(await self._reconciler.reconcile(model, interrupt))
+        if failure is not None:
+            raise failure
+        waits.append(await self._aftercare.tend(model))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _discover(self, model: str) -> None:
+        """Begin a release of a new labelled version, where the policy says so."""
+        outside = self._outside
+        policy = outside.policies.current().get(model)
+        router = self._routers.get(policy.route.kind) if policy else None
+        wanted = policy is not None and policy.workload.discover and self._settings.allows(policy.namespace)
+        if policy is None or router is None or not wanted or Feature.DISCOVERY not in self._settings.features:
+            return
+        recorded = await self._store.serving(model)
+        survey = await router.survey(RoutedModel(model, policy.route, policy.namespace), recorded)
+        candidates = [
+            *self._labelled(SERVICES, policy.namespace),
+            *self._labelled(INFERENCE_POOLS, policy.namespace),
+        ]
+        found = appeared(policy, candidates, self._released(model), survey.serving)
+        if found is not None:
+            await self._discovery.release(policy, found)
+
+    def _released(self, model: str) -> list[str]:
+        """The versions that have a ModelRollout, however it ended."""
+        held = self._outside.caches.index.of(model)
+        return [text(mapping(each.obj.get("spec")).get("version")) for each in held]
+
+    def _labelled(self, resource: Resource, namespace: str) -> list[dict[str, object]]:
+        """With the kind that items of a list lack."""
+        return [{"kind": resource.kind, **obj} for obj in self._outside.caches.all(resource, namespace)]
+
+    def _find_backend(self, namespace: str, spec: ModelRolloutSpec) -> Backend | Unfit | None:
+        if spec.image is not None:
+            return Backend(BackendKind.SERVICE, copy_name(spec.model, spec.version))
+        if spec.backend is not None and spec.backend.name is not None:
+            return None
+        caches = self._outside.caches
+        services, pools = caches.all(SERVICES, namespace), caches.all(INFERENCE_POOLS, namespace)
+        found = find_backend(services, pools, spec.model, spec.version)
+        if isinstance(found, Problem):
+            return Unfit(found.reason or Reason.BACKEND_NOT_FOUND, found.message)
+        return found
+
+
+def _log_overflow(rollout: Rollout, entry: Entry) -> None:
+    """Every entry was logged when it was committed: this says where to look for those that are gone."""
+    log.debug("entry_left_record", rollout=rollout.id, seq=entry.seq, event_name=entry.event)

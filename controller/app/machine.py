@@ -1,0 +1,133 @@
+"""The daemon on one machine: a state file, an Envoy, versions at known addresses, a socket for people."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from itertools import count
+
+import structlog
+
+from controller.adapters import registry
+from controller.adapters.folder_lock import FolderLock
+from controller.adapters.store.sqlite import SqliteStore
+from controller.adapters.workload.endpoints import EndpointWorkload
+from controller.app.daemon import Daemon
+from controller.control.server import ControlServer
+from controller.control.service import ControlService
+from controller.errors import InvariantError, StoreUnavailable
+from controller.observer import World
+from controller.ports import TrafficRouter
+from controller.reconciler import Reconciler
+from controller.runtime.worker import Worker
+from controller.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_STORE_CHECK_SECONDS = 5.0
+_CHECKS_PER_PRUNE = 720
+_MOST_SHOWN = 10_000
+
+
+class MachineDaemon(Daemon):
+    """Everything that runs while Serinus runs on one machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        if settings.state_dir is None:
+            error = "on one machine the settings have a state_dir"
+            raise InvariantError(error)
+        self._state_dir = settings.state_dir
+        self._store = SqliteStore(settings.state_dir / "serinus.sqlite")
+
+    async def _live(self, stack: AsyncExitStack) -> None:
+        worker, control = await self._assemble(stack)
+        self._show_policies(await self._policies.load_all())
+        workers = asyncio.create_task(self._queue.run(worker.handle, self._settings.workers))
+        watchers = [
+            asyncio.create_task(self._watch_store()),
+            asyncio.create_task(self._policies.watch(self._show_policies)),
+        ]
+        await control.start()
+        stack.push_async_callback(control.close)
+        self._problems.pop("start")
+        log.info("daemon_started", socket=str(self._settings.socket), pid=os.getpid())
+        await self._work(workers, watchers)
+
+    async def _assemble(self, stack: AsyncExitStack) -> tuple[Worker, ControlServer]:
+        settings = self._settings
+        stack.push_async_callback(self._store.close)
+        self._lock_state(stack)
+        routers = await self._routers(stack)
+        metrics = self._metrics(stack)
+        workload = EndpointWorkload()
+        stack.push_async_callback(workload.close)
+        validator, notifier = self._validator(stack), self._webhooks(stack)
+        world = World(
+            store=self._store,
+            routers=routers,
+            metrics=metrics,
+            workload=workload,
+            validator=validator,
+            notifier=notifier,
+            telemetry=self._telemetry,
+            clock=self._clock,
+        )
+        await self._serve_health(stack)
+        self._start_timers(stack)
+        worker = Worker(Reconciler(world).reconcile, self._timers, self._telemetry.pass_ended)
+        service = ControlService(
+            store=self._store,
+            history=self._store,
+            policies=self._policies,
+            routers=routers,
+            wake=lambda model, urgent: self._queue.add(model, urgent=urgent),
+            clock=self._clock,
+            recorded=self._recorded(notifier),
+        )
+        return worker, ControlServer(settings.socket, service, operators_gid=settings.operators_gid)
+
+    def _lock_state(self, stack: AsyncExitStack) -> None:
+        """Two daemons on one record would decide everything twice, even with a gateway each.
+
+        Raises `TargetError` naming the other. A folder that cannot be written is the store's to tell of.
+        """
+        lock = FolderLock(self._state_dir)
+        stack.callback(lock.release)
+        try:
+            lock.take()
+        except OSError as error:
+            log.warning("state_not_locked", error=str(error))
+
+    async def _routers(self, stack: AsyncExitStack) -> Mapping[str, TrafficRouter]:
+        opened: dict[str, TrafficRouter] = {}
+        for kind, router in registry.routers(self._settings).items():
+            await router.open()
+            stack.push_async_callback(router.close)
+            opened[kind] = router
+        return opened
+
+    async def _watch_store(self) -> None:
+        """Wake every model when the store can be read, at the start and after each failure of it."""
+        readable = False
+        for check in count():
+            try:
+                models = await self._store.models()
+                if not readable:
+                    await self._wake_all(models)
+                if check % _CHECKS_PER_PRUNE == 0:
+                    await self._store.prune()
+                self._problems.pop("store", None)
+                readable = True
+            except StoreUnavailable as error:
+                if self._problems.get("store") != str(error):
+                    log.warning("store_unavailable", error=str(error))
+                self._problems["store"] = str(error)
+                readable = False
+            await asyncio.sleep(_STORE_CHECK_SECONDS)
+
+    async def _wake_all(self, models: Sequence[str]) -> None:
+        for rollout in reversed(await self._store.rollouts(None, limit=_MOST_SHOWN)):
+            self._telemetry.show(rollout)
+        for model in models:
+            self._queue.add(model)
