@@ -24,7 +24,7 @@ Watches and time-outs go by the event loop's clock: with `tests.virtual_time` no
 import asyncio
 import copy
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -142,7 +142,12 @@ class FakeApi:
         """As `Transport` says."""
         self.requests.append(copy.deepcopy(request))
         await asyncio.sleep(0)
-        yield self._serve(request) if self.fault is None else await self.fault(request, self._serve)
+        answered = self._serve(request) if self.fault is None else await self.fault(request, self._serve)
+        try:
+            yield answered
+        finally:
+            if isinstance(answered.chunks, AsyncGenerator):
+                await answered.chunks.aclose()
 
     async def close(self) -> None:
         """As `Transport` says."""

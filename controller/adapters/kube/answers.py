@@ -20,6 +20,7 @@ from controller.adapters.kube.resources import Obj, Resource
 from controller.errors import Conflict, ControllerError, TransientError
 
 _NOT_APPLICABLE = "the server rejected our request due to an error in our request"
+_UNKNOWN_PATH = b"404 page not found"
 _RBAC = re.compile(r'User ".*" cannot ')
 _SHOWN_CHARACTERS = 300
 _LONGEST_WAIT_SECONDS = 3600
@@ -75,7 +76,7 @@ def parsed(call: Call, body: bytes | bytearray) -> Obj:
 
 def is_missing(status: int, body: bytes | bytearray) -> bool:
     """Whether the answer says that the object does not exist, which is not: the kind does not exist."""
-    return status == HTTPStatus.NOT_FOUND and (_json(body) or {}).get("reason") == "NotFound"
+    return status == HTTPStatus.NOT_FOUND and _names_object(_json(body))
 
 
 def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes | bytearray) -> ControllerError:
@@ -85,8 +86,11 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes | b
     text = f"{call}: {said}" if said else f"{call}: the API server answered HTTP {status}"
     wait = _asked_wait(headers, reply)
     match status:
-        case HTTPStatus.NOT_FOUND:
-            return _missing(call, reply, text)
+        case HTTPStatus.NOT_FOUND if _names_object(reply):
+            return NotFound(text)
+        case HTTPStatus.NOT_FOUND if reply is not None or body.strip() == _UNKNOWN_PATH:
+            kind = call.resource
+            return NotServed(f"the API server has no {kind} {kind.version}. Install their CRD.")
         case HTTPStatus.CONFLICT:
             return Conflict(text, wait)
         case HTTPStatus.GONE:
@@ -97,10 +101,11 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes | b
             return TransientError(
                 f"{call}: HTTP 401, the credentials are not accepted. Check the token.", wait
             )
-        case HTTPStatus.FORBIDDEN if reply is None or _RBAC.search(str(reply.get("message"))):
+        case HTTPStatus.FORBIDDEN if reply is not None and _RBAC.search(str(reply.get("message"))):
             return Forbidden(f"{call} is not allowed. Add to the Role: {_rule(call)}")
-    ours = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
-    return Rejected(text) if ours else TransientError(text, wait)
+    # What is no JSON comes from something before the API server, which knows nothing of the object.
+    final = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
+    return Rejected(text) if final and reply is not None else TransientError(text, wait)
 
 
 def page_of(call: Call, reply: Obj) -> Page:
@@ -157,11 +162,10 @@ def _said(reply: Obj | None) -> str:
     return words if len(words) <= _SHOWN_CHARACTERS else words[: _SHOWN_CHARACTERS - 1] + "…"
 
 
-def _missing(call: Call, reply: Obj | None, text: str) -> NotFound:
-    if (reply or {}).get("reason") == "NotFound":
-        return NotFound(text)
-    resource = call.resource
-    return NotServed(f"the API server has no {resource} {resource.version}. Install their CRD.")
+def _names_object(reply: Obj | None) -> bool:
+    """When the kind is unknown the server names none."""
+    details = (reply or {}).get("details")
+    return isinstance(details, dict) and bool(details.get("name"))
 
 
 def _is_not_applicable(reply: Obj | None) -> bool:

@@ -8,8 +8,8 @@ module and `controller.adapters.kube.credentials` import it, and only who talks 
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -54,7 +54,8 @@ class Connection:
         try:
             if response.status == _UNAUTHORIZED and self._credentials is not None:
                 self._credentials.refused()
-            yield ApiAnswer(response.status, response.headers, self._chunks(response))
+            async with aclosing(self._chunks(response)) as chunks:
+                yield ApiAnswer(response.status, response.headers, chunks)
         finally:
             response.close()
 
@@ -88,7 +89,7 @@ class Connection:
             raise TransientError(f"{self._address()} answered in an encoding that was not asked for")
         return response
 
-    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         with self._translated():
             async for chunk in response.content.iter_any():
                 yield chunk
