@@ -1,6 +1,7 @@
 """Names to builders: what a policy or a setting may name, and what is built for it.
 
-A new gateway is one file and one line in `_ROUTERS`; a metrics pack is one file in ``metrics/packs``.
+A new gateway is one file and one line in `_ROUTERS`, or in `_CLUSTER_ROUTES` for one that only a cluster has,
+where the routers share what follows the API; a metrics pack is one file in ``metrics/packs``.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ def _envoy(settings: Settings) -> OwnedRouter:
 
 
 _ROUTERS: Mapping[str, Callable[[Settings], OwnedRouter]] = {"envoy": _envoy}
+_CLUSTER_ROUTES = frozenset({"httpRoute", "grpcRoute"})
+"""Kinds of `controller.adapters.traffic.gateway_api`; names alone, for lint needs no client of a cluster."""
 
 
 def routers(settings: Settings) -> Mapping[str, OwnedRouter]:
@@ -52,7 +55,9 @@ def catalogue() -> Catalogue:
     """What a policy may name. Reads no pack: their file names are their names."""
     packs = files("controller.adapters.metrics").joinpath("packs").iterdir()
     names = {entry.name.removesuffix(".yaml") for entry in packs if entry.name.endswith(".yaml")}
-    return Catalogue(routes=frozenset(_ROUTERS), packs=frozenset(names), judges=frozenset(JUDGES))
+    return Catalogue(
+        routes=frozenset(_ROUTERS) | _CLUSTER_ROUTES, packs=frozenset(names), judges=frozenset(JUDGES)
+    )
 
 
 def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":

@@ -28,7 +28,9 @@ def explain(path: str | None) -> str:
     if not location:
         return "\n".join(["A policy file has these fields:", "", *_listing(PolicySection), "", _HINT])
     if len(location) == 2 and location[0] in ("checks", "route"):  # noqa: PLR2004 - checks.NAME, route.KIND
-        section = section_at(PolicySection, location) or PolicySection
+        section = section_at(PolicySection, location)
+        if section is None:
+            raise LookupError(_unknown(location))
         return "\n".join([".".join(location), f"  {_summary(section)}", "", "Fields:", *_listing(section)])
     parent = section_at(PolicySection, location[:-1])
     if parent is None or location[-1] not in keys(parent):

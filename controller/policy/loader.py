@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from controller.domain.policy import Fallback, NoData, Policy, Validation
+from controller.domain.policy import Fallback, NoData, OnDrift, Policy, Validation
 from controller.policy.catalogue import Catalogue
 from controller.policy.checks import to_check
 from controller.policy.document import Limits, parse_document
@@ -108,6 +108,8 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         deadline=section.deadline,
         on_deadline=Fallback(section.on_deadline),
         no_data=NoData(no_data.alert_after, no_data.act_after, Fallback(no_data.action)),
+        on_drift=OnDrift(section.on_drift),
+        workload=section.workload.to_rules(),
         notify=tuple(section.notify),
         judge=section.judge,
         digest=digest,

@@ -1,7 +1,7 @@
 """Where a policy says who splits the traffic: one kind of gateway, and the route's address there."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
 
@@ -19,10 +19,13 @@ from controller.policy.fields import (
 )
 from controller.policy.quantities import QuantityError, shown
 
+AnySection = TypeVar("AnySection", bound=Section)
 _PATH = re.compile(r"/|(?:/[A-Za-z0-9._~-]+)+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?")
+_OBJECT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _LONGEST_PATH = 512
 _PATH_SCHEMA = {"type": "string", "pattern": f"^(?:{_PATH.pattern})$"}
+_OBJECT_SCHEMA = {"type": "string", "pattern": f"^{_OBJECT.pattern}$"}
 
 
 def _path(value: object) -> str:
@@ -54,6 +57,58 @@ class PathRoute(Section):
     )
 
 
+def _object(value: object) -> str:
+    if isinstance(value, str) and _OBJECT.fullmatch(value):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise QuantityError(f"{value} is a number, not a name", f'write "{value}", in quotes, if it is one')
+    suggestion = "write the object's name: lower-case letters, digits, dots and -"
+    if isinstance(value, str):
+        _, slash, rest = value.rpartition("/")
+        kebab = re.sub(r"[^a-z0-9.]+", "-", value.lower()).strip("-.")
+        if slash and _OBJECT.fullmatch(rest):
+            suggestion = f"write {rest}; its namespace is the policy's"
+        elif _OBJECT.fullmatch(kebab):
+            suggestion += f"; did you mean {kebab}?"
+    raise QuantityError(f"{shown(value)} is not a name in a cluster", suggestion)
+
+
+ObjectName = Annotated[str, Kind("the name of an object"), parsed_by(_object), WithJsonSchema(_OBJECT_SCHEMA)]
+
+
+class ObjectRoute(Section):
+    """A route that is an object of a cluster, in the policy's namespace."""
+
+    name: ObjectName = Field(description="Name of the route.", examples=["fraud-detector"])
+    rule: ObjectName | None = Field(
+        default=None,
+        description="Name of the rule that is the model's; found by its backends when absent.",
+        examples=["infer"],
+    )
+    stable: ObjectName | None = Field(
+        default=None,
+        description=(
+            "Backend that serves the model before the first release,"
+            " where its rule has others too; found by what is on record after that."
+        ),
+        examples=["fraud-detector-v1"],
+    )
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    "envoy": PathRoute,
+    "httpRoute": ObjectRoute,
+    "grpcRoute": ObjectRoute,
+}
+OBJECT_KINDS = frozenset(kind for kind, section in _SECTIONS.items() if section is ObjectRoute)
+"""Kinds of route that are objects of a cluster."""
+
+
+def route_section(kind: str) -> type[Section] | None:
+    """What the long form of a kind of route consists of; None for a kind that has none."""
+    return _SECTIONS.get(kind)
+
+
 def _validate(value: object, info: ValidationInfo) -> RouteRef:
     kinds = catalogue_of(info).routes
     known = ", ".join(sorted(kinds))
@@ -74,19 +129,31 @@ def _validate(value: object, info: ValidationInfo) -> RouteRef:
             ]
         )
     try:
+        if kind in OBJECT_KINDS:
+            return _objects(kind, address)
         return _paths(kind, address) if kind == "envoy" else _named(kind, address)
     except ValidationError as error:
         raise complaints(below(error, kind)) from error
 
 
 def _paths(kind: str, address: object) -> RouteRef:
-    by_prefix = not isinstance(address, dict)
+    route = _long_form(PathRoute, "prefix", address)
+    return RouteRef(kind, route.prefix, route.rewrite)
+
+
+def _objects(kind: str, address: object) -> RouteRef:
+    route = _long_form(ObjectRoute, "name", address)
+    return RouteRef(kind, route.name, rule=route.rule, stable=route.stable)
+
+
+def _long_form(section: type[AnySection], field: str, address: object) -> AnySection:
+    """The section, from its long form or from its one field that must be there alone."""
+    short = not isinstance(address, dict)
     try:
-        route = PathRoute.model_validate({"prefix": address} if by_prefix else address)
+        return section.model_validate({field: address} if short else address)
     except ValidationError as error:
         # The short form has no key of its own for its place to be found by.
-        raise complaints([((), item[1]) for item in below(error)]) if by_prefix else error from error
-    return RouteRef(kind, route.prefix, route.rewrite)
+        raise complaints([((), item[1]) for item in below(error)]) if short else error from error
 
 
 def _named(kind: str, address: object) -> RouteRef:
@@ -96,8 +163,16 @@ def _named(kind: str, address: object) -> RouteRef:
 
 
 def _json_schema() -> dict[str, Any]:
-    address = {"anyOf": [{"type": "string"}, json_schema_of(PathRoute)]}
-    return {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": address}
+    addresses = {
+        kind: {"anyOf": [{"type": "string"}, json_schema_of(section)]} for kind, section in _SECTIONS.items()
+    }
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": addresses,
+        "additionalProperties": {"type": "string"},
+    }
 
 
 Route = Annotated[RouteRef, PlainValidator(_validate), WithJsonSchema(_json_schema())]

@@ -14,8 +14,9 @@ from controller.policy.catalogue import did_you_mean
 from controller.policy.checks import Checks
 from controller.policy.fields import Duration, Section, catalogue_of, complaint, parsed_by, written
 from controller.policy.quantities import QuantityError, show_duration, shown
-from controller.policy.routes import Route
+from controller.policy.routes import OBJECT_KINDS, Route
 from controller.policy.steps import Steps
+from controller.policy.workloads import WorkloadSection, demand_cluster
 
 _MODEL = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -116,9 +117,10 @@ class PolicySection(Section):
     route: Route = Field(
         description=(
             "Who splits the traffic, and the route there:"
-            " {envoy: PATH}, or {envoy: {prefix: PATH, rewrite: PATH}}."
+            " {envoy: PATH}, {envoy: {prefix: PATH, rewrite: PATH}}, {httpRoute: NAME}"
+            " or {httpRoute: {name: NAME, rule: RULE, stable: BACKEND}}; grpcRoute as httpRoute."
         ),
-        examples=[{"envoy": "/v2/models/fraud-detector"}],
+        examples=[{"envoy": "/v2/models/fraud-detector"}, {"httpRoute": "fraud-detector"}],
     )
     metrics: str = Field(
         description="Pack that says how errors and latencies are read from the metric source.",
@@ -170,6 +172,16 @@ class PolicySection(Section):
         description="What to do without measurements.",
         examples=[{"action": "hold"}],
     )
+    on_drift: Literal["freeze", "restore"] = Field(
+        default="freeze",
+        description="What to do when somebody else changed the weights: wait for a person, or restore them.",
+        examples=["restore"],
+    )
+    workload: WorkloadSection = Field(
+        default_factory=WorkloadSection,
+        description="What to do to the workloads behind the route, in a cluster.",
+        examples=[{"discover": True, "keep_for": "7d"}],
+    )
     notify: list[Label] = Field(
         default=[],
         max_length=20,
@@ -196,6 +208,13 @@ class PolicySection(Section):
         if value.requests and "validation" in info.data and info.data["validation"] is None:
             sentence = "warm-up sends golden requests, and the policy names none"
             raise complaint(sentence, "add validation: {golden: FILE}, or remove warm_up")
+        return value
+
+    @field_validator("workload")
+    @classmethod
+    def _in_a_cluster(cls, value: WorkloadSection, info: ValidationInfo) -> WorkloadSection:
+        if "route" in info.data:
+            demand_cluster(value, info.data["route"].kind, OBJECT_KINDS)
         return value
 
     @field_validator("deadline")

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from controller.policy.checks import check_section
 from controller.policy.fields import Kind, Section
-from controller.policy.routes import PathRoute
+from controller.policy.routes import route_section
 
 _KIND_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 _INDEX = re.compile(r"\[[0-9]*\]")
@@ -28,7 +28,7 @@ def section_at(root: type[Section], location: Sequence[str | int]) -> type[Secti
         if place == "checks":
             section, place = check_section(part), None
         elif place == "route":
-            section, place = PathRoute, None
+            section, place = route_section(part), None
         elif section is not None and part in keys(section):
             place = part if part in ("checks", "route") else None
             section = None if place else _section_in(keys(section)[part].annotation)

@@ -28,7 +28,7 @@ from controller.policy.render import Format, render
 from controller.policy.source import UnreadableError
 from controller.policy.tree import Document, plain
 
-CATALOGUE = Catalogue(frozenset({"envoy"}), frozenset({"envoy"}), frozenset({"threshold"}))
+CATALOGUE = Catalogue(frozenset({"envoy", "httpRoute"}), frozenset({"envoy"}), frozenset({"threshold"}))
 LIMITS = Limits(size_bytes=1 << 20, nodes=5000, depth=64)
 VALID = """\
 # the policy
@@ -46,6 +46,16 @@ checks:
 interval: 15s
 no_data: {alert_after: 5m, act_after: 15m, action: hold}
 notify: [ml-releases]
+"""
+IN_A_CLUSTER = """\
+model: fraud-detector
+namespace: ml
+route: {httpRoute: {name: fraud-detector, rule: infer, stable: fraud-detector-v1}}
+metrics: envoy
+steps: [1%, 5%]
+checks: {errors: {max: 1%}}
+on_drift: restore
+workload: {discover: true, scale: false, drain: 90s, keep_for: 7d, history: 5}
 """
 GOLDEN = """\
 protocol: openai-chat
@@ -116,6 +126,12 @@ def test_any_yaml_like_text_is_answered(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(mutated(VALID))
 def test_any_damaged_policy_is_answered(text: str) -> None:
+    answer(text.encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(mutated(IN_A_CLUSTER))
+def test_any_damaged_policy_of_a_cluster_is_answered(text: str) -> None:
     answer(text.encode())
 
 

@@ -19,4 +19,8 @@ checks:
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
+    return Catalogue(
+        frozenset({"envoy", "httpRoute", "grpcRoute"}),
+        frozenset({"envoy", "envoy-gateway", "mlserver"}),
+        frozenset({"threshold"}),
+    )

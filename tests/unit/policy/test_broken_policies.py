@@ -20,7 +20,11 @@ PLACE = re.compile(r"[\w./-]+\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S.*")
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
+    return Catalogue(
+        frozenset({"envoy", "httpRoute", "grpcRoute"}),
+        frozenset({"envoy", "envoy-gateway", "mlserver"}),
+        frozenset({"threshold"}),
+    )
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)

@@ -23,7 +23,11 @@ GOLDEN = sorted((FOLDER / "golden").iterdir())
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue(frozenset({"envoy"}), frozenset({"envoy", "mlserver"}), frozenset({"threshold"}))
+    return Catalogue(
+        frozenset({"envoy", "httpRoute", "grpcRoute"}),
+        frozenset({"envoy", "envoy-gateway", "mlserver"}),
+        frozenset({"threshold"}),
+    )
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)

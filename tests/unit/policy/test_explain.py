@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from controller.policy.checks import ErrorsCheck, LatencyCheck, QueryCheck
 from controller.policy.explain import explain, json_schema
 from controller.policy.fields import Section
-from controller.policy.routes import PathRoute
+from controller.policy.routes import ObjectRoute, PathRoute
 from controller.policy.schema import PolicySection
 from controller.policy.structure import keys, section_at
 
@@ -17,12 +17,14 @@ POLICIES = Path(__file__).parents[3] / "policies"
 PLACES: list[tuple[str, type[Section]]] = [
     ("", PolicySection),
     ("route.envoy.", PathRoute),
+    ("route.httpRoute.", ObjectRoute),
+    ("route.grpcRoute.", ObjectRoute),
     ("checks.errors.", ErrorsCheck),
     ("checks.latency_p99.9.", LatencyCheck),
     ("checks.queue.", QueryCheck),
     *[
         (f"{name}.", section)
-        for name in ("steps", "validation", "warm_up", "no_data")
+        for name in ("steps", "validation", "warm_up", "no_data", "workload")
         if (section := section_at(PolicySection, [name]))
     ],
 ]
@@ -58,6 +60,8 @@ def test_an_index_is_allowed_as_lint_writes_it() -> None:
         ("steps.min_request", "did you mean steps.min_requests?"),
         ("steps.for.more", "did you mean"),
         ("zzz", "known here: bake, checks"),
+        ("route.zzz", "did you mean route?"),
+        ("route.httpRoute.stabel", "did you mean route.httpRoute.stable?"),
     ],
 )
 def test_an_unknown_field_is_answered_with_a_suggestion(path: str, words: str) -> None:

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from controller.domain.policy import Check, CheckKind, Fallback, NoData, Policy, RouteRef, Step, Validation
+from controller.domain.policy import (
+    Check,
+    CheckKind,
+    Fallback,
+    NoData,
+    OnDrift,
+    Policy,
+    RouteRef,
+    Step,
+    Validation,
+    WorkloadRules,
+)
 from controller.policy.catalogue import Catalogue
 from controller.policy.loader import load_policy, parse_policy
 from controller.policy.source import UnreadableError
@@ -110,16 +121,44 @@ def test_the_digest_tells_texts_and_golden_files_apart(policy_text: str, catalog
 
 
 def test_names_that_the_catalogue_knows_are_allowed(policy_text: str) -> None:
-    catalogue = Catalogue(frozenset({"httpRoute"}), frozenset({"istio"}), frozenset({"sequential"}))
-    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", "{httpRoute: fraud}").replace(
+    catalogue = Catalogue(frozenset({"istio"}), frozenset({"istio"}), frozenset({"sequential"}))
+    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", "{istio: fraud}").replace(
         "envoy", "istio"
     )
     policy = parsed(text + "judge: sequential\n", catalogue)
     assert (policy.route, policy.metrics, policy.judge) == (
-        RouteRef("httpRoute", "fraud"),
+        RouteRef("istio", "fraud"),
         "istio",
         "sequential",
     )
+
+
+@pytest.mark.parametrize("kind", ["httpRoute", "grpcRoute"])
+@pytest.mark.parametrize(
+    ("address", "rule", "stable"),
+    [
+        ("fraud", None, None),
+        ("{name: fraud}", None, None),
+        ("{name: fraud, rule: infer}", "infer", None),
+        ("{name: fraud, rule: infer, stable: fraud-v1}", "infer", "fraud-v1"),
+    ],
+)
+def test_a_route_of_a_cluster_is_an_object_s_name(
+    kind: str, address: str, rule: str | None, stable: str | None, policy_text: str, catalogue: Catalogue
+) -> None:
+    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", f"{{{kind}: {address}}}")
+    assert parsed(text, catalogue).route == RouteRef(kind, "fraud", rule=rule, stable=stable)
+
+
+def test_the_fields_of_a_cluster_arrive_in_the_policy(policy_text: str, catalogue: Catalogue) -> None:
+    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", "{httpRoute: fraud}")
+    rules = "workload: {discover: true, scale: true, drain: 10m, keep_for: 7d, history: 0}\n"
+    policy = parsed(f"{text}on_drift: restore\n{rules}", catalogue)
+    assert policy.on_drift is OnDrift.RESTORE
+    assert policy.workload == WorkloadRules(
+        discover=True, scale=True, drain=timedelta(minutes=10), keep_for=timedelta(days=7), history=0
+    )
+    assert parsed(text, catalogue).workload == WorkloadRules()
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(catalogue: Catalogue) -> None:
