@@ -46,3 +46,8 @@ def next_attempt(rollout_id_before: str) -> str:
     """The id under which a rollout that is over is tried again."""
     name, attempt = attempt_of(rollout_id_before)
     return rollout_id(name, attempt + 1)
+
+
+def scoped_request_id(key: Key, request_id: str) -> str:
+    """A request's id that is unique among all objects: people use one id for several of them."""
+    return f"{key}/{request_id}"

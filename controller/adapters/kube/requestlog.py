@@ -1,10 +1,13 @@
 """The requests in a ModelRollout, and what was answered to them. Pure."""
 
+from collections.abc import Iterable
+
 from controller.adapters.kube.decisionlog import plain_request_id
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.statusshape import LONGEST_MESSAGE, MOST_REQUESTS, RequestShape
-from controller.adapters.kube.untrusted import mapping, number, sequence
-from controller.domain.model import Command, Entry
+from controller.adapters.kube.untrusted import mapping, number, sequence, text
+from controller.domain.judge.base import Assessment
+from controller.domain.model import Command, Entry, Rollout
 
 
 def status_in(obj: Obj) -> Obj:
@@ -45,3 +48,23 @@ def observed_generation(obj: Obj, requests: list[Obj]) -> int:
     if asked is None or any(each.get("id") == asked for each in requests):
         return number(mapping(obj.get("metadata")).get("generation"))
     return number(status_in(obj).get("observedGeneration"))
+
+
+def entry_of(answer: Obj, rollout: Rollout, log: Iterable[Entry]) -> Entry:
+    """The log entry that a followed request led to; where it fell out of the log, what the answer says."""
+    for entry in log:
+        if entry.command is not None and entry.command.request_id == answer.get("id"):
+            return entry
+    return Entry(
+        seq=rollout.seq,
+        at=rollout.updated_at or rollout.created_at,
+        actor=text(answer.get("by")),
+        event="request_followed",
+        phase_before=rollout.phase,
+        phase=rollout.phase,
+        reason=rollout.reason,
+        message=text(answer.get("message")),
+        step=rollout.step,
+        weight_permille=rollout.share_permille,
+        assessment=Assessment(rollout.evidence.verdict),
+    )

@@ -145,7 +145,7 @@ def refused(obj: Obj, request: RequestSpec, message: str, at: datetime) -> Obj:
 
 
 def same_but_for_times(one: Obj, other: Obj) -> bool:
-    """Whether writing the one over the other would tell nobody anything new."""
+    """Whether writing the one over the other would tell nobody anything new, but who leads since when."""
     return _timeless(one) == _timeless(other)
 
 
@@ -225,4 +225,5 @@ def _timeless(status: Obj) -> Obj:
     def without_time(each: object) -> Obj:
         return {key: value for key, value in mapping(each).items() if key != "lastTransitionTime"}
 
-    return {**status, "conditions": [without_time(each) for each in sequence(status.get("conditions"))]}
+    conditions = [without_time(each) for each in sequence(status.get("conditions"))]
+    return {**status, "conditions": conditions, "epoch": None}

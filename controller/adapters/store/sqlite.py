@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from controller.adapters.store.codec import decode_entry, decode_rollout, encode_entry, encode_rollout
 from controller.adapters.store.lane import Lane
+from controller.adapters.store.numbering import check_numbers, check_same
 from controller.adapters.store.transaction import transaction
 from controller.domain.model import Entry, Release, Rollout
 from controller.domain.vocabulary import Phase
-from controller.errors import Conflict, InvariantError
+from controller.errors import Conflict
 from controller.ports import Stored
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class SqliteStore:
 
     async def create(self, rollout: Rollout, entry: Entry) -> Stored:
         """A new record and its first log entry. Raises `Conflict` if the id exists."""
-        _check_numbers(rollout, entry, last_seq=0)
+        check_numbers(rollout, entry, last_seq=0)
         record, line = encode_rollout(rollout), encode_entry(entry)
 
         def work(connection: sqlite3.Connection) -> Stored:
@@ -110,11 +111,8 @@ class SqliteStore:
         Raises `Conflict` when the record is no longer at ``read.version``, or the log holds the entry's
         request already, and `InvariantError` when the entry's number does not follow the last.
         """
-        _check_numbers(rollout, entry, last_seq=read.rollout.seq)
-        if (rollout.id, rollout.model) != (read.rollout.id, read.rollout.model):
-            raise InvariantError(
-                f"A commit to {read.rollout.id} cannot write {rollout.id} of {rollout.model}."
-            )
+        check_numbers(rollout, entry, last_seq=read.rollout.seq)
+        check_same(read.rollout, rollout)
         record, line = encode_rollout(rollout), encode_entry(entry)
 
         def work(connection: sqlite3.Connection) -> Stored:
@@ -171,6 +169,15 @@ class SqliteStore:
 
         return await self._read(work)
 
+    async def named(self, rollout_id: str) -> Rollout | None:
+        """The rollout of that id."""
+
+        def work(connection: sqlite3.Connection) -> Rollout | None:
+            row = connection.execute("SELECT record FROM rollout WHERE id = ?", (rollout_id,)).fetchone()
+            return decode_rollout(row[0]) if row else None
+
+        return await self._read(work)
+
     async def entries(self, rollout_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
         """Entries with a number above ``after_seq``, in order."""
 
@@ -203,13 +210,6 @@ class SqliteStore:
 
 def _nothing(_: sqlite3.Connection) -> None:
     """The lane opened the file already."""
-
-
-def _check_numbers(rollout: Rollout, entry: Entry, *, last_seq: int) -> None:
-    if not rollout.seq == entry.seq == last_seq + 1:
-        raise InvariantError(
-            f"Entry {entry.seq} of rollout {rollout.id} (at {rollout.seq}) does not follow {last_seq}."
-        )
 
 
 def _append(connection: sqlite3.Connection, rollout_id: str, entry: Entry, line: bytes) -> None:
