@@ -77,9 +77,10 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
     judge = judge_of(rollout.policy)
     state = judge.at_new_weight(judge_state) if judge_state else judge.begin()
     clocks = replace(rollout.clocks, since_step=ZERO, at_weight=ZERO, unmeasured=ZERO, observing=False)
+    route = Route(previous=_present(rollout.route), intended=split, weight_sum=rollout.route.weight_sum)
     return replace(
         rollout,
-        route=Route(previous=_present(rollout.route), intended=split),
+        route=route,
         clocks=clocks,
         evidence=Evidence(judge_state=state),
         unready_passes=0,

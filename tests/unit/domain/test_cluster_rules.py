@@ -21,6 +21,7 @@ from controller.domain.model import (
     Split,
     Survey,
 )
+from controller.domain.observing import with_split
 from controller.domain.policy import OnDrift
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_outside import release
@@ -45,6 +46,13 @@ def test_the_route_says_who_serves_and_lends_the_canary_its_port() -> None:
     assert rollout.release.backend == Backend(SERVICE, "fraud-v2", 8080)
     assert rollout.route.weight_sum == 7
     assert rollout.supply_permille == rollout.policy.steps[0].weight_permille
+
+
+def test_the_sum_of_the_weights_is_remembered_through_every_change_of_the_split() -> None:
+    rollout = started(Release("v2", backend=STABLE.backend), Survey(serving=None, weight_sum=7))
+    for split in (Split(STABLE, rollout.release, 50), Split(STABLE)):
+        rollout = with_split(rollout, split)
+        assert rollout.route.weight_sum == 7
 
 
 def test_a_port_of_its_own_is_kept_and_a_pool_gets_none() -> None:
