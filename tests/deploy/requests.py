@@ -57,17 +57,17 @@ def probe(
     every = resource.path(namespace)
     match verb:
         case "get":
-            return {"method": "GET", "path": one}
+            return {"method": "GET", "url": one}
         case "list":
-            return {"method": "GET", "path": every, "params": {"limit": "1"}}
+            return {"method": "GET", "url": every, "params": {"limit": "1"}}
         case "watch":
-            return {"method": "GET", "path": every, "params": {"watch": "1", "timeoutSeconds": "1"}}
+            return {"method": "GET", "url": every, "params": {"watch": "1", "resourceVersion": "none"}}
         case "create":
             target = one if subresource else every
-            return {"method": "POST", "path": target, "json": {}}
+            return {"method": "POST", "url": target, "json": {}}
         case "patch":
             headers = {"content-type": "application/json-patch+json"}
-            return {"method": "PATCH", "path": one, "json": [], "headers": headers}
+            return {"method": "PATCH", "url": one, "json": [], "headers": headers}
         case "delete":
-            return {"method": "DELETE", "path": one}
+            return {"method": "DELETE", "url": one}
     raise ValueError(verb)

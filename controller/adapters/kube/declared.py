@@ -3,8 +3,18 @@
 A test walks the adapters and finds each ``PERMISSIONS`` here.
 """
 
-from controller.adapters.kube import discovery
+from controller.adapters.kube import discovery, elector
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
+from controller.adapters.store import kubernetes as store
+from controller.adapters.traffic import gateway_api
+from controller.adapters.workload import kubernetes as workload
 
-PERMISSIONS: tuple[Permission, ...] = (*discovery.PERMISSIONS, *events.PERMISSIONS)
+PERMISSIONS: tuple[Permission, ...] = (
+    *elector.PERMISSIONS,
+    *store.PERMISSIONS,
+    *gateway_api.PERMISSIONS,
+    *workload.PERMISSIONS,
+    *discovery.PERMISSIONS,
+    *events.PERMISSIONS,
+)
