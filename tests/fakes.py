@@ -141,6 +141,10 @@ class FakeStore:
         found = [s.rollout for s in self.records.values() if model in (None, s.rollout.model)]
         return list(reversed(found))[:limit]
 
+    async def named(self, rollout_id: str) -> Rollout | None:
+        self._check_reading()
+        return self.records[rollout_id].rollout if rollout_id in self.records else None
+
     async def entries(self, rollout_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
         return [e for e in self.log.get(rollout_id, []) if e.seq > after_seq][:limit]
 

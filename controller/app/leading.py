@@ -11,6 +11,7 @@ from controller.adapters.kube.aftercare import Aftercare
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.discovery import Discovery, appeared
 from controller.adapters.kube.fencing import Leadership
+from controller.adapters.kube.identity import key_of_rollout, scoped_request_id
 from controller.adapters.kube.inbox import Inbox, Unfit
 from controller.adapters.kube.mirror import EVERYWHERE
 from controller.adapters.kube.modelrollout import ModelRolloutSpec
@@ -112,10 +113,12 @@ class Leader:
             wake=outside.wake,
             clock=outside.clock,
             recorded=outside.recorded,
+            next_id=self._store.next_id,
         )
 
         async def follow(rollout: Rollout, kind: CommandKind, actor: str, request_id: str) -> object:
-            return await service.follow(rollout, kind, actor=actor, request_id=request_id)
+            unique = scoped_request_id(key_of_rollout(rollout), request_id)
+            return await service.follow(rollout, kind, actor=actor, request_id=unique)
 
         return Inbox(
             self._objects,

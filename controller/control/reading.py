@@ -19,7 +19,7 @@ from controller.ports import Clock, Policies, RolloutHistory
 _MOST_OPEN = 20
 """Rollouts of one model that are looked through for those that are not over."""
 _MOST_KEPT = 200
-"""Rollouts of one model that are looked through for an id."""
+"""Rollouts of one model whose logs are read for its history."""
 _PAGE = 500
 
 
@@ -66,7 +66,7 @@ class Reader:
 
     async def entries(self, rollout_id: str, after_seq: int, limit: int) -> EntryList:
         """A rollout's log after an entry, in order."""
-        rollout = await self._named(rollout_id)
+        rollout = await self._history.named(rollout_id)
         if rollout is None:
             raise self._unknown(rollout_id)
         entries = await self._history.entries(rollout.id, after_seq, limit)
@@ -75,15 +75,10 @@ class Reader:
     async def newest(self, target: str) -> Rollout:
         """The model's newest rollout, else the rollout of that name."""
         of_model = await self._history.rollouts(target, 1)
-        found = of_model[0] if of_model else await self._named(target)
+        found = of_model[0] if of_model else await self._history.named(target)
         if found is None:
             raise self._unknown(target)
         return found
-
-    async def _named(self, rollout_id: str) -> Rollout | None:
-        model = model_of(rollout_id)
-        rollouts = await self._history.rollouts(model, _MOST_KEPT) if model else []
-        return next((each for each in rollouts if each.id == rollout_id), None)
 
     async def _last_entries(self, rollout: Rollout, limit: int, *, every: bool) -> Sequence[EntryView]:
         """Newest first, read backwards page by page, because most entries are of no consequence."""
@@ -104,15 +99,11 @@ class Reader:
         return NotFound(f"no model or rollout is called {shown(target)}", "serinus get")
 
 
-def rollout_id(model: str, number: int) -> str:
-    """The id of a model's rollout; they are numbered from 1."""
-    return f"{model}-{number}"
-
-
-def rollout_number(rollout: Rollout) -> int:
-    """The number in a rollout's id; 0 for an id of another form."""
-    number = rollout.id.removeprefix(f"{rollout.model}-")
-    return int(number) if number.isascii() and number.isdigit() else 0
+def numbered(model: str, newest: Rollout | None, ended: Rollout | None) -> str:
+    """The id of a model's next rollout: they are numbered from 1, whether a release is tried again or new."""
+    del ended
+    number = newest.id.removeprefix(f"{model}-") if newest else "0"
+    return f"{model}-{int(number) + 1 if number.isascii() and number.isdigit() else 1}"
 
 
 def model_of(target: str) -> str | None:

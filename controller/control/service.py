@@ -13,7 +13,7 @@ import structlog
 
 from controller.control.errors import Refused, Unavailable
 from controller.control.policies import PolicyFiles, policy_for, policy_meant
-from controller.control.reading import Reader, model_of, rollout_id, rollout_number
+from controller.control.reading import Reader, numbered
 from controller.control.releases import parse_release
 from controller.control.views import OutcomeView
 from controller.domain.commands import again, announce, obey, refuse_release
@@ -41,6 +41,8 @@ Find = Callable[[], Awaitable[tuple[Stored | None, Rollout]]]
 """The rollout that a word is for: as stored if it is not over, and as it is last known."""
 Begin = Callable[[str], Rollout | Refusal]
 """A new rollout under the id that it is given."""
+NextId = Callable[[str, Rollout | None, Rollout | None], str]
+"""The id of a model's next rollout: the model, its newest one, and the ended one that is tried again."""
 
 _ATTEMPTS = 5
 _PATIENCE = timedelta(seconds=3)
@@ -64,6 +66,7 @@ class ControlService(Reader):
         clock: Clock,
         recorded: Recorded,
         *,
+        next_id: NextId = numbered,
         patience: timedelta = _PATIENCE,
     ) -> None:
         super().__init__(history, policies, clock)
@@ -71,6 +74,7 @@ class ControlService(Reader):
         self._routers = routers
         self._wake = wake
         self._recorded = recorded
+        self._next_id = next_id
         self._patience_seconds = patience.total_seconds()
         self._files = policies
 
@@ -114,7 +118,9 @@ class ControlService(Reader):
         async def find() -> tuple[Stored | None, Rollout]:
             opened = await self._store.open_rollouts(rollout.model)
             read = next((each for each in opened if each.rollout.id == rollout.id), None)
-            return read, read.rollout if read else await self._history.named(rollout.id) or rollout
+            known = read.rollout if read else await self._history.named(rollout.id)
+            # one name can be that of two rollouts, in two namespaces
+            return read, known if known is not None and known.model == rollout.model else rollout
 
         return await self._steer(find, Command(kind, request_id, actor, self._clock.now()))
 
@@ -186,8 +192,8 @@ class ControlService(Reader):
         """The model's newest rollout that is not over, or the named one if it is not over."""
         if opened := await self._store.open_rollouts(target):
             return opened[-1]
-        model = model_of(target)
-        opened = await self._store.open_rollouts(model) if model else []
+        named = await self._history.named(target)
+        opened = await self._store.open_rollouts(named.model) if named else []
         return next((each for each in opened if each.rollout.id == target), None)
 
     async def _retry(self, ended: Rollout, command: Command) -> OutcomeView:
@@ -196,12 +202,19 @@ class ControlService(Reader):
         def begin(new_id: str) -> Rollout | Refusal:
             return again(ended, policy, new_id, command)
 
-        return await self._begin(ended.model, ended.release, begin, command)
+        return await self._begin(ended.model, ended.release, begin, command, ended)
 
-    async def _begin(self, model: str, release: Release, begin: Begin, command: Command) -> OutcomeView:
-        """Record a new rollout, whose number follows the model's newest."""
+    async def _begin(
+        self,
+        model: str,
+        release: Release,
+        begin: Begin,
+        command: Command,
+        ended: Rollout | None = None,
+    ) -> OutcomeView:
+        """Record a new rollout, under the id that follows."""
         for _ in range(_ATTEMPTS):
-            # the number first: whatever begins after it was read takes it, and that shows as a conflict
+            # the id first: whatever begins after it was read takes it, and that shows as a conflict
             newest = await self._history.rollouts(model, 1)
             if before := await self._history.request(command.request_id):
                 return _outcome(before[0], command.kind, before[1])
@@ -210,7 +223,7 @@ class ControlService(Reader):
                 (each.rollout for each in opened if each.rollout.release.version == release.version), None
             )
             refusal = refuse_release(release, await self._store.serving(model), same)
-            rollout = begin(rollout_id(model, rollout_number(newest[0]) + 1 if newest else 1))
+            rollout = begin(self._next_id(model, newest[0] if newest else None, ended))
             if refusal or isinstance(rollout, Refusal):
                 raise Refused((refusal or rollout).message, f"serinus status {model}")
             decision = announce(rollout, command)

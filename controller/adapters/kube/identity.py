@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, text
+from controller.domain.model import Rollout
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What a ModelRollout may be called: it becomes the value of a label."""
@@ -46,6 +47,11 @@ def next_attempt(rollout_id_before: str) -> str:
     """The id under which a rollout that is over is tried again."""
     name, attempt = attempt_of(rollout_id_before)
     return rollout_id(name, attempt + 1)
+
+
+def key_of_rollout(rollout: Rollout) -> Key:
+    """The object that holds the rollout: a policy rules one namespace."""
+    return Key(rollout.policy.namespace, attempt_of(rollout.id)[0])
 
 
 def scoped_request_id(key: Key, request_id: str) -> str:

@@ -16,7 +16,7 @@ from itertools import islice
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.decisionlog import plain_request_id
 from controller.adapters.kube.fencing import Leadership
-from controller.adapters.kube.identity import Key, attempt_of, key_of
+from controller.adapters.kube.identity import attempt_of, key_of, key_of_rollout, next_attempt
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.reflector import Changed, Reflector
 from controller.adapters.kube.requestlog import entry_of, is_answered
@@ -93,13 +93,13 @@ class KubernetesStore:
         """Begin the rollout of the object that its id names. Raises `Conflict` if the id exists."""
         held = await self._held(rollout)
         if held is None:
-            raise Conflict(f"There is no ModelRollout {_key(rollout)}.")
+            raise Conflict(f"There is no ModelRollout {key_of_rollout(rollout)}.")
         return await self.begin(held.obj, rollout, entry)
 
     async def begin(self, obj: Obj, rollout: Rollout, entry: Entry) -> Stored:
         """As `create`, on the object as it was read."""
         check_numbers(rollout, entry, last_seq=0)
-        if key_of(obj) != _key(rollout):
+        if key_of(obj) != key_of_rollout(rollout):
             raise InvariantError(f"Rollout {rollout.id} cannot begin in ModelRollout {key_of(obj)}.")
         held = Held(obj)
         if held.is_deleting:
@@ -121,7 +121,7 @@ class KubernetesStore:
         held = await self._held(rollout)
         now = held.rollout() if held else None
         if held is None or now is None or now.id != rollout.id:
-            raise Conflict(f"ModelRollout {_key(rollout)} no longer holds rollout {rollout.id}.")
+            raise Conflict(f"ModelRollout {key_of_rollout(rollout)} no longer holds rollout {rollout.id}.")
         if version_of(held.obj) != read.version:
             self.writer.doubt(held.key)
             raise Conflict(f"Rollout {rollout.id} is no longer at version {read.version}.")
@@ -179,6 +179,14 @@ class KubernetesStore:
                 return rollout.id, entry_of(answer, rollout, entries_from(held.obj))
         return None
 
+    @staticmethod
+    def next_id(model: str, newest: Rollout | None, ended: Rollout | None) -> str:
+        """The id of the object's next attempt; a release is begun by making an object."""
+        del newest
+        if ended is None:
+            raise InvariantError(f"a release of {model} begins with an object")
+        return next_attempt(ended.id)
+
     # inside
 
     async def _write(self, obj: Obj, rollout: Rollout, entry: Entry, place: Place) -> Stored:
@@ -204,7 +212,7 @@ class KubernetesStore:
 
     async def _held(self, rollout: Rollout) -> Held | None:
         await self._synced()
-        return self._index.get(_key(rollout))
+        return self._index.get(key_of_rollout(rollout))
 
     async def _named(self, wanted: str) -> Held | None:
         await self._synced()
@@ -223,11 +231,6 @@ class KubernetesStore:
             causes = [str(each.failure) for each in self._reflectors if each.failure is not None]
             why = f": {causes[0]}" if causes else ""
             raise StoreUnavailable(f"ModelRollouts could not be listed yet{why}") from error
-
-
-def _key(rollout: Rollout) -> Key:
-    """The object that holds the rollout: a policy rules one namespace."""
-    return Key(rollout.policy.namespace, attempt_of(rollout.id)[0])
 
 
 def _accepted(held: Held) -> tuple[datetime, int, str]:

@@ -13,11 +13,13 @@ from controller.adapters.kube.modelrollout import FINALIZER
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
 from controller.adapters.store.kubernetes_index import RolloutIndex
-from controller.domain.model import Rollout
+from controller.control.service import ControlService
+from controller.domain.model import CommandKind, Rollout
 from controller.domain.vocabulary import Phase
 from controller.errors import Conflict, InvariantError, StoreUnavailable, TransientError
 from controller.ports import Stored
 from tests.contract.store_stages import ClusterStage, Reign
+from tests.fakes import FakeClock, FakePolicies
 from tests.kube_fake import Serve, failure
 from tests.store_records import entry, rollout, word
 
@@ -409,3 +411,53 @@ async def test_two_leaders_at_once_write_one_after_the_other(stage: ClusterStage
     with pytest.raises(Conflict, match="epoch 8"):
         await go_on(stage, again)
     assert the_object(stage) == before
+
+
+class TestPeople:
+    """A person's word takes the same way here as on one machine (`ControlService`)."""
+
+    @staticmethod
+    def service(stage: ClusterStage) -> ControlService:
+        return ControlService(
+            store=stage.store,
+            history=stage.store,
+            policies=FakePolicies(*(rollout("a", model).policy for model in ("fraud", "churn"))),
+            routers={},
+            wake=lambda model, urgent: None,
+            clock=FakeClock(),
+            recorded=lambda record, line: None,
+            next_id=stage.store.next_id,
+        )
+
+    async def test_a_retry_is_followed_in_its_object_once(self, stage: ClusterStage) -> None:
+        ended = await go_on(stage, await begin(stage, rollout("a")), Phase.ROLLED_BACK)
+        for _ in range(2):
+            outcome = await self.service(stage).follow(
+                ended.rollout, CommandKind.RETRY, actor="ann", request_id="ml/a/request-1"
+            )
+            assert outcome.rollout == "a.2"
+        assert [s.rollout.retry_of for s in await stage.store.open_rollouts("fraud")] == ["a"]
+        assert the_object(stage)["status"]["requests"][0]["outcome"] == "Followed"
+
+    async def test_one_id_said_to_two_objects_is_followed_in_both(self, stage: ClusterStage) -> None:
+        for name, model in (("a", "fraud"), ("b", "churn")):
+            read = await begin(stage, rollout(name, model))
+            await self.service(stage).follow(
+                read.rollout, CommandKind.ABORT, actor="ann", request_id=f"ml/{name}/request-1"
+            )
+        assert await stage.store.open_rollouts("fraud") == await stage.store.open_rollouts("churn") == []
+
+    async def test_an_object_may_be_called_like_one_of_another_namespace(self, stage: ClusterStage) -> None:
+        theirs = rollout("a", "churn", "v9")
+        theirs = replace(theirs, policy=replace(theirs.policy, namespace="a-shop"))
+        await go_on(stage, await begin(stage, theirs), Phase.ROLLED_BACK)
+        ours = await go_on(stage, await begin(stage, rollout("a")), Phase.ROLLED_BACK)
+        await self.service(stage).follow(
+            ours.rollout, CommandKind.RETRY, actor="ann", request_id="ml/a/request-1"
+        )
+        (again,) = await stage.store.open_rollouts("fraud")
+        assert (again.rollout.id, again.rollout.release.version) == ("a.2", "v2")
+
+    async def test_a_release_begins_with_an_object(self, stage: ClusterStage) -> None:
+        with pytest.raises(InvariantError):
+            stage.store.next_id("fraud", None, None)
