@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.adapters.kube.resources import Obj
+from controller.adapters.kube.untrusted import text
 from controller.adapters.traffic.gateway_marker import is_marked, marked, unmarked
 from controller.adapters.traffic.gateway_rule import GROUPS, Pair, Ref, Rule
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
@@ -156,7 +157,7 @@ def _renamed(body: Obj, backend: Backend, port: int | None) -> Obj:
     if service and port is None:
         raise TargetError(f"the port of the Service {backend.name} is not known: say it in the backend")
     ref = {**body, "name": backend.name}
-    if (ref.get("group", ""), ref.get("kind", BackendKind.SERVICE)) != (group, backend.kind):
+    if (text(ref.get("group")), text(ref.get("kind")) or BackendKind.SERVICE) != (group, backend.kind):
         ref |= {"group": group, "kind": str(backend.kind)}
     if service:
         return {**ref, "port": port}
