@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from controller.cli import authoring, completing, reading, steering
+from controller.cli import authoring, completing, examining, reading, steering
 from controller.cli.session import ExitCode, Session
 from controller.cli.way import PLUGIN, ClusterOptions, line_of
 from controller.errors import ControllerError
@@ -131,6 +131,7 @@ for _command in (
     authoring.lint,
     authoring.schema,
     authoring.explain,
+    examining.doctor,
     completing.completion,
 ):
     app.command(cls=completing.SerinusCommand)(_command)

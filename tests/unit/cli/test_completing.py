@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from controller.cli.main import app
 from controller.cli.names import within
 from tests.unit.cli.test_process import ROOT, environment_of
 from tests.unit.control.stage import Stage, progressing, serving
@@ -75,17 +78,42 @@ def test_commands_options_and_choices_are_offered(environment: dict[str, str]) -
     assert in_bash(environment, "completion", "") == list(SHELLS)
 
 
+def offered(environment: dict[str, str], expected: list[str], *words: str) -> list[str]:
+    """What is offered of live names: a machine too busy to answer within a second is asked again."""
+    for _ in range(5):
+        if (found := in_bash(environment, *words)) == expected:
+            break
+    return found
+
+
 def test_models_and_rollouts_are_offered(environment: dict[str, str]) -> None:
-    for command in ("get", "status", "why", "abort", "promote", "history"):
-        assert in_bash(environment, command, "fr") == ["fraud", "fraud-1"]
-    assert in_bash(environment, "status", "fraud-") == ["fraud-1"]
-    assert in_bash(environment, "status", "x") == []
+    for words, names in (
+        (("status", "fr"), ["fraud", "fraud-1"]),
+        (("get", "fraud-"), ["fraud-1"]),
+        (("why", "x"), []),
+    ):
+        assert offered(environment, names, *words) == names
+
+
+def test_every_command_that_takes_a_model_offers_them() -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    taking = {
+        name for name, each in command.commands.items() for param in each.params if param.name == "target"
+    }
+    assert taking == set(
+        ["abort", "get", "history", "pause", "promote", "resume", "retry", "status", "watch", "why"]
+    )
+    for name in taking:
+        (target,) = [each for each in command.commands[name].params if each.name == "target"]
+        assert target._custom_shell_complete is not None, name
 
 
 def test_the_options_that_were_typed_say_where_to_ask(environment: dict[str, str]) -> None:
     socket = environment.pop("SERINUS_SOCKET")
-    assert in_bash(environment, "--socket", socket, "status", "") == ["fraud", "fraud-1"]
-    assert in_bash(environment, "status", "--socket", socket, "") == ["fraud", "fraud-1"]
+    names = ["fraud", "fraud-1"]
+    assert offered(environment, names, "--socket", socket, "status", "") == names
+    assert offered(environment, names, "status", "--socket", socket, "") == names
 
 
 def test_without_a_daemon_nothing_is_offered_and_nothing_is_said(tmp_path: Path) -> None:

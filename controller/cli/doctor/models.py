@@ -1,0 +1,112 @@
+"""Looks at the policies of a cluster's daemon, and at the route and the backend of each."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.errors import NotServed
+from controller.adapters.kube.resources import (
+    ENDPOINT_SLICES,
+    INFERENCE_POOLS,
+    MODEL_ROLLOUTS,
+    SERVICES,
+    Obj,
+    Resource,
+)
+from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE
+from controller.cli.cluster.records import Held, newest_first
+from controller.cli.doctor import routes
+from controller.cli.doctor.findings import failed, skipped
+from controller.cli.doctor.looking import Findings, Wishes, seen
+from controller.cli.doctor.policies import Rules, of_config_maps, of_folder
+from controller.cli.doctor.setup import Setup
+from controller.domain.model import Backend, BackendKind
+from controller.errors import ControllerError
+
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+_HOW = "serinus doctor --policies FOLDER"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsDoctor:
+    """``told`` is what the daemon was told."""
+
+    client: KubeClient
+    wishes: Wishes
+    told: Setup
+
+    async def examine(self) -> Findings:
+        """The policy files first, then each model's route and backend."""
+        rules = await self._rules()
+        models = [routes.Model(policy) for policy in rules.policies]
+        found = list(rules.findings)
+        served: list[tuple[routes.Model, Resource]] = []
+        for model in models:
+            refused = routes.allowed(model, self.told)
+            if refused is not None:
+                found.append(refused)
+            elif model.resource is not None:
+                served.append((model, model.resource))
+        held = await self._held({model.policy.namespace for model, _ in served})
+        looks = [self._model(model, resource, held) for model, resource in served]
+        return found + [finding for each in await asyncio.gather(*looks) for finding in each]
+
+    async def _rules(self) -> Rules:
+        if self.wishes.policies is not None:
+            return of_folder(self.wishes.policies)
+        if not self.told.policies:
+            return Rules((), (skipped("policy", "its folder", "not known from here", _HOW),))
+        home, names = self.told.lease.namespace, self.told.policies
+        try:
+            found = [await self.client.get(CONFIG_MAPS, home, name) for name in names]
+        except ControllerError as error:
+            return Rules((), (skipped("policy", home, f"you may not look: {error}", _HOW),))
+        present = [each for each in found if each is not None]
+        return await asyncio.to_thread(of_config_maps, present, home, names)
+
+    async def _held(self, namespaces: set[str]) -> Mapping[str, Sequence[Held]]:
+        """The rollouts by namespace: they say what serves. Without them the routes alone are judged."""
+        held: dict[str, list[Held]] = {}
+        for namespace in sorted(namespaces):
+            try:
+                objects, _ = await self.client.list(MODEL_ROLLOUTS, namespace)
+            except ControllerError:
+                continue  # it is told of under another check
+            held[namespace] = newest_first(map(Held, objects))
+        return held
+
+    async def _model(
+        self, model: routes.Model, resource: Resource, held: Mapping[str, Sequence[Held]]
+    ) -> Findings:
+        policy = model.policy
+        there = held.get(policy.namespace, ())
+        rollouts = [each.rollout for each in there if each.model == policy.model and each.rollout]
+        known = routes.Model(policy, rollouts)
+        return await seen("route", policy.model, lambda: self._route(known, resource))
+
+    async def _route(self, model: routes.Model, resource: Resource) -> Findings:
+        try:
+            found = await self.client.get(resource, model.key.namespace, model.key.name)
+        except NotServed as error:
+            return [failed("route", model.policy.model, str(error), "install the Gateway API's CRDs")]
+        looked = routes.route(model, found)
+        named = looked.serving
+        if named is None:
+            return [looked.finding]
+        return [
+            looked.finding,
+            *await seen("backend", model.policy.model, lambda: self._backend(model, named)),
+        ]
+
+    async def _backend(self, model: routes.Model, named: Backend) -> Findings:
+        namespace = model.policy.namespace
+        if named.kind is not BackendKind.SERVICE:
+            pool = await self.client.get(INFERENCE_POOLS, namespace, named.name)
+            return [routes.backend(model, named, pool, ())]
+        service = await self.client.get(SERVICES, namespace, named.name)
+        slices: Sequence[Obj] = ()
+        if service is not None:
+            labels = f"{SERVICE_OF_SLICE}={named.name}"
+            slices, _ = await self.client.list(ENDPOINT_SLICES, namespace, labels=labels)
+        return [routes.backend(model, named, service, slices)]
