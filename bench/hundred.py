@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.machine import cpu_seconds, resident_bytes
 from controller.control.client import ControlClient
+from controller.control.interface import Order
 from deploy.local.http_client import Connection
 from deploy.local.stack import Service, Stack, free_port
 
@@ -81,7 +82,8 @@ def _daemon(stack: Stack, gateway: Service, prometheus: Service) -> tuple[Servic
     return service, ControlClient(socket)
 
 
-def _scrape(port: int) -> dict[str, float]:
+def scrape(port: int) -> dict[str, float]:
+    """The metrics that a process shows: value by name and labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, value in _samples(lines)}
@@ -94,7 +96,7 @@ def _samples(lines: list[str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _quantile_bound(before: dict[str, float], after: dict[str, float], q: float) -> float:
+def lateness(before: dict[str, float], after: dict[str, float], q: float) -> float:
     """The upper bound of the histogram bucket that holds the quantile of the passes in between."""
     prefix = 'serinus_pass_lateness_seconds_bucket{le="'
     rows = sorted(
@@ -119,20 +121,20 @@ async def _wait(client: ControlClient, phase: str) -> float:
 
 async def _deploy(client: ControlClient, version: str, endpoint: str) -> None:
     for number in range(MODELS):
-        await asyncio.to_thread(client.deploy, f"m{number}", version, [endpoint])
+        await asyncio.to_thread(client.deploy, Order(f"m{number}", version, [endpoint]))
 
 
 async def _measure(daemon: Service, prometheus: Service) -> None:
-    before, queries = _scrape(daemon.port), _scrape(prometheus.port)
+    before, queries = scrape(daemon.port), scrape(prometheus.port)
     cpu, began, most = cpu_seconds(daemon.pid), time.monotonic(), 0
     while time.monotonic() - began < MEASURED_SECONDS:
         most = max(most, resident_bytes(daemon.pid))
         await asyncio.sleep(1)
     seconds = time.monotonic() - began
-    after, asked = _scrape(daemon.port), _scrape(prometheus.port)
+    after, asked = scrape(daemon.port), scrape(prometheus.port)
     passes = after['serinus_passes_total{outcome="ok"}'] - before['serinus_passes_total{outcome="ok"}']
     name = 'prometheus_http_requests_total{code="200",handler="/api/v1/query"}'
-    p50, p99 = (_quantile_bound(before, after, q) for q in (0.5, 0.99))
+    p50, p99 = (lateness(before, after, q) for q in (0.5, 0.99))
     print(f"{MODELS} rollouts, checks every 5 s, daemon on one core, {seconds:.0f} s measured")
     print(f"  processor   {(cpu_seconds(daemon.pid) - cpu) / seconds:.1%} of one core")
     print(f"  memory      {most / 2**20:.0f} MiB resident at most (goal: under 150)")

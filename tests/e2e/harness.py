@@ -21,6 +21,7 @@ from controller.adapters.registry import catalogue
 from controller.adapters.store.codec import decode_entry
 from controller.control.client import ControlClient
 from controller.control.errors import ControlError
+from controller.control.interface import Order
 from controller.control.views import EntryView, StatusView
 from controller.domain.model import Entry
 from controller.domain.policy import Policy as LoadedPolicy
@@ -85,7 +86,7 @@ class Harness:
             self.write_policy(model, ONE_STEP)
         for model in new:
             self.until_in_force(model)
-            self.client.deploy(model, "v1", [self.stage.endpoint("v1")])
+            self.client.deploy(Order(model, "v1", [self.stage.endpoint("v1")]))
         for model in new:
             self.until(model, Phase.SUCCEEDED, within=60)
         self._ready += new
@@ -127,7 +128,9 @@ class Harness:
 
     def deploy(self, model: str, version: str, endpoint: str | None = None) -> str:
         """Begin a rollout of an engine's version, or of what answers at the endpoint; its id."""
-        rollout = self.client.deploy(model, version, [endpoint or self.stage.endpoint(version)]).rollout
+        rollout = self.client.deploy(
+            Order(model, version, [endpoint or self.stage.endpoint(version)])
+        ).rollout
         assert rollout is not None
         return rollout
 

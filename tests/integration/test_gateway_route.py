@@ -128,7 +128,9 @@ class World:
             await client.close()
 
     def _router(self, client: KubeClient, routes: Reflector, leader: Leader) -> GatewayRouter:
-        return GatewayRouter(client, self.resource, routes, leader, allowed=lambda _: True)
+        return GatewayRouter(
+            client, self.resource, routes, leader, allowed=lambda _: True, patience=timedelta(0)
+        )
 
     async def until(self, router: GatewayRouter, wanted: Split, *, accepted: bool) -> RouteSeen:
         """Look until the cache has it: the watch brings what others did."""

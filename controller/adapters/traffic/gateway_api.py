@@ -8,7 +8,7 @@ once more, because its gateway writes its status all the time.
 
 What cannot be had is told, not raised, while a pass only looks: a route that is gone, a right that was taken
 away. A write without the right raises `Forbidden`, a `TargetError`: trying again would not help, and the
-message holds the rule of RBAC to add.
+message holds the rule of RBAC to add. Both only once it has been so for a while (`Patience`).
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from controller.adapters.kube.resources import (
 )
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.traffic.gateway_patch import patch_for
+from controller.adapters.traffic.gateway_patience import Patience
 from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
 from controller.adapters.traffic.gateway_seen import agrees, described, normal, route_seen, standing
 from controller.adapters.traffic.gateway_split import read_split
@@ -86,6 +87,7 @@ class GatewayRouter:
         *,
         allowed: Callable[[str], bool],
         stalest: timedelta = timedelta(seconds=75),
+        patience: timedelta = timedelta(seconds=20),
     ) -> None:
         self._client = client
         self._resource = resource
@@ -93,6 +95,7 @@ class GatewayRouter:
         self._leadership = leadership
         self._allowed = allowed
         self._stalest = stalest
+        self._patience = Patience(patience)
 
     async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
         """Who serves on the route, and what stands in the way of a rollout. Raises `TransientError`."""
@@ -119,15 +122,16 @@ class GatewayRouter:
         try:
             route = await self._look(routed)
         except Forbidden as error:
-            return self._unseen(known, routed, Reason.PERMISSION_LOST, str(error))
+            return self._lost(known, routed, Reason.PERMISSION_LOST, str(error))
         except NotServed as error:
-            return self._unseen(None, routed, Reason.ROUTE_NOT_FOUND, str(error))
+            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, str(error))
         except TransientError as error:
             if known is None:
                 raise
             return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, str(error))
         if route is None:
-            return self._unseen(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(routed))
+            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(routed))
+        self._patience.restore(("read", routed.namespace, routed.route.name))
         return route_seen(route, self._resource.kind, routed, FIELD_MANAGER)
 
     async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
@@ -159,11 +163,18 @@ class GatewayRouter:
 
     async def _write(self, routed: RoutedModel, change: Callable[[Obj, Pair], list[Obj]]) -> None:
         """Make a change of the route as it is known; after a `Conflict` once more, as it is by then."""
-        route = await self._for_writing(routed, fresh=False)
+        key = ("write", routed.namespace, routed.route.name)
         try:
-            await self._patch(routed, route, change)
-        except Conflict:
-            await self._patch(routed, await self._for_writing(routed, fresh=True), change)
+            route = await self._for_writing(routed, fresh=False)
+            try:
+                await self._patch(routed, route, change)
+            except Conflict:
+                await self._patch(routed, await self._for_writing(routed, fresh=True), change)
+        except (Forbidden, NotFound) as error:
+            if self._patience.is_over(key):
+                raise
+            raise TransientError(str(error)) from error
+        self._patience.restore(key)
 
     async def _patch(self, routed: RoutedModel, route: Obj, change: Callable[[Obj, Pair], list[Obj]]) -> None:
         pair = find_pair(route, routed)
@@ -201,6 +212,14 @@ class GatewayRouter:
         except TargetError:
             return ""
         return text(mapping(mapping(mapping(found).get("metadata")).get("labels")).get(VERSION))
+
+    def _lost(self, known: Obj | None, routed: RoutedModel, problem: Reason, message: str) -> RouteSeen:
+        """What a person must mend, once it has lasted; until then the gateway cannot be asked."""
+        if self._patience.is_over(("read", routed.namespace, routed.route.name)):
+            return self._unseen(known, routed, problem, message)
+        if known is None:
+            raise TransientError(message)
+        return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, message)
 
     def _unseen(self, known: Obj | None, routed: RoutedModel, problem: Reason, message: str) -> RouteSeen:
         """What is still known of a route that cannot be looked at."""

@@ -262,6 +262,32 @@ class TestCommands:
         assert missing.value.hint.startswith("serinus deploy fraud ")
 
 
+class TestFollow:
+    async def test_a_word_to_a_rollout_is_for_no_other_even_of_the_models_own_name(self) -> None:
+        stage = Stage()
+        older = stage.begin(replace(a_rollout(), id="fraud"))
+        newer = stage.begin(replace(a_rollout(version="v3"), id="fraud-v3"))
+        outcome = await stage.service.follow(older, CommandKind.PAUSE, actor=ACTOR, request_id="r-1")
+        assert outcome.rollout == "fraud"
+        assert stage.rollout("fraud").phase is Phase.PAUSED
+        assert stage.rollout(newer.id).phase is Phase.PENDING
+
+    async def test_a_word_to_a_rollout_that_ended_meanwhile_is_refused(self) -> None:
+        stage = Stage()
+        rollout = stage.begin(a_rollout())
+        stage.move(rollout.id, phase=Phase.SUCCEEDED)
+        with pytest.raises(Refused, match="is over"):
+            await stage.service.follow(rollout, CommandKind.ABORT, actor=ACTOR, request_id="r-1")
+
+    async def test_a_repeated_word_is_answered_as_the_first(self) -> None:
+        stage = Stage()
+        rollout = stage.begin(a_rollout())
+        for _ in range(2):
+            outcome = await stage.service.follow(rollout, CommandKind.PAUSE, actor=ACTOR, request_id="r-1")
+            assert outcome.phase is Phase.PAUSED
+        assert stage.rollout(rollout.id).seq == 2
+
+
 class TestRetry:
     async def test_an_ended_rollout_begins_again_under_the_policy_of_today(self) -> None:
         stage = Stage()

@@ -61,9 +61,13 @@ class World:
         self.hear()
         self.api.requests.clear()
 
-    def new_router(self, leader: Leader, known: Known | None = None) -> GatewayRouter:
+    def new_router(
+        self, leader: Leader, known: Known | None = None, patience: timedelta = timedelta(0)
+    ) -> GatewayRouter:
         allowed: Callable[[str], bool] = lambda namespace: namespace in self.allowed  # noqa: E731
-        return GatewayRouter(self.client, HTTP_ROUTES, known or self.known, leader, allowed=allowed)
+        return GatewayRouter(
+            self.client, HTTP_ROUTES, known or self.known, leader, allowed=allowed, patience=patience
+        )
 
     def put(self, route: Obj, manager: str = "kubectl-edit") -> None:
         self.api.put(HTTP_ROUTES, deepcopy(route), manager)
@@ -532,3 +536,18 @@ async def test_a_namespace_that_the_operator_does_not_allow_is_hopeless() -> Non
 )
 def test_splits_are_described_for_people(split: Split, words: str) -> None:
     assert described(split) == words
+
+
+async def test_what_is_missing_for_a_moment_only_is_not_a_persons_business() -> None:
+    world = World(ref("fraud-v6", 1))
+    router = world.new_router(world.leader, patience=timedelta(seconds=20))
+    world.api.denied.add(("patch", "httproutes"))
+    with pytest.raises(TransientError, match="patch"):
+        await router.apply(routed(), STEP, Split(S))
+    world.known.failure = Forbidden("list httproutes is not allowed")
+    world.api.denied.add(("get", "httproutes"))
+    seen = await router.observe(routed())
+    assert (seen.problem, seen.split) == (Reason.GATEWAY_UNAVAILABLE, Split(S))
+    world.known.routes.clear()
+    with pytest.raises(TransientError):
+        await router.observe(routed())
