@@ -11,7 +11,6 @@ from controller.adapters.kube.aftercare import Aftercare
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.discovery import Discovery, appeared
 from controller.adapters.kube.fencing import Leadership
-from controller.adapters.kube.identity import key_of_rollout, scoped_request_id
 from controller.adapters.kube.inbox import Inbox, Unfit
 from controller.adapters.kube.mirror import EVERYWHERE
 from controller.adapters.kube.modelrollout import ModelRolloutSpec
@@ -117,8 +116,7 @@ class Leader:
         )
 
         async def follow(rollout: Rollout, kind: CommandKind, actor: str, request_id: str) -> object:
-            unique = scoped_request_id(key_of_rollout(rollout), request_id)
-            return await service.follow(rollout, kind, actor=actor, request_id=unique)
+            return await service.follow(rollout, kind, actor=actor, request_id=request_id)
 
         return Inbox(
             self._objects,

@@ -17,6 +17,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,6 +245,6 @@ def find_program(name: str) -> str:
 
 def replace_json(path: Path, value: Any) -> None:
     """Write by rename: readers, and Envoy's watch, see the whole new file or the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     temporary.write_text(json.dumps(value))
     temporary.replace(path)
