@@ -28,6 +28,7 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.traffic.gateway_emergency import with_versions
 from controller.adapters.traffic.gateway_patch import patch_for
 from controller.adapters.traffic.gateway_patience import Patience
 from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
@@ -138,7 +139,8 @@ class GatewayRouter:
         """Write the split, unless the route has it, and undo a latch. Returns before the gateway took it."""
         split, expected = normal(split), normal(expected)
 
-        def change(route: Obj, pair: Pair) -> list[Obj]:
+        def change(route: Obj) -> list[Obj]:
+            pair = _pair(route, routed)
             held = read_split(pair, routed)
             if not agrees(held, routed, split, expected):
                 raise Conflict(
@@ -151,17 +153,21 @@ class GatewayRouter:
         await self._write(routed, change)
 
     async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
-        """Give everything to stable and latch it, in one patch, whatever the route holds."""
+        """Give everything to stable and latch it, in one patch, whatever the route holds.
 
-        def change(route: Obj, pair: Pair) -> list[Obj]:
-            weights = patch_for(pair, routed, Split(stable=routed.stable))
+        Without versions the route must tell them itself: raises `TargetError` when it does not.
+        """
+
+        def change(route: Obj) -> list[Obj]:
+            known = with_versions(route, routed)
+            weights = patch_for(_pair(route, known), known, Split(stable=known.stable))
             if not weights and latch_of(route) is not None:
                 return []
             return [*weights, *stamp(route, self._leadership.epoch, reason)]
 
         await self._write(routed, change)
 
-    async def _write(self, routed: RoutedModel, change: Callable[[Obj, Pair], list[Obj]]) -> None:
+    async def _write(self, routed: RoutedModel, change: Callable[[Obj], list[Obj]]) -> None:
         """Make a change of the route as it is known; after a `Conflict` once more, as it is by then."""
         key = ("write", routed.namespace, routed.route.name)
         try:
@@ -176,15 +182,12 @@ class GatewayRouter:
             raise TransientError(str(error)) from error
         self._patience.restore(key)
 
-    async def _patch(self, routed: RoutedModel, route: Obj, change: Callable[[Obj, Pair], list[Obj]]) -> None:
-        pair = find_pair(route, routed)
-        if isinstance(pair, Trouble):
-            raise TargetError(pair.message)
-        if not change(route, pair):
+    async def _patch(self, routed: RoutedModel, route: Obj, change: Callable[[Obj], list[Obj]]) -> None:
+        if not change(route):
             return
         epoch = self._leadership.epoch
         ours = await take_over(self._client, self._resource, route, epoch)
-        operations = [*fence(ours, epoch), *change(ours, pair)]
+        operations = [*fence(ours, epoch), *change(ours)]
         name = routed.route.name
         self._routes.put(await self._client.json_patch(self._resource, routed.namespace, name, operations))
 
@@ -236,3 +239,10 @@ class GatewayRouter:
             f"policies may not act in the namespace {routed.namespace}: "
             "the operator allows namespaces in SERINUS_KUBERNETES__NAMESPACES"
         )
+
+
+def _pair(route: Obj, routed: RoutedModel) -> Pair:
+    pair = find_pair(route, routed)
+    if isinstance(pair, Trouble):
+        raise TargetError(pair.message)
+    return pair

@@ -326,6 +326,41 @@ async def test_a_rollback_without_a_record_asks_nobody_what_it_may_overwrite() -
     assert world.refs == [ref("fraud-v6", 1)]
 
 
+def _unknown(stable: str | None = None) -> RoutedModel:
+    return RoutedModel("fraud", RouteRef("httpRoute", "fraud", stable=stable), "ml")
+
+
+@pytest.mark.parametrize("weight", [50, 1000])
+async def test_without_any_record_the_route_tells_who_the_canary_is(weight: int) -> None:
+    world = World(ref("fraud-v6", 1000 - weight), ours(weight=weight))
+    await world.router.roll_back_unrecorded(_unknown(), Reason.ABORTED_BY_PERSON)
+    assert (world.refs, world.annotation) == ([ref("fraud-v6", 1000)], "4 AbortedByPerson")
+    seen = await world.see()
+    assert (seen.split, seen.latched) == (Split(S), Reason.ABORTED_BY_PERSON)
+
+
+async def test_beside_others_the_policy_tells_who_was_stable() -> None:
+    world = World(ref("audit", 300), ref("fraud-v6", 190), ours(weight=10))
+    await world.router.roll_back_unrecorded(_unknown("fraud-v6"), Reason.ABORTED_BY_PERSON)
+    assert world.refs == [ref("audit", 300), ref("fraud-v6", 200)]
+
+
+@pytest.mark.parametrize(
+    ("refs", "what"),
+    [
+        ((ref("fraud-v6", 950), ref("fraud-v7", 50)), "canary"),
+        ((ref("fraud-v6", 950),), "canary"),
+        ((ref("audit", 1), ref("fraud-v6", 950), ours(weight=50)), "stable version"),
+        ((ours(weight=50),), "stable version"),
+    ],
+)
+async def test_what_the_route_does_not_tell_is_not_guessed(refs: tuple[Obj, ...], what: str) -> None:
+    world = World(*refs)
+    with pytest.raises(TargetError, match=f"tells which backend is the {what}: set the weights yourself"):
+        await world.router.roll_back_unrecorded(_unknown(), Reason.ABORTED_BY_PERSON)
+    assert world.methods == []
+
+
 # Looking
 
 
