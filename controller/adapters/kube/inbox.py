@@ -66,6 +66,10 @@ class Objects(Protocol):
         """Begin the object's rollout."""
         ...
 
+    async def observe(self, model: str) -> None:
+        """Write to those whose spec changed without a new word that it was seen; `kubectl wait` asks."""
+        ...
+
     async def release_finalizer(self, obj: Obj) -> None:
         """Let the object be deleted."""
         ...
@@ -126,6 +130,7 @@ class Inbox:
         waits += [await self._accept(model, obj) for obj in self._objects.unaccepted(model)]
         for obj, rollout in self._objects.asking(model):
             await self._answer(obj, rollout)
+        await self._objects.observe(model)
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def _bury(self, obj: Obj, rollout: Rollout | None) -> timedelta | None:

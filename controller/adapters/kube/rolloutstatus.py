@@ -135,13 +135,18 @@ def refused(obj: Obj, request: RequestSpec, message: str, at: datetime) -> Obj:
         message=message[:LONGEST_MESSAGE],
     )
     requests = with_request(requests_in(obj), answer)
-    generation = observed_generation(obj, requests)
-    before = status_in(obj)
-    renewed = [
-        {**mapping(each), "observedGeneration": generation} for each in sequence(before.get("conditions"))
-    ]
-    status = {"phase": Phase.PENDING.value, "reason": Reason.CREATED.value, "message": "", **before}
-    return {**status, "conditions": renewed, "requests": requests, "observedGeneration": generation}
+    before = {"phase": Phase.PENDING.value, "reason": Reason.CREATED.value, "message": "", **status_in(obj)}
+    return {**_observed(before, observed_generation(obj, requests)), "requests": requests}
+
+
+def observed(obj: Obj) -> Obj | None:
+    """The object's status saying that its newest generation was seen; None where there is no need.
+
+    There is none while a request waits for its answer, and before there is any status.
+    """
+    status, generation = status_in(obj), observed_generation(obj, requests_in(obj))
+    known = number(status.get("observedGeneration"))
+    return _observed(status, generation) if status and generation > known else None
 
 
 def same_but_for_times(one: Obj, other: Obj) -> bool:
@@ -219,6 +224,12 @@ def _next_at(rollout: Rollout, now: datetime) -> datetime | None:
 
 def _step(rollout: Rollout) -> int:
     return 0 if rollout.step is None else counted(rollout.step + 1)
+
+
+def _observed(status: Obj, generation: int) -> Obj:
+    known = [mapping(each) for each in sequence(status.get("conditions"))]
+    said = [{**each, "observedGeneration": generation} for each in known]
+    return {**status, "conditions": said, "observedGeneration": generation}
 
 
 def _timeless(status: Obj) -> Obj:

@@ -9,7 +9,7 @@ from datetime import datetime
 from controller.adapters.kube.modelrollout import RequestSpec
 from controller.adapters.kube.requestlog import is_answered, status_in
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
-from controller.adapters.kube.rolloutstatus import marked, refused, same_but_for_times
+from controller.adapters.kube.rolloutstatus import marked, observed, refused, same_but_for_times
 from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.store.kubernetes import KubernetesStore
@@ -90,6 +90,15 @@ class RolloutObjects:
         base = await self._store.writer.base(obj)
         claimed = await self._store.writer.claimed(base, finalizer=False)
         await self._store.writer.status(claimed, refused(claimed, request, message, self._now()))
+
+    async def observe(self, model: str) -> None:
+        """Write to those whose spec changed without a new word that it was seen."""
+        for held in self._index.of(model):
+            if held.is_deleting or observed(held.obj) is None:
+                continue
+            base = await self._store.writer.base(held.obj)
+            claimed = await self._store.writer.claimed(base, finalizer=False)
+            await self._store.writer.status(claimed, observed(claimed) or status_in(claimed))
 
     async def release_finalizer(self, obj: Obj) -> None:
         """Let the object be deleted."""

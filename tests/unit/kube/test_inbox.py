@@ -35,6 +35,7 @@ class FakeObjects:
     going: list[tuple[Obj, Rollout | None]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     adopted: list[Rollout] = field(default_factory=list)
+    observed: list[str] = field(default_factory=list)
 
     def unaccepted(self, model: str) -> list[Obj]:
         return self.new
@@ -56,6 +57,9 @@ class FakeObjects:
     async def adopt(self, obj: Obj, rollout: Rollout, entry: Entry) -> None:
         assert entry.seq == rollout.seq == 1
         self.adopted.append(rollout)
+
+    async def observe(self, model: str) -> None:
+        self.observed.append(model)
 
     async def release_finalizer(self, obj: Obj) -> None:
         self.said.append(f"released {obj['metadata']['name']}")
@@ -244,3 +248,9 @@ async def test_what_never_began_is_deleted_at_once() -> None:
     stage.objects.going = [(an_object(), None)]
     await stage.take_in()
     assert stage.objects.said == ["released fraud-v2"]
+
+
+async def test_what_changed_without_a_word_is_observed_after_the_answers() -> None:
+    stage = Stage()
+    await stage.take_in()
+    assert stage.objects.observed == ["fraud"]

@@ -211,6 +211,44 @@ class TestRefuse:
         assert await desk.store.request("request-1") is None
 
 
+class TestObserve:
+    @staticmethod
+    def seen(desk: Desk) -> set[int]:
+        """The generations that the status, and each condition, say they are about."""
+        status = desk.stored()["status"]
+        return {
+            status["observedGeneration"],
+            *(each["observedGeneration"] for each in status["conditions"]),
+        }
+
+    async def test_a_change_without_a_word_is_seen_once(self, desk: Desk) -> None:
+        read = await desk.end(await desk.begin(rollout("a")))
+        desk.ask({"id": "request-1", "action": "promote"})
+        await desk.objects.refuse(desk.cached(), ASKED, "it is over")
+        desk.ask(None)
+        assert self.seen(desk) == {2}
+        log = desk.stored()["status"]["log"]
+        await desk.objects.observe("fraud")
+        assert self.seen(desk) == {3}
+        assert desk.stored()["status"]["log"] == log
+        assert await desk.store.named("a") == read.rollout
+        written = len(desk.api.writes)
+        await desk.objects.observe("fraud")
+        assert len(desk.api.writes) == written
+
+    async def test_a_word_that_waits_is_not_yet_seen(self, desk: Desk) -> None:
+        await desk.begin(rollout("a"))
+        desk.ask({"id": "request-1", "action": "promote"})
+        await desk.objects.observe("fraud")
+        assert self.seen(desk) == {1}
+
+    async def test_there_is_nothing_to_say_of_what_nobody_looked_at(self, desk: Desk) -> None:
+        desk.put("a")
+        desk.ask(None)
+        await desk.objects.observe("fraud")
+        assert "status" not in desk.stored()
+
+
 class TestRelease:
     async def test_the_object_goes_with_our_finalizer(self, desk: Desk) -> None:
         await desk.end(await desk.begin(rollout("a")))
