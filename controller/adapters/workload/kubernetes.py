@@ -107,7 +107,12 @@ class KubernetesWorkload:
                 self._needs_workloads("the policy's workload.scale is set")
             if Feature.WORKLOADS not in self._view.features:
                 return
-            found = await self._retiring.workload(namespace, release.backend)
+            try:
+                found = await self._retiring.workload(namespace, release.backend)
+            except TargetError:
+                if rollout.policy.workload.scale:
+                    raise
+                return  # somebody else's copies, however they come to be
             if found is None or not scales(rollout, found):
                 return
             target = found

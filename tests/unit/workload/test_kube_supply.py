@@ -266,6 +266,15 @@ async def test_an_existing_workload_is_left_alone_unless_the_policy_says_so() ->
     assert replicas(api, "fraud-v6") == 4
 
 
+async def test_copies_that_no_known_workload_makes_are_left_alone_unless_the_policy_says_so() -> None:
+    api = with_canary(a_cluster())
+    api.delete(DEPLOYMENTS, "ml", "fraud-v7")
+    await adapter(api).supply(rollout(EXISTING), 500)
+    assert api.writes == []
+    with pytest.raises(TargetError, match="nothing that Serinus may scale"):
+        await adapter(api).supply(rollout(EXISTING, scale=True), 500)
+
+
 async def test_a_workload_that_serinus_created_earlier_is_given_copies_again() -> None:
     api = a_cluster()
     await adapter(api).supply(rollout(), 1000)
