@@ -6,6 +6,7 @@
     │   └── StoreUnavailable  the record cannot be read or written now
     ├── PolicyError           a policy file is wrong, at a position
     ├── TargetError           the thing asked for cannot be done there: never retried
+    │   └── PermissionDenied  somebody must give us a right first
     └── InvariantError        Serinus is wrong: the pass stops, nothing is written
 
 Adapters translate their library's errors into these at their own edge. An expected fact (no data yet, not
@@ -51,6 +52,10 @@ class PolicyError(ControllerError):
 
 class TargetError(ControllerError):
     """The target refused for good: no such model, no permission, a rejected configuration."""
+
+
+class PermissionDenied(TargetError):
+    """The target does not allow it to us."""
 
 
 class InvariantError(ControllerError):

@@ -19,7 +19,7 @@ from controller.domain.model import (
     RouteSeen,
 )
 from controller.domain.vocabulary import Phase, Reason
-from controller.errors import InvariantError, StoreUnavailable, TargetError
+from controller.errors import InvariantError, PermissionDenied, StoreUnavailable, TargetError
 from controller.observer import World, observe
 from controller.ports import (
     Stored,
@@ -124,9 +124,9 @@ class Reconciler:
 
     def _rejected(self, rollout: Rollout, error: TargetError) -> Observation:
         """The gateway's refusal of a write, as something that was seen."""
-        seen = RouteSeen(
-            split=rollout.route.previous, accepted=False, problem=Reason.ROUTE_REJECTED, message=str(error)
-        )
+        denied = isinstance(error, PermissionDenied)
+        problem = Reason.PERMISSION_LOST if denied else Reason.ROUTE_REJECTED
+        seen = RouteSeen(split=rollout.route.previous, accepted=False, problem=problem, message=str(error))
         return Observation(at=self._world.clock.now(), tick=self._world.clock.tick(), route=seen)
 
     async def _seen(

@@ -24,7 +24,7 @@ from controller.domain.model import (
 )
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
 from controller.domain.vocabulary import Phase, Reason
-from controller.errors import Conflict, PolicyError, StoreUnavailable, TargetError
+from controller.errors import Conflict, PermissionDenied, PolicyError, StoreUnavailable, TargetError
 from controller.ports import Stored
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -166,6 +166,7 @@ class FakeRouter:
     written: list[Split] = field(default_factory=list)
     problem: Reason | None = None
     rejects: bool = False
+    denies: bool = False
     surveyed: Survey = field(default_factory=Survey)
 
     async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
@@ -178,6 +179,9 @@ class FakeRouter:
 
     async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
         model = routed.model
+        if self.denies:
+            error = "patch of the route is not allowed"
+            raise PermissionDenied(error)
         if self.rejects:
             error = "the gateway rejected the route"
             raise TargetError(error)

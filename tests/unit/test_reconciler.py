@@ -185,6 +185,12 @@ async def test_a_rejected_route_freezes_and_says_so(stage: Stage) -> None:
     assert frozen.message == "the gateway rejected the route"
 
 
+async def test_a_right_that_was_taken_away_freezes_under_its_own_name(stage: Stage) -> None:
+    await stage.deploy(a_rollout())
+    stage.router.denies = True
+    assert (await stage.run(Phase.FROZEN)).reason is Reason.PERMISSION_LOST
+
+
 async def test_a_rollback_that_the_gateway_rejects_is_tried_again(stage: Stage) -> None:
     await stage.deploy(a_rollout())
     await stage.run(Phase.PROGRESSING)

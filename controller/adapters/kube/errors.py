@@ -14,7 +14,7 @@
 After a TransientError of a write it may have been applied all the same: whoever tries again reads first.
 """
 
-from controller.errors import ControllerError, TargetError, TransientError
+from controller.errors import ControllerError, PermissionDenied, TargetError, TransientError
 
 
 class Expired(TransientError):
@@ -33,7 +33,7 @@ class NotServed(NotFound):
     """The API server has no such kind of objects."""
 
 
-class Forbidden(TargetError):
+class Forbidden(PermissionDenied):
     """The caller's RBAC lacks a rule; the message holds the rule to add."""
 
 
