@@ -3,6 +3,7 @@
 **Invariant**: completion never waits longer than a second, never says anything, and leaves nothing running.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -45,13 +46,18 @@ def within(seconds: float, ask: Callable[[], Sequence[str]]) -> list[str]:
         return _names(_read(reading, time.monotonic() + seconds))
     finally:
         os.close(reading)
-        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(
+                child, signal.SIGKILL
+            )  # with what it started: a credential plugin may ask for a password
+        os.kill(child, signal.SIGKILL)  # it may not have had the time to found the group
         os.waitpid(child, 0)
 
 
 def _answer(writing: int, ask: Callable[[], Sequence[str]]) -> None:
     """In the child: it must not return into the parent's code, nor write where the shell reads."""
     try:
+        os.setsid()
         silence = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(silence, stream)  # whatever libraries print would stand in the line being typed

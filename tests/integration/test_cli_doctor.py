@@ -240,6 +240,30 @@ def test_who_may_see_little_is_told_so_and_finds_no_fault_in_the_daemon(hospital
     }
 
 
+def test_where_the_daemon_runs_it_needs_no_options_and_checks_its_own_rights(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    (tmp_path / "fraud.yaml").write_text(POLICY.format(namespace=hospital.namespace))
+    account = f"system:serviceaccount:{hospital.namespace}:serinus"
+    environment = {
+        "SERINUS_POLICIES_DIR": str(tmp_path),
+        "SERINUS_PROMETHEUS__URL": "http://127.0.0.1:9",
+        "SERINUS_KUBERNETES__NAMESPACES": json.dumps([hospital.namespace]),
+        "SERINUS_KUBERNETES__FEATURES": json.dumps(sorted(FEATURES)),
+        "SERINUS_KUBERNETES__LEASE_NAMESPACE": hospital.namespace,
+        "SERINUS_KUBERNETES__IDENTITY": "serinus-abc",
+        "SERINUS_KUBERNETES__KUBECONFIG": str(hospital.server.kubeconfig(account)),
+    }
+    result = CliRunner().invoke(app, ["doctor", "-o", "json"], env=environment, prog_name="serinus")
+    found = {f"{each['check']} {each['subject']}": each for each in json.loads(result.stdout)["items"]}
+    assert {key: each["outcome"] for key, each in found.items() if each["outcome"] != "ok"} == {
+        "crd modelrollouts.serinus.dev": "skipped",
+        "prometheus http://127.0.0.1:9": "failed",
+    }
+    assert found[f"rights {hospital.namespace}"]["message"].startswith("you may do all ")
+    assert found["route fraud"]["message"].endswith("fraud-v1 serves")
+
+
 def test_a_server_that_does_not_answer_is_the_only_finding(hospital: Hospital, tmp_path: Path) -> None:
     config = hospital.server.kubeconfig("admin", "https://127.0.0.1:9", namespace=hospital.namespace)
     result = CliRunner().invoke(

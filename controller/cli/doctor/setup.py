@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ LABELS = "app.kubernetes.io/name=serinus"
 EVERYWHERE = "*"
 _ENV = "SERINUS_KUBERNETES__"
 _LEASE = "serinus"
+_REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,15 @@ def acts_somewhere(setup: Setup, where: str) -> Finding | None:
 
 
 def _variables(pod: Obj) -> Iterator[tuple[str, str]]:
+    """With references to variables before them replaced, as the kubelet does it."""
     for container in map(mapping, sequence(pod.get("containers"))):
+        seen: dict[str, str] = {}
         for variable in map(mapping, sequence(container.get("env"))):
-            if "value" in variable:
-                yield text(variable.get("name")), text(variable.get("value"))
+            if "valueFrom" not in variable:
+                written = text(variable.get("value"))
+                value = _REFERENCE.sub(lambda found, seen=seen: seen.get(found[1], found[0]), written)
+                seen[text(variable.get("name"))] = value
+        yield from seen.items()
 
 
 def _listed(value: str) -> tuple[str, ...]:
