@@ -52,7 +52,7 @@ def test_waiting_for_what_is_rolled_back_exits_3(harness: Harness) -> None:
     assert answer.returncode == 3, answer.stderr
     status = json.loads(answer.stdout)
     assert (status["phase"], status["reason"]) == ("RolledBack", "CanaryNotReady")
-    assert f"serinus why {rollout}" in answer.stderr
+    assert f" why {rollout}" in answer.stderr
 
 
 def test_waiting_for_what_is_not_deployed_exits_3(harness: Harness) -> None:
