@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.adapters.kube.identity import Key, key_of
@@ -124,10 +124,13 @@ def _variables(pod: Obj) -> Iterator[tuple[str, str]]:
         seen: dict[str, str] = {}
         for variable in map(mapping, sequence(container.get("env"))):
             if "valueFrom" not in variable:
-                written = text(variable.get("value"))
-                value = _REFERENCE.sub(lambda found, seen=seen: seen.get(found[1], found[0]), written)
-                seen[text(variable.get("name"))] = value
+                seen[text(variable.get("name"))] = _expanded(text(variable.get("value")), seen)
         yield from seen.items()
+
+
+def _expanded(value: str, seen: Mapping[str, str]) -> str:
+    """A reference to what is not known stays as it is written."""
+    return _REFERENCE.sub(lambda found: seen.get(found[1], found[0]), value)
 
 
 def _listed(value: str) -> tuple[str, ...]:

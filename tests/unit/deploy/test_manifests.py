@@ -5,6 +5,7 @@ import json
 import pytest
 
 from controller.adapters.kube.permissions import Feature
+from controller.cli.doctor.setup import setup_in
 from deploy.kubernetes.generate import FEATURES, kebab
 from tests.deploy.rendering import OVERLAYS, Obj, environment, kustomized, named
 
@@ -105,3 +106,17 @@ def test_components_switch_their_features_on(features: tuple[Feature, ...]) -> N
 def test_the_namespace_holds_every_pod_to_the_standard() -> None:
     labels = named(kustomized("cluster"), "Namespace")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize(("overlay", "namespaces"), [("namespace", ("ml",)), ("cluster", ("*",))])
+def test_the_doctor_reads_what_they_say(overlay: str, namespaces: tuple[str, ...]) -> None:
+    deployment = named(kustomized(overlay, ["workloads", "capacity"]), "Deployment")
+    for each in deployment["spec"]["template"]["spec"]["containers"][0]["env"]:
+        if each.get("value") == "":  # as the API server keeps it
+            del each["value"]
+    setup = setup_in(deployment)
+    assert setup.namespaces == namespaces
+    assert setup.features == {Feature.CORE, Feature.WORKLOADS, Feature.CAPACITY}
+    assert setup.account == "system:serviceaccount:serinus:serinus"
+    assert setup.policies == ("serinus-policies",)
+    assert (setup.lease.namespace, setup.lease.name) == ("serinus", "serinus")
