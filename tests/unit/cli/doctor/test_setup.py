@@ -48,6 +48,20 @@ def test_our_own_manifest_is_understood() -> None:
     assert not setup.does(Feature.GRPC_ROUTES)
 
 
+def test_references_to_variables_before_are_replaced() -> None:
+    container = {
+        "env": [
+            {"name": "MORE", "value": ',"workloads"'},
+            {"name": "SERINUS_KUBERNETES__FEATURES", "value": '["core"$(MORE)]'},
+            {"name": "SERINUS_PROMETHEUS__URL", "value": "http://$(HOST)"},
+            {"name": "HOST", "value": "too-late"},
+        ]
+    }
+    setup = setup_in({"spec": {"template": {"spec": {"containers": [container]}}}})
+    assert setup.features == {Feature.CORE, Feature.WORKLOADS}
+    assert setup.prometheus == "http://$(HOST)"
+
+
 def test_what_it_takes_from_elsewhere_is_supposed_to_be_the_default() -> None:
     setup = setup_in({"metadata": {"name": "x", "namespace": "here"}})
     assert setup.lease == Key("here", "serinus")
