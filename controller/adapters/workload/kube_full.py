@@ -1,7 +1,6 @@
 """How many copies of a version would serve everyone: the measure for shares of requests."""
 
 from controller.adapters.kube.identity import attempt_of
-from controller.adapters.kube.permissions import Feature
 from controller.adapters.workload.kube_endpoints import Endpoints
 from controller.adapters.workload.kube_labels import (
     COPIES,
@@ -9,7 +8,6 @@ from controller.adapters.workload.kube_labels import (
     ROLLOUT,
     annotations_of,
     labels_of,
-    pods_of,
 )
 from controller.adapters.workload.kube_look import look
 from controller.adapters.workload.kube_scalable import Scalable
@@ -38,10 +36,9 @@ async def full_copies(view: ClusterView, rollout: Rollout, target: Scalable) -> 
 async def stable_workloads(view: ClusterView, rollout: Rollout) -> list[Scalable]:
     """What makes the pods of the stable version, as far as that may be read."""
     stable = rollout.stable
-    if stable is None or stable.backend is None or Feature.WORKLOADS not in view.features:
+    if stable is None or stable.backend is None:
         return []
-    backend = await view.backend(rollout.policy.namespace, stable.backend)
-    return await view.workloads(rollout.policy.namespace, pods_of(backend or {}))
+    return await view.behind(rollout.policy.namespace, stable.backend)
 
 
 def scales(rollout: Rollout, target: Scalable | None) -> bool:

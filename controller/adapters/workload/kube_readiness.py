@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.resources import SERVICES, Obj
 from controller.adapters.workload.kube_diagnosis import diagnose, unready_pods, waits_for_node
 from controller.adapters.workload.kube_endpoints import Endpoints
@@ -74,10 +73,7 @@ class ReadinessReader:
 
     async def _target(self, namespace: str, backend: Backend) -> Scalable | None:
         """What makes the canary's pods, where that may be read and is clear."""
-        if Feature.WORKLOADS not in self._view.features:
-            return None
-        obj = await self._view.backend(namespace, backend)
-        found = await self._view.workloads(namespace, pods_of(obj or {}))
+        found = await self._view.behind(namespace, backend)
         return found[0] if len(found) == 1 else None
 
     async def _problem(self, namespace: str, target: Scalable, *, scaled: bool) -> Problem | None:

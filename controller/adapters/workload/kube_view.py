@@ -22,7 +22,13 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.kube.untrusted import mapping, sequence
-from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE, labels_of, selects, service_of
+from controller.adapters.workload.kube_labels import (
+    SERVICE_OF_SLICE,
+    labels_of,
+    pods_of,
+    selects,
+    service_of,
+)
 from controller.adapters.workload.kube_scalable import Scalable, behind
 from controller.domain.model import Backend, BackendKind
 from controller.errors import TransientError
@@ -128,6 +134,13 @@ class ClusterView:
             for each in await self.all(resource, namespace)
         ]
         return behind(selector, found)
+
+    async def behind(self, namespace: str, backend: Backend) -> list[Scalable]:
+        """What makes the pods of a backend, as far as that may be read; none where the backend is gone."""
+        if Feature.WORKLOADS not in self.features:
+            return []
+        obj = await self.backend(namespace, backend)
+        return [] if obj is None else await self.workloads(namespace, pods_of(obj))
 
     async def pods(self, namespace: str, selector: Obj) -> Sequence[Obj]:
         """The pods that a selector reaches; none where pods may not be read."""

@@ -30,10 +30,11 @@ from controller.adapters.workload.kube_full import full_copies, scales
 from controller.adapters.workload.kube_readiness import ReadinessReader
 from controller.adapters.workload.kube_retiring import Retiring
 from controller.adapters.workload.kube_room import Room
+from controller.adapters.workload.kube_scalable import Scalable
 from controller.adapters.workload.kube_scaling import Scaling
 from controller.adapters.workload.kube_shares import copies_for
 from controller.adapters.workload.kube_view import ClusterView, FindCache
-from controller.domain.model import Readiness, Release, Rollout
+from controller.domain.model import Backend, Readiness, Release, Rollout
 from controller.errors import TargetError
 
 WATCHED: tuple[tuple[Resource, Feature], ...] = (
@@ -96,28 +97,13 @@ class KubernetesWorkload:
         error: `readiness` says so. Raises `TargetError` when stable cannot be cloned, or it is not clear what
         to scale, and `Conflict` when somebody else changed the workload meanwhile.
         """
-        namespace, release = self._allowed(rollout.policy.namespace), rollout.release
-        if release.backend is None or share_permille <= 0:
+        namespace, backend = self._allowed(rollout.policy.namespace), rollout.release.backend
+        if backend is None or share_permille <= 0:
             return
-        if release.image is not None:
-            self._needs_workloads(f"{release.version} is to be created")
-            target = await self._cloning.ensure(rollout, share_permille)
-        else:
-            if rollout.policy.workload.scale:
-                self._needs_workloads("the policy's workload.scale is set")
-            if Feature.WORKLOADS not in self._view.features:
-                return
-            try:
-                found = await self._retiring.workload(namespace, release.backend)
-            except TargetError:
-                if rollout.policy.workload.scale:
-                    raise
-                return  # somebody else's copies, however they come to be
-            if found is None or not scales(rollout, found):
-                return
-            target = found
-        full = await full_copies(self._view, rollout, target)
-        await self._scaling.at_least(namespace, target, copies_for(share_permille, full or 1))
+        target = await self._target(rollout, backend, share_permille)
+        if target is not None:
+            full = await full_copies(self._view, rollout, target)
+            await self._scaling.at_least(namespace, target, copies_for(share_permille, full or 1))
 
     async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
         """Whether the release's backend has endpoints enough for its present share, and what is missing."""
@@ -157,6 +143,18 @@ class KubernetesWorkload:
         """
         if release.backend is not None and Feature.WORKLOADS in self._view.features:
             await self._retiring.settle(self._allowed(namespace), release.backend)
+
+    async def _target(self, rollout: Rollout, backend: Backend, share_permille: int) -> Scalable | None:
+        """What is to be given copies; None where that is not for Serinus to do."""
+        namespace = rollout.policy.namespace
+        if rollout.release.image is not None:
+            self._needs_workloads(f"{rollout.release.version} is to be created")
+            return await self._cloning.ensure(rollout, share_permille)
+        if rollout.policy.workload.scale:
+            self._needs_workloads("the policy's workload.scale is set")
+            return await self._retiring.workload(namespace, backend)
+        found = await self._view.behind(namespace, backend)
+        return found[0] if len(found) == 1 and scales(rollout, found[0]) else None
 
     def _allowed(self, namespace: str) -> str:
         if self._namespaces is not None and namespace not in self._namespaces:

@@ -275,6 +275,16 @@ async def test_copies_that_no_known_workload_makes_are_left_alone_unless_the_pol
         await adapter(api).supply(rollout(EXISTING, scale=True), 500)
 
 
+async def test_what_makes_an_existing_version_is_nobodys_business_without_the_policys_word() -> None:
+    api = with_canary(a_cluster())
+    api.put(DEPLOYMENTS, deployment("second", labels={"app": "fraud-v7"}))
+    await adapter(api).supply(rollout(EXISTING), 500)
+    api.delete(DEPLOYMENTS, "ml", "fraud-v7")
+    api.delete(DEPLOYMENTS, "ml", "second")
+    await adapter(api).supply(rollout(EXISTING), 500)
+    assert api.writes == []
+
+
 async def test_a_workload_that_serinus_created_earlier_is_given_copies_again() -> None:
     api = a_cluster()
     await adapter(api).supply(rollout(), 1000)
