@@ -49,7 +49,10 @@ def watch_lines(
 
 
 class _Follower:
-    """Reads the log of each rollout from where it was read last, so that no change is missed."""
+    """Reads the log of each rollout from where it was read last, so that no change is missed.
+
+    What no daemon has taken up yet has no log: of that the status alone is followed.
+    """
 
     def __init__(self, client: Control, show: Callable[[str, StatusView | EntryView], None]) -> None:
         self._client = client
@@ -59,7 +62,8 @@ class _Follower:
 
     def follow(self, name: str, status: StatusView) -> None:
         """Show what is new about the rollout, which other commands know by ``name``."""
-        if name not in self._read_to:
+        unlogged = status.seq == 0 and _facts(status) != self._shown.get(name)
+        if name not in self._read_to or unlogged:
             self._read_to[name] = status.seq
             self._shown[name] = _facts(status)
             self._show(name, status)

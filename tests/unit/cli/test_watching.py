@@ -6,12 +6,14 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from controller.adapters.kube.resources import MODEL_ROLLOUTS
 from controller.cli.polling import Pace
 from controller.cli.session import Session
 from controller.cli.watching import watch_lines
 from controller.cli.way import Line
 from controller.control.client import ControlClient
 from controller.domain.vocabulary import Phase, Reason
+from tests.unit.cli.cluster_stage import a_cluster
 from tests.unit.control.stage import Stage, progressing, serving
 
 
@@ -91,3 +93,16 @@ def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path) -> None:
         )
     second.__exit__(None, None, None)
     assert [line.split("  ")[2] for line in out.getvalue().splitlines()] == ["Progressing", "Aborted"]
+
+
+def test_what_has_no_log_yet_is_followed_by_its_status() -> None:
+    with a_cluster() as cluster, redirect_stdout(io.StringIO()) as out:
+        cluster.apply("fraud-v2")
+
+        def it_is_refused() -> None:
+            said = {"phase": "NotDeployed", "reason": "SpecInvalid", "message": "no"}
+            cluster.api.modify(MODEL_ROLLOUTS, "ml", "fraud-v2", lambda obj: obj.update(status=said))
+
+        script = Script(lambda: None, it_is_refused)
+        watch_lines(Session(Line()), cluster.client(), "fraud", script.pace(), as_records=False)
+    assert [line.split("  ")[2] for line in out.getvalue().splitlines()] == ["Pending", "NotDeployed"]
