@@ -138,9 +138,9 @@ class World:
 
     def _model(self, model: str) -> None:
         admin = self._admin
-        for version in ("v1", "v2"):
+        for place, version in enumerate(("v1", "v2"), start=1):
             admin.create(service(NAMESPACE, model, version))
-            admin.create(_slice(f"{model}-{version}"))
+            admin.create(_slice(f"{model}-{version}", f"127.0.{place}.{self.models.index(model) + 1}"))
         admin.create(route(NAMESPACE, model, [backend(f"{model}-v1", header=True)]))
         self._accept(model, 1)
 
@@ -199,7 +199,7 @@ class World:
         self._admin.patch(OURS, "ModelRollout", NAMESPACE, over.id, {"status": status}, "status")
 
 
-def _slice(name: str) -> Obj:
+def _slice(name: str, address: str) -> Obj:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -210,5 +210,5 @@ def _slice(name: str) -> Obj:
         },
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": PORT, "protocol": "TCP"}],
-        "endpoints": [{"addresses": ["127.0.1.1"], "conditions": {"ready": True}}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
     }

@@ -13,7 +13,7 @@ import structlog
 
 from controller.adapters.kube.client import KubeClient, connect
 from controller.adapters.kube.elector import Elector, LeaseRef
-from controller.adapters.kube.errors import LeaseLost
+from controller.adapters.kube.errors import Deposed, LeaseLost
 from controller.adapters.kube.fencing import epoch_of
 from controller.adapters.kube.lease import LeaseTiming
 from controller.adapters.kube.wakes import Wakes
@@ -23,6 +23,7 @@ from controller.adapters.notify.several import SeveralNotifiers
 from controller.app.caches import Caches
 from controller.app.daemon import Daemon
 from controller.app.leading import Leader, Outside
+from controller.errors import Conflict
 from controller.policy.watcher import FolderChange
 from controller.runtime.worker import Worker
 from controller.settings import KubernetesSettings, Settings
@@ -138,8 +139,9 @@ class ClusterDaemon(Daemon):
                 self._end_with(error)
 
     def _end_with(self, error: BaseException) -> None:
-        if not isinstance(error, LeaseLost):
+        if not isinstance(error, LeaseLost | Conflict | Deposed):
             raise error
+        # another leads already: nothing that still runs here may hold this process up
         log.error("lease_lost", error=str(error))
         os._exit(EXIT_DEPOSED)
 

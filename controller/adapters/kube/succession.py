@@ -43,8 +43,11 @@ async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -
         async with slots:
             return await _stamped(client, epoch, estate)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [(estate, group.create_task(one(estate))) for estate in estates]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [(estate, group.create_task(one(estate))) for estate in estates]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
     return [(estate, obj) for estate, task in tasks if (obj := task.result()) is not None]
 
 
