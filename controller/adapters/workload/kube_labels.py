@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.adapters.kube.resources import Obj
@@ -113,8 +114,17 @@ def selects(selector: object, labels: Obj) -> bool:
 
     For a budget an empty selector means every pod: `covers` is for those.
     """
+    return selection(selector)(labels)
+
+
+def selection(selector: object) -> Callable[[Obj], bool]:
+    """`selects` for one selector and the labels of many objects: it is read once."""
     conditions = requirements(selector)
-    return bool(conditions) and all(each.met_by(labels) for each in conditions)
+    equal = [each for each in conditions if each.operator == "In" and len(each.values) == 1]
+    wanted = {each.key: each.values[0] for each in equal}
+    if len(wanted) == len(conditions):  # the usual case, and much faster
+        return lambda labels: bool(wanted) and wanted.items() <= labels.items()
+    return lambda labels: all(each.met_by(labels) for each in conditions)
 
 
 def covers(selector: object, labels: Obj) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.resources import LEADER_WORKER_SETS, Obj, Resource
 from controller.adapters.kube.untrusted import mapping, number
-from controller.adapters.workload.kube_labels import labels_of, name_of, selects
+from controller.adapters.workload.kube_labels import name_of, selection
 
 _SET_NAME = "leaderworkerset.sigs.k8s.io/name"
 _WORKER_INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
@@ -49,7 +49,7 @@ class Scalable:
     @property
     def pod_labels(self) -> dict[str, str]:
         """What its answering pods bear, as far as it is known before there are any."""
-        labels = labels_of(self.template)
+        labels = mapping(mapping(self.template.get("metadata")).get("labels"))
         if self.resource is not LEADER_WORKER_SETS:
             return labels
         return {**labels, _SET_NAME: self.name, _WORKER_INDEX: "0"}
@@ -64,5 +64,6 @@ class Scalable:
 
 def behind(selector: Obj, workloads: Iterable[Scalable]) -> list[Scalable]:
     """The workloads whose pods the selector reaches, by kind and name."""
-    found = [each for each in workloads if selects(selector, each.pod_labels)]
+    selected = selection(selector)
+    found = [each for each in workloads if selected(each.pod_labels)]
     return sorted(found, key=lambda each: (each.resource.kind, each.name))

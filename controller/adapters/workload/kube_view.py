@@ -26,7 +26,7 @@ from controller.adapters.workload.kube_labels import (
     SERVICE_OF_SLICE,
     labels_of,
     pods_of,
-    selects,
+    selection,
     service_of,
 )
 from controller.adapters.workload.kube_scalable import Scalable, behind
@@ -146,7 +146,8 @@ class ClusterView:
         """The pods that a selector reaches; none where pods may not be read."""
         if not self.features & {Feature.WORKLOADS, Feature.INFERENCE_POOLS}:
             return ()
-        return [each for each in await self.all(PODS, namespace) if selects(selector, labels_of(each))]
+        selected = selection(selector)
+        return [each for each in await self.all(PODS, namespace) if selected(labels_of(each))]
 
     def _fresh(self, resource: Resource, namespace: str) -> Followed | None:
         cache = self._cache(resource, namespace)
