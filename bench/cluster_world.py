@@ -54,7 +54,7 @@ _PATIENCE_SECONDS = 60
 
 
 class Exporter:
-    """Answers a scrape as Envoy would that gives every model ten requests a second, split as asked."""
+    """Answers a scrape as Envoy would that gives every model forty requests a second, split as asked."""
 
     def __init__(self, models: list[str]) -> None:
         self._models = models
@@ -83,7 +83,7 @@ class Exporter:
         for model in self._models:
             base, share = f"httproute/{NAMESPACE}/{model}/rule/0", self.shares[model]
             for name, part in ((f"{base}/backend/0", 1 - share), (f"{base}/backend/1", share)):
-                self._counts[name] = self._counts.get(name, 0.0) + 10 * part * elapsed
+                self._counts[name] = self._counts.get(name, 0.0) + 40 * part * elapsed
                 yield from self._cluster(name, int(self._counts[name]))
 
     def _cluster(self, name: str, count: int) -> Iterator[str]:

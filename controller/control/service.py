@@ -11,7 +11,8 @@ from datetime import timedelta
 
 import structlog
 
-from controller.control.errors import Refused, Unavailable
+from controller.control.emergency import abort_unrecorded
+from controller.control.errors import Refused
 from controller.control.policies import PolicyFiles, policy_for, policy_meant
 from controller.control.reading import Reader, numbered
 from controller.control.releases import parse_release
@@ -25,9 +26,9 @@ from controller.domain.model import (
     Refusal,
     Release,
     Rollout,
-    RoutedModel,
 )
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.policy import Policy
+from controller.domain.vocabulary import Phase
 from controller.errors import Conflict, InvariantError, StoreUnavailable
 from controller.ports import Clock, RolloutHistory, RolloutStore, Stored, TrafficRouter
 
@@ -101,19 +102,21 @@ class ControlService(Reader):
         to stable all the same.
         """
         command = Command(kind, request_id, actor, self._clock.now())
-        return await (
-            self._abort(target, command)
-            if kind is CommandKind.ABORT
-            else self._steer(self._finder(target), command)
-        )
+        if kind is not CommandKind.ABORT:
+            return await self._steer(self._finder(target), command)
+        read: Stored | None = None
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                read = await self._open(target)
+                return await self._steer(self._finder(read.rollout.id if read else target), command)
+        except (StoreUnavailable, TimeoutError) as fault:
+            policy = read.rollout.policy if read else policy_meant(self._files, target, fault)
+        return await self._abort_unrecorded(policy, read.rollout if read else None, command)
 
     async def follow(
         self, rollout: Rollout, kind: CommandKind, *, actor: str, request_id: str
     ) -> OutcomeView:
-        """Follow a person's word to exactly this rollout, whatever models are called.
-
-        A repeated request is answered as the first was.
-        """
+        """As `command`, to exactly this rollout, whatever models are called."""
 
         async def find() -> tuple[Stored | None, Rollout]:
             opened = await self._store.open_rollouts(rollout.model)
@@ -122,32 +125,19 @@ class ControlService(Reader):
             # one name can be that of two rollouts, in two namespaces
             return read, known if known is not None and known.model == rollout.model else rollout
 
-        return await self._steer(find, Command(kind, request_id, actor, self._clock.now()))
-
-    async def _abort(self, target: str, command: Command) -> OutcomeView:
-        read: Stored | None = None
+        command = Command(kind, request_id, actor, self._clock.now())
+        if kind is not CommandKind.ABORT:
+            return await self._steer(find, command)
         try:
             async with asyncio.timeout(self._patience_seconds):
-                read = await self._open(target)
-                return await self._steer(self._finder(read.rollout.id if read else target), command)
-        except (StoreUnavailable, TimeoutError) as fault:
-            policy = read.rollout.policy if read else policy_meant(self._files, target, fault)
-        router = self._routers.get(policy.route.kind)
-        known = read.rollout if read else None
-        routed = known.routed if known else RoutedModel(policy.model, policy.route, policy.namespace)
-        if router is None:
-            raise Unavailable(f"the store cannot be written, and no gateway is known for {policy.model}")
-        await router.roll_back_unrecorded(routed, Reason.ABORTED_BY_PERSON)
-        log.error("aborted_unrecorded", model=policy.model, actor=command.actor)
+                return await self._steer(find, command)
+        except (StoreUnavailable, TimeoutError):
+            return await self._abort_unrecorded(rollout.policy, rollout, command)
+
+    async def _abort_unrecorded(self, policy: Policy, known: Rollout | None, command: Command) -> OutcomeView:
+        outcome = await abort_unrecorded(self._routers, policy, known, command)
         self._wake(policy.model, True)  # noqa: FBT003 - urgent
-        return OutcomeView(
-            rollout=read.rollout.id if read else None,
-            operation=command.kind,
-            phase=None,
-            message="the store cannot be written: traffic sent to stable at the gateway; "
-            "the record follows when the store is back",
-            recorded=False,
-        )
+        return outcome
 
     def _finder(self, target: str) -> Find:
         """Finds what a person meant; once it was found it stays the one, whatever begins meanwhile."""

@@ -58,7 +58,9 @@ class Stage:
         """Record a further decision."""
         read = self.store.records[rollout_id]
         rollout = replace(read.rollout, seq=read.rollout.seq + 1, **changes)  # type: ignore[arg-type]
-        self.store._put(Stored(rollout, read.version + 1), an_entry(rollout, event=event, notable=notable))
+        self.store._put(
+            Stored(rollout, int(read.version) + 1), an_entry(rollout, event=event, notable=notable)
+        )
         return rollout
 
     def rollout(self, rollout_id: str) -> Rollout:

@@ -42,7 +42,7 @@ class ContestedStore(FakeStore):
         if self.conflicts:
             self.conflicts -= 1
             other = replace(read.rollout, seq=read.rollout.seq + 1)
-            self.records[rollout.id] = Stored(other, read.version + 1)
+            self.records[rollout.id] = Stored(other, int(read.version) + 1)
             self.log[rollout.id].append(replace(self.log[rollout.id][-1], seq=other.seq))
         return await super().commit(read, rollout, entry)
 
@@ -224,7 +224,7 @@ class TestCommands:
         class Overtaken(FakeStore):
             async def commit(self, read: Stored, rollout: Rollout, entry: Entry) -> Stored:
                 over = replace(read.rollout, phase=Phase.SUCCEEDED)
-                self.records["fraud-1"] = Stored(over, read.version + 1)
+                self.records["fraud-1"] = Stored(over, int(read.version) + 1)
                 self.records["fraud-2"] = Stored(replace(progressing("v3", 2), seq=1), 1)
                 self.log["fraud-2"] = [self.log["fraud-1"][0]]
                 return await super().commit(read, rollout, entry)
@@ -271,6 +271,16 @@ class TestFollow:
         assert outcome.rollout == "fraud"
         assert stage.rollout("fraud").phase is Phase.PAUSED
         assert stage.rollout(newer.id).phase is Phase.PENDING
+
+    async def test_an_abort_that_cannot_be_written_reaches_the_gateway_all_the_same(self) -> None:
+        stage = Stage()
+        rollout = stage.begin(progressing())
+        stage.store.broken = True
+        outcome = await stage.service.follow(rollout, CommandKind.ABORT, actor=ACTOR, request_id="r-1")
+        assert not outcome.recorded
+        assert stage.router.latches == {"fraud": Reason.ABORTED_BY_PERSON}
+        with pytest.raises(StoreUnavailable):
+            await stage.service.follow(rollout, CommandKind.PAUSE, actor=ACTOR, request_id="r-2")
 
     async def test_a_word_to_a_rollout_that_ended_meanwhile_is_refused(self) -> None:
         stage = Stage()
