@@ -19,7 +19,8 @@ async def abort_unrecorded(
 ) -> OutcomeView:
     """Send all of the model's traffic to stable, and latch it there.
 
-    ``known`` is the rollout, if it could be read. Raises `Unavailable` when no gateway is known for the model, and what the gateway raises.
+    ``known`` is the rollout, if it could be read. Raises `Unavailable` when no gateway is known for the
+    model, and what the gateway raises.
     """
     router = routers.get(policy.route.kind)
     if router is None:
