@@ -38,8 +38,9 @@ class Image:
         venv, owned = folder / "venv", folder / "owned"
         base = Path(sys.base_prefix) / "bin" / "python3"
         sync = (str(_UV), "sync", "--quiet", "--frozen", "--no-dev", "--no-editable", "--python", str(base))
+        anew = ("--refresh-package", "serinus", "--reinstall-package", "serinus")  # never an earlier build
         environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(venv)}
-        subprocess.run(sync, cwd=REPOSITORY, env=environment, check=True, timeout=300)
+        subprocess.run((*sync, *anew), cwd=REPOSITORY, env=environment, check=True, timeout=300)
         script = REPOSITORY / "deploy" / "image" / "collect.py"
         subprocess.run(
             (str(base), str(script), str(venv), str(self.root), str(owned)), check=True, timeout=120

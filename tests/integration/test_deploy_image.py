@@ -4,15 +4,24 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from controller.adapters.kube.declared import PERMISSIONS
+from controller.adapters.kube.rbac import roles
+from deploy.image.collect import USER
+from deploy.local.stack import Stack, free_port, wait_until_ready
 from tests.deploy.image import Image, last_stage, variables
 from tests.deploy.rendering import environment, kustomized, named
+from tests.kube.apiserver import ApiServer
 
 pytestmark = pytest.mark.integration
 
 PYTHON = "/opt/serinus/bin/python"
+ACCOUNT = "var/run/secrets/kubernetes.io/serviceaccount"
+LEASE = ("coordination.k8s.io/v1", "Lease")
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +89,44 @@ def test_it_takes_the_settings_of_the_manifests(image: Image) -> None:
     done = image.run(PYTHON, "-c", code, env=settings_of_the_manifests())
     assert done.returncode == 0, done.stderr
     assert "workloads" in done.stdout
+
+
+def test_it_leads_in_a_cluster_as_its_pod(
+    image: Image, apiserver: ApiServer, namespace: str, tmp_path: Path
+) -> None:
+    """With the files of the service account where the kubelet puts them, and no kubeconfig."""
+    admin = apiserver.admin
+    account = {"name": "serinus", "namespace": namespace}
+    admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    for each in roles(PERMISSIONS, (), namespaces=[namespace], home=namespace):
+        admin.create(each)
+    folder = image.root / ACCOUNT
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "token").write_text(apiserver.token(f"system:serviceaccount:{namespace}:serinus"))
+    (folder / "namespace").write_text(namespace)
+    (folder / "ca.crt").write_bytes(apiserver.ca_file.read_bytes())
+    server, port = urlsplit(apiserver.url), free_port()
+    told = {
+        **variables(),
+        **environment(named(kustomized("namespace"), "Deployment")),
+        "KUBERNETES_SERVICE_HOST": str(server.hostname),
+        "KUBERNETES_SERVICE_PORT": str(server.port),
+        "SERINUS_HTTP_HOST": "127.0.0.1",
+        "SERINUS_HTTP_PORT": str(port),
+        "SERINUS_KUBERNETES__IDENTITY": "serinus-0",
+        "SERINUS_KUBERNETES__LEASE_NAMESPACE": namespace,
+        "SERINUS_KUBERNETES__NAMESPACES": json.dumps([namespace]),
+    }
+    with Stack(tmp_path) as stack:
+        daemon = stack.launch("serinus", image.command(PYTHON, "-m", "controller", "run"), port, told)
+        wait_until_ready(daemon, port, "/readyz")
+
+        def holder() -> str:
+            lease = admin.get(*LEASE, namespace, "serinus") or {"spec": {}}
+            return lease["spec"].get("holderIdentity") or ""
+
+        admin.until(lambda: holder().startswith("serinus-0"), "it leads")
+        assert daemon.stop(10) == 0
+        assert not holder(), "it gave the lease back"
+    written = {path for path in image.root.rglob("*") if path.is_file() and path.stat().st_uid == USER}
+    assert written == set(), "it needs no disk of its own"
