@@ -123,6 +123,12 @@ def test_three_commands_install_it_and_begin_a_release(apiserver: ApiServer, she
     )
 
 
+def test_the_readme_says_the_same_in_short(apiserver: ApiServer, shell: Shell) -> None:
+    shell.run(runs(REPOSITORY / "README.md")[ONLY])
+    assert apiserver.admin.get("apps/v1", "Deployment", "serinus", "serinus")
+    assert apiserver.admin.get(*ROLLOUT, "fraud-v7")
+
+
 def test_the_install_takes_three_commands() -> None:
     """As the page promises: each way's first three blocks are one command each."""
     text = INSTALL.read_text(encoding="utf-8").partition("## Choose what it may do")[0]
