@@ -201,7 +201,7 @@ def test_a_gateway_can_be_late_silent_and_dishonest(apiserver: ApiServer, cluste
     apiserver.admin.until(lambda: accepted(apiserver, "manners"), "accepted late")
     assert asked(cluster, path, 20) == {rule + "1"}
     cluster.change(cluster.gateway, delay_seconds=0.0, dishonest=frozenset({"manners"}))
-    give(0, 2)
+    give(1, 9)
     apiserver.admin.until(lambda: accepted(apiserver, "manners"), "accepted, they say")
     assert asked(cluster, path, 20) == {rule + "0"}
     cluster.change(cluster.gateway, dishonest=frozenset(), silent=frozenset({"manners"}))

@@ -18,7 +18,7 @@ def deployment(
     server = {
         "name": "server",
         "image": image,
-        "ports": [{"name": "http", "containerPort": PORT}],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **container,
     }
     return {
@@ -44,7 +44,10 @@ def service(namespace: str, model: str, version: str) -> Obj:
             "namespace": namespace,
             "labels": {"serinus.dev/model": model, "serinus.dev/version": version},
         },
-        "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": PORT, "targetPort": "http"}]},
+        "spec": {
+            "selector": {"app": name},
+            "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+        },
     }
 
 

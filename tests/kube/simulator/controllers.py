@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ log = logging.getLogger("simulated.controllers")
 
 _GATHER_SECONDS = 0.02
 _CONFLICT, _NOT_FOUND = 409, 404
-_AT_ONCE = 4
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +83,27 @@ class Controllers:
     async def _pass(self) -> None:
         async with asyncio.TaskGroup() as group:
             for deployment in self._mirrors.deployments.all():
-                group.create_task(self._bounded(self._deployment(deployment)))
+                group.create_task(self._bounded(self._deployment, deployment))
             for workload in self._mirrors.stateful_sets.all():
-                group.create_task(self._bounded(self._stateful_set(workload)))
+                group.create_task(self._bounded(self._stateful_set, workload))
         await self._collect()
         pods = self._mirrors.pods.all()
-        for pod in pods:
-            again = await self._kubelet.serve(pod)
-            if again is not None:
-                self._again(again)
+        async with asyncio.TaskGroup() as group:
+            for pod in pods:
+                group.create_task(self._bounded(self._pod, pod))
         self._kubelet.forget({pod["metadata"]["uid"] for pod in pods})
         async with asyncio.TaskGroup() as group:
             for service in self._mirrors.services.all():
-                group.create_task(self._bounded(self._service(service)))
+                group.create_task(self._bounded(self._service, service))
 
-    async def _bounded(self, work: Any) -> None:
+    async def _bounded(self, work: Callable[[Obj], Awaitable[None]], obj: Obj) -> None:
         async with self._slots:
-            await work
+            await work(obj)
+
+    async def _pod(self, pod: Obj) -> None:
+        again = await self._kubelet.serve(pod, self.wake.set)
+        if again is not None:
+            self._again(again)
 
     async def _deployment(self, deployment: Obj) -> None:
         wanted_set = replica_set(deployment)

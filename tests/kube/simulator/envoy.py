@@ -9,7 +9,7 @@ a single one, ``httproute/NS/NAME/rule/I``, in which the refs are localities.
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.local.render import ROUTE_CONFIG, type_url
@@ -86,11 +86,11 @@ def missing_backend(route: Obj, resolve: Resolve) -> str | None:
 def _refs(route: Obj, rule: Obj, resolve: Resolve, *, honest: bool) -> list[_Ref]:
     found = []
     for index, ref in enumerate(rule.get("backendRefs", [])):
-        weight = ref.get("weight", 1) if honest else int(index == 0)
+        weight = ref.get("weight", 1)
         if weight:
             endpoints = resolve(route["metadata"]["namespace"], ref)
             found.append(_Ref(index, weight, endpoints, ref.get("filters", [])))
-    return found
+    return found if honest else [replace(ref, weight=int(ref is found[0])) for ref in found]
 
 
 def _apart(refs: Sequence[_Ref]) -> bool:
@@ -103,14 +103,14 @@ def _clusters(name: str, refs: Sequence[_Ref]) -> Iterator[Obj]:
             if ref.endpoints is not None:
                 yield _cluster(f"{name}/backend/{ref.index}", [ref])
     elif refs:
-        yield _cluster(name, refs)
+        yield _cluster(name, [ref for ref in refs if ref.weight])
 
 
 def _cluster(name: str, refs: Sequence[_Ref]) -> Obj:
     localities = [
         {
             "locality": {"region": f"backend/{ref.index}"},
-            "load_balancing_weight": ref.weight,
+            "load_balancing_weight": max(ref.weight, 1),  # alone it takes what the route gives the cluster
             "lb_endpoints": [
                 {"endpoint": {"address": {"socket_address": {"address": ip, "port_value": port}}}}
                 for ip, port in ref.endpoints or ()

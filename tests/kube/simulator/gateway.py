@@ -33,7 +33,7 @@ class GatewayManners:
     delay_seconds: float = 0.0
     """From a change of a route's spec until Envoy runs it and the status says so."""
     dishonest: frozenset[str] = frozenset()
-    """Routes whose requests all go to the first backendRef, whatever the weights, though Accepted is said."""
+    """Routes whose requests all go to the first backendRef with a weight, though Accepted is said."""
     silent: frozenset[str] = frozenset()
     """Routes whose status is written no more, though Envoy runs them."""
 
@@ -112,9 +112,12 @@ class Gateway:
         version = content["version_info"]
         scope = "cluster_manager.cds" if file == "cds.json" else r".*\.rds\..*"
         query = {"filter": rf"^{scope}\.version_text$"}
-        async with asyncio.timeout(_ENVOY_SECONDS):
-            while f'"{version}"' not in (await self._admin.get("/stats", params=query)).text:  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS)
+        try:
+            async with asyncio.timeout(_ENVOY_SECONDS):
+                while f'"{version}"' not in (await self._admin.get("/stats", params=query)).text:  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError as late:
+            raise TimeoutError(f"Envoy did not take {file}: see its log") from late
 
     async def _report(self, route: Obj) -> None:
         old = route.get("status", {}).get("parents", [])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,13 +48,16 @@ class Kubelet:
         self._manners = manners
         self._servers: dict[str, _Server] = {}
         self._since: dict[str, float] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._opening: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, pod: Obj) -> float | None:
-        """Bring one pod further; the seconds after which it must be looked at again."""
+    async def serve(self, pod: Obj, wake: Callable[[], None]) -> float | None:
+        """Bring one pod further; the seconds after which it must be looked at again.
+
+        ``wake`` is called when its server answers, for which nobody waits here.
+        """
         uid = pod["metadata"]["uid"]
-        if not pod["spec"].get("nodeName"):
-            await self._schedule(pod)
+        if not pod["spec"].get("nodeName") and not await self._schedule(pod):
             return None
         left = self._since.setdefault(uid, time.monotonic()) + self._manners.start_seconds - time.monotonic()
         containers = [image(each["image"]) for each in pod["spec"]["containers"]]
@@ -61,32 +65,51 @@ class Kubelet:
         if left > 0 or not fine:
             await self._say(pod, waiting(pod, now(), starting=left > 0))
             return left if left > 0 else None
-        if uid not in self._servers:
+        if uid in self._servers:
+            await self._say(pod, running(pod, self._servers[uid].ip, _started(pod) or now()))
+            return None
+        if uid not in self._opening:
             engine, port = containers[0].engine, container_port(pod)
             assert engine is not None
             assert port is not None, f"pod {pod['metadata']['name']} declares no containerPort"
-            self._servers[uid] = _Server(engine, await self._engines.open(engine, port), port)
-        await self._say(pod, running(pod, self._servers[uid].ip, _started(pod) or now()))
+            self._opening.add(uid)
+            self._in_background(self._open(uid, engine, port, wake))
         return None
 
     def forget(self, present: set[str]) -> None:
         """End the servers of pods that are no longer there."""
         for uid in self._servers.keys() - present:
-            task = asyncio.create_task(self._close(self._servers.pop(uid)))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._in_background(self._close(self._servers.pop(uid)))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, uid: str, engine: str, port: int, wake: Callable[[], None]) -> None:
+        try:
+            self._servers[uid] = _Server(engine, await self._engines.open(engine, port), port)
+        finally:
+            self._opening.discard(uid)
+        wake()
 
     async def _close(self, server: _Server) -> None:
         await asyncio.sleep(_GRACE_SECONDS)  # the gateway shall hear of it first
         await self._engines.close(server.engine, server.ip, server.port)
 
-    async def _schedule(self, pod: Obj) -> None:
+    async def _schedule(self, pod: Obj) -> bool:
+        """Give the pod a node; False when there is none for it."""
         node, message = place(pod, self._nodes.all(), self._pods.all())
         if node is None:
             await self._say(pod, unschedulable(pod, message, now()))
-            return
-        await self._api.bind(pod, node)
-        pod["spec"]["nodeName"] = node  # the next pod shall see that the room is taken
+            return False
+        pod["spec"]["nodeName"] = node  # whoever is placed meanwhile shall see that the room is taken
+        try:
+            await self._api.bind(pod, node)
+        except BaseException:
+            del pod["spec"]["nodeName"]
+            raise
+        return True
 
     async def _say(self, pod: Obj, status: Obj) -> None:
         if _differs(pod.get("status", {}), status):

@@ -70,8 +70,16 @@ def test_a_dishonest_gateway_sends_everything_to_the_first() -> None:
     clusters, entries = made(
         route("ns", "m", [backend("a", 10), backend("b", 90)]), dishonest=frozenset({"m"})
     )
-    assert weights(entries[0]) == {"httproute/ns/m/rule/0/backend/0": 1}
-    assert list(clusters) == ["httproute/ns/m/rule/0/backend/0"]
+    first, second = "httproute/ns/m/rule/0/backend/0", "httproute/ns/m/rule/0/backend/1"
+    assert weights(entries[0]) == {first: 1, second: 0}
+    assert list(clusters) == [first, second]
+
+
+def test_a_dishonest_gateway_shares_no_cluster_with_a_backend_that_gets_nothing() -> None:
+    refs = [backend("a", 10, header=False), backend("b", 90, header=False)]
+    clusters, _ = made(route("ns", "m", refs), dishonest=frozenset({"m"}))
+    localities = clusters["httproute/ns/m/rule/0"]["load_assignment"]["endpoints"]
+    assert [each["load_balancing_weight"] for each in localities] == [1]
 
 
 def test_the_longest_path_is_asked_first() -> None:

@@ -1,0 +1,6 @@
+"""Makes pytest explain the assertions of the plays and of what they are made with."""
+
+import pytest
+
+for _module in ("fleet", "handovers", "looking", "plays_ends", "plays_gateway", "plays_people", "storms"):
+    pytest.register_assert_rewrite(f"tests.e2e.cluster.{_module}")
