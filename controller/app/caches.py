@@ -16,6 +16,7 @@ from controller.adapters.kube.resources import (
     Obj,
     Resource,
 )
+from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.wakes import Wakes
 from controller.adapters.store.kubernetes import rollout_reflector
 from controller.adapters.store.kubernetes_index import RolloutIndex
@@ -73,6 +74,14 @@ class Caches:
                     reflector.put(obj)
         elif mirror := self._mirrors.get(resource):
             mirror.put(obj)
+
+    def known(self, estate: Estate) -> Obj | None:
+        """The object as it was last heard of."""
+        if estate.resource == MODEL_ROLLOUTS:
+            held = self.index.get(Key(estate.namespace, estate.name))
+            return held.obj if held else None
+        mirror = self._mirrors.get(estate.resource)
+        return mirror.get(estate.namespace, estate.name) if mirror else None
 
     def stamped(self) -> Iterator[Obj]:
         """The objects that can bear an epoch."""

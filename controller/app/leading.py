@@ -134,10 +134,11 @@ class Leader:
         caches = self._outside.caches
         await caches.synced()
         estates = [*self._objects.estates(), *await self._routes()]
-        taken = await succeed(self._outside.client, self._outside.leadership.epoch, estates)
+        epoch = self._outside.leadership.epoch
+        taken = await succeed(self._outside.client, epoch, estates, caches.known)
         for estate, obj in taken:
             caches.put(estate.resource, obj)
-        log.info("leading", epoch=self._outside.leadership.epoch, taken_over=len(taken))
+        log.info("leading", epoch=epoch, taken_over=len(taken))
 
     async def _routes(self) -> list[Estate]:
         found: set[Estate] = set()

@@ -5,7 +5,7 @@ patches tests an annotation, or a resourceVersion, that is no more.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -17,7 +17,7 @@ from controller.errors import Conflict, TargetError, TransientError
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
 
@@ -31,9 +31,15 @@ class Estate:
     name: str
 
 
-async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -> list[tuple[Estate, Obj]]:
+async def succeed(
+    client: KubeClient,
+    epoch: int,
+    estates: Collection[Estate],
+    known: Callable[[Estate], Obj | None] = lambda _: None,
+) -> list[tuple[Estate, Obj]]:
     """Stamp them all; the objects as they are then, without those that are gone or must not be touched.
 
+    ``known`` gives an object as it was last heard of, which saves reading it; if it has changed, it is read.
     Tries each until it is done, for nothing may be written before. Raises `Conflict` when a later leader was
     faster; cancelled when the lease is lost.
     """
@@ -41,7 +47,7 @@ async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -
 
     async def one(estate: Estate) -> Obj | None:
         async with slots:
-            return await _stamped(client, epoch, estate)
+            return await _stamped(client, epoch, estate, known(estate))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -51,12 +57,11 @@ async def succeed(client: KubeClient, epoch: int, estates: Collection[Estate]) -
     return [(estate, obj) for estate, task in tasks if (obj := task.result()) is not None]
 
 
-async def _stamped(client: KubeClient, epoch: int, estate: Estate) -> Obj | None:
+async def _stamped(client: KubeClient, epoch: int, estate: Estate, obj: Obj | None) -> Obj | None:
     wait = _FIRST_WAIT_SECONDS
-    obj: Obj | None = None
     while True:
         try:
-            obj = await client.get(estate.resource, estate.namespace, estate.name)
+            obj = obj or await client.get(estate.resource, estate.namespace, estate.name)
             return None if obj is None else await take_over(client, estate.resource, obj, epoch)
         except Conflict:
             if obj is not None and epoch_of(obj) > epoch:
@@ -68,5 +73,6 @@ async def _stamped(client: KubeClient, epoch: int, estate: Estate) -> Obj | None
             # not ours to write, so nothing of ours is written there by anybody
             log.warning("not_taken_over", object=f"{estate.namespace}/{estate.name}", error=str(error))
             return None
+        obj = None
         await asyncio.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT_SECONDS)

@@ -13,7 +13,7 @@ from controller.adapters.kube.rolloutstatus import marked, observed, refused, sa
 from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.store.kubernetes import KubernetesStore
-from controller.adapters.store.kubernetes_index import Held, RolloutIndex
+from controller.adapters.store.kubernetes_index import Held, RolloutIndex, claims_over
 from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError
@@ -29,12 +29,15 @@ class RolloutObjects:
         self._clock = clock
 
     def estates(self) -> list[Estate]:
-        """What a new leader takes over: every object whose rollout is not over."""
+        """What a new leader takes over: every object that its predecessor may still write.
+
+        That is all but those whose rollout is over, or was refused, and of which nobody wants anything.
+        """
         every = (held for model in self._index.models() for held in self._index.of(model))
         return [
             Estate(MODEL_ROLLOUTS, held.key.namespace, held.key.name)
             for held in every
-            if held.has_record and not held.is_over
+            if not claims_over(held.obj) or held.is_deleting or _asks(held)
         ]
 
     def unaccepted(self, model: str) -> Sequence[Obj]:

@@ -43,6 +43,16 @@ async def test_every_object_bears_the_new_epoch_and_the_old_leader_writes_none_o
             )
 
 
+async def test_what_is_known_is_not_read_again_unless_it_changed() -> None:
+    api = a_world("a", "b")
+    known = {name: held(api, name) for name in ("a", "b")}
+    api.modify(HTTP_ROUTES, "ml", "b", lambda obj: obj["metadata"].update(labels={"n": "1"}))
+    api.requests.clear()
+    stamped = await succeed(api.client(), 4, routes("a", "b"), lambda estate: known[estate.name])
+    assert [epoch_of(obj) for _, obj in stamped] == [4, 4]
+    assert [request.path.rpartition("/")[2] for request in api.requests if request.method == "GET"] == ["b"]
+
+
 async def test_what_is_gone_or_forbidden_is_left_out() -> None:
     api = a_world("a")
     assert len(await succeed(api.client(), 4, routes("a", "gone"))) == 1

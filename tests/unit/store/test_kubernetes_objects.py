@@ -114,7 +114,9 @@ class TestLists:
         await desk.begin(rollout("a"))
         await desk.end(await desk.begin(rollout("b")))
         desk.put("c")
-        assert desk.objects.estates() == [Estate(MODEL_ROLLOUTS, "ml", "a")]
+        assert {estate.name for estate in desk.objects.estates()} == {"a", "c"}
+        desk.ask({"id": "request-1", "action": "retry"}, "b")
+        assert Estate(MODEL_ROLLOUTS, "ml", "b") in desk.objects.estates()
 
     async def test_an_unreadable_record_is_taken_over_too_and_its_requests_wait(self, desk: Desk) -> None:
         await desk.begin(rollout("a"))
