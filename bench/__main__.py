@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from bench import cluster, decide, envoy_weight_change, hundred
+from bench import cluster, commit_to_route, decide, envoy_weight_change, hundred
 from bench.machine import describe
 
 
@@ -13,6 +13,7 @@ def main() -> int:
         "decide": decide.main,
         "envoy": lambda: asyncio.run(envoy_weight_change.main()),
         "hundred": hundred.main,
+        "commit": commit_to_route.main,
         "cluster": cluster.main,
     }
     names = sys.argv[1:] or list(benches)

@@ -117,7 +117,7 @@ class World:
     def release(self) -> None:
         """A rollout of v2 for every model."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda model: self._rollout(f"{model}-v2", model, "v2"), self.models))
+            list(pool.map(lambda model: self.release_object(f"{model}-v2", model, "v2"), self.models))
 
     def at_step(self, progress: str) -> int:
         """How many rollouts are at a step: ``2/3``."""
@@ -164,7 +164,8 @@ class World:
         body = {"status": {"parents": [parent]}}
         self._admin.patch(GATEWAYS, "HTTPRoute", NAMESPACE, name, body, "status")
 
-    def _rollout(self, name: str, model: str, version: str) -> Obj:
+    def release_object(self, name: str, model: str, version: str) -> Obj:
+        """A ModelRollout, as a person would apply it."""
         return self._admin.create(
             {
                 "apiVersion": OURS,
@@ -178,21 +179,18 @@ class World:
             }
         )
 
+    def rollout_of(self, name: str, model: str, release: Release) -> Rollout:
+        """A rollout that has not begun, under the model's policy."""
+        policy = load_policy(self.policies / f"{model}.yaml", catalogue())
+        assert isinstance(policy, Policy)
+        return Rollout(name, model, release, policy, created_at=datetime.now(UTC), created_by="bench")
+
     def _ended(self, number: int) -> None:
         """A promotion of an older version, as the daemon would have recorded it."""
         model, version = self.models[number % len(self.models)], f"old-{number}"
-        obj = self._rollout(f"{model}-{version}", model, version)
-        policy = load_policy(self.policies / f"{model}.yaml", catalogue())
-        assert isinstance(policy, Policy)
-        begun = Rollout(
-            id=obj["metadata"]["name"],
-            model=model,
-            release=Release(version, backend=Backend(BackendKind.SERVICE, f"{model}-{version}", PORT)),
-            policy=policy,
-            created_at=datetime.now(UTC),
-            created_by="bench",
-        )
-        decision = announce(begun)
+        obj = self.release_object(f"{model}-{version}", model, version)
+        release = Release(version, backend=Backend(BackendKind.SERVICE, f"{model}-{version}", PORT))
+        decision = announce(self.rollout_of(obj["metadata"]["name"], model, release))
         assert decision.entry is not None
         over = replace(decision.rollout, phase=Phase.ROLLED_BACK, reason=Reason.CHECK_FAILED)
         status = status_of(obj, over, decision.entry, Place(1, 1 + number, 1)).status
