@@ -2,5 +2,14 @@
 
 import pytest
 
-for _module in ("fleet", "handovers", "looking", "plays_ends", "plays_gateway", "plays_people", "storms"):
+for _module in (
+    "fleet",
+    "handovers",
+    "looking",
+    "plays_ends",
+    "plays_gateway",
+    "plays_people",
+    "plays_rights",
+    "storms",
+):
     pytest.register_assert_rewrite(f"tests.e2e.cluster.{_module}")
