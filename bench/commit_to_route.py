@@ -1,8 +1,8 @@
 """From a committed decision to the patched route: store and router of a cluster, on a real API server.
 
 Each round commits the next weight to a ModelRollout's status and then patches its HTTPRoute, as a pass does.
-The API server of the tests and its etcd (without fsync) run on the same machine; no proxy is in between. Needs
-KUBEBUILDER_ASSETS.
+The API server of the tests and its etcd (without fsync) run on this machine; no proxy is in between.
+Needs KUBEBUILDER_ASSETS.
 """
 
 import asyncio

@@ -222,5 +222,18 @@ class Leader:
 
 
 def _log_overflow(rollout: Rollout, entry: Entry) -> None:
-    """Every entry was logged when it was committed: this says where to look for those that are gone."""
-    log.debug("entry_left_record", rollout=rollout.id, seq=entry.seq, event_name=entry.event)
+    """The structured log keeps what the object has no room for; what people are told is an Event as well."""
+    log.info(
+        "entry_left_record",
+        model=rollout.model,
+        rollout=rollout.id,
+        seq=entry.seq,
+        at=entry.at.isoformat(),
+        actor=entry.actor,
+        entry=entry.event,
+        phase=entry.phase,
+        reason=entry.reason,
+        weight_percent=entry.weight_permille / 10,
+        verdict=entry.assessment.verdict,
+        message=entry.message,
+    )
