@@ -51,15 +51,12 @@ class Writer:
 
     async def claimed(self, obj: Obj, *, finalizer: bool) -> Obj:
         """The object bearing our epoch, and the finalizer if asked for, written in one go if it lacks any."""
-        borne = epoch_of(obj)
-        if borne > self.epoch:
-            fence(obj, self.epoch)  # a conflict that says who was faster
-        operations: list[Obj] = []
-        if borne < self.epoch:
-            operations += stamp(obj, self.epoch, None)
+        unclaimed = epoch_of(obj) < self.epoch
+        tests = [_same_version(obj)] if unclaimed else fence(obj, self.epoch)  # or a conflict
+        operations = stamp(obj, self.epoch, None) if unclaimed else []
         if finalizer and FINALIZER not in _finalizers(obj):
             operations += _added_finalizer(obj)
-        return await self._patch(obj, [_same_version(obj), *operations]) if operations else obj
+        return await self._patch(obj, [*tests, *operations]) if operations else obj
 
     async def status(self, obj: Obj, status: Obj) -> Obj:
         """Replace the object's status; it bears our epoch already. The object as it is then."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.kube.fencing import EPOCH_PATH
 from controller.adapters.kube.identity import Key
 from controller.adapters.kube.modelrollout import FINALIZER, RequestSpec
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
@@ -276,3 +277,15 @@ class TestRelease:
         with pytest.raises(Conflict):
             await desk.objects.release_finalizer(old)
         assert desk.index.get(Key("ml", "a")) is None
+
+
+class TestFences:
+    async def test_the_finalizer_of_a_marked_object_is_added_in_our_epoch_only(self, desk: Desk) -> None:
+        desk.put("a")
+        await desk.mark("waits for a policy")  # the object bears our epoch from here on
+        before = len(desk.api.writes)
+        await desk.store.create(rollout("a"), entry(rollout("a")))
+        claim = desk.api.writes[before].body
+        assert isinstance(claim, list)
+        tested = [each["path"] for each in claim if each["op"] == "test"]
+        assert tested == ["/metadata/resourceVersion", EPOCH_PATH]
