@@ -96,6 +96,8 @@ def test_sidecars_count_from_their_start_on() -> None:
     assert requests(spec)["cpu"] == 4
     later: Obj = {"containers": [container(cpu="2")], "initContainers": [container(cpu="3"), sidecar]}
     assert requests(later)["cpu"] == 3
+    two: Obj = {"containers": [container(cpu="2")], "initContainers": [sidecar, sidecar]}
+    assert requests(two)["cpu"] == 4
 
 
 def test_amounts_for_the_whole_pod_replace_the_sum() -> None:

@@ -226,6 +226,15 @@ async def test_a_selector_that_was_widened_to_the_copy_ends_it() -> None:
     assert "Service apex selects the pods of fraud-v7 too" in seen.message
 
 
+async def test_a_service_that_leads_to_the_copy_alone_is_a_persons_own_way_to_try_it() -> None:
+    api = a_cluster()
+    workload = adapter(api)
+    await workload.supply(rollout(), 250)
+    endpoints(api, 1)
+    api.put(SERVICES, service("try", selector={"serinus.dev/version": "v7"}))
+    assert (await workload.readiness(rollout(), IMAGE)).ready
+
+
 async def test_a_selector_that_matches_live_pods_only_ends_it_too() -> None:
     api = a_cluster()
     workload = adapter(api)
@@ -289,6 +298,12 @@ async def test_a_cache_that_nobody_confirmed_for_long_says_nothing(age: timedelt
     follower.age = age
     with pytest.raises(TransientError, match="the endpointslices of ml were last read"):
         await canary(api, followers={ENDPOINT_SLICES: follower})
+
+
+async def test_of_a_cache_only_the_services_own_slices_count() -> None:
+    api = with_canary(a_cluster(), ready=1)
+    seen = await canary(api, followers={ENDPOINT_SLICES: Follower(api, ENDPOINT_SLICES)})
+    assert seen.endpoints == ("10.0.7.0:8080",)
 
 
 async def test_with_caches_the_core_alone_asks_nothing_of_the_api() -> None:

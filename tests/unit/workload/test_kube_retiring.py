@@ -19,6 +19,7 @@ from tests.unit.workload.cluster import (
     EXISTING,
     IMAGE,
     STABLE,
+    Follower,
     a_cluster,
     adapter,
     minimum,
@@ -170,6 +171,13 @@ async def test_what_was_created_is_listed_with_its_copies() -> None:
     assert found.created_at
     assert await adapter(api).created("ml", "other") == []
     assert await adapter(api, frozenset({Feature.CORE})).created("ml", "fraud") == ()
+
+
+async def test_only_the_models_own_are_listed_from_a_cache_too() -> None:
+    api = await with_copy()
+    workload = adapter(api, followers={DEPLOYMENTS: Follower(api, DEPLOYMENTS)})
+    assert len(await workload.created("ml", "fraud")) == 1
+    assert await workload.created("ml", "other") == []
 
 
 async def test_a_version_can_be_given_copies_again() -> None:

@@ -15,6 +15,7 @@ from controller.adapters.kube.resources import (
     PODS,
     SERVICES,
     STATEFUL_SETS,
+    Obj,
 )
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
 from controller.domain.model import Backend, BackendKind, Image, Release
@@ -131,6 +132,18 @@ async def test_a_deployment_of_somebody_else_is_never_taken_for_ours() -> None:
         await adapter(api).supply(rollout(), 1000)
     assert replicas(api) == 1
     assert api.writes == []
+
+
+async def test_our_labels_without_our_mark_are_somebody_elses() -> None:
+    api = a_cluster()
+    await adapter(api).supply(rollout(), 250)
+
+    def unmarked(obj: Obj) -> None:
+        del obj["metadata"]["labels"]["serinus.dev/created"]
+
+    api.modify(DEPLOYMENTS, "ml", "fraud-v7", unmarked)
+    with pytest.raises(TargetError, match="was not created by Serinus"):
+        await adapter(api).supply(rollout(), 1000)
 
 
 async def test_a_service_of_somebody_else_is_never_taken_for_ours() -> None:
@@ -255,6 +268,21 @@ async def test_the_share_is_measured_in_stables_first_copies_when_they_were_more
     api.modify(DEPLOYMENTS, "ml", "fraud-v6", lambda obj: obj["spec"].update(replicas=2))
     await workload.supply(rollout(), 500)
     assert replicas(api) == 5
+
+
+async def test_a_copy_of_another_rollout_is_measured_in_stables_copies_of_now() -> None:
+    api = a_cluster(replicas=10)
+    await adapter(api).supply(rollout(), 100)
+    api.modify(DEPLOYMENTS, "ml", "fraud-v6", lambda obj: obj["spec"].update(replicas=4))
+    await adapter(api).supply(rollout(rollout_id="once-more"), 500)
+    assert replicas(api) == 2
+
+
+async def test_a_budget_for_other_pods_is_not_cloned() -> None:
+    api = a_cluster()
+    api.put(POD_DISRUPTION_BUDGETS, budget("another", selector={"app": "other"}))
+    await adapter(api).supply(rollout(), 250)
+    assert created(api) == ["Service", "Deployment"]
 
 
 async def test_an_existing_workload_is_left_alone_unless_the_policy_says_so() -> None:
