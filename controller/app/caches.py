@@ -7,12 +7,13 @@ from datetime import timedelta
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.identity import Key, attempt_of
 from controller.adapters.kube.mirror import EVERYWHERE, Mirror
-from controller.adapters.kube.reflector import Changed, Reflector, whole
+from controller.adapters.kube.reflector import Changed, Reflector, whole, without_managed_fields
 from controller.adapters.kube.resources import (
     ENDPOINT_SLICES,
     GRPC_ROUTES,
     HTTP_ROUTES,
     MODEL_ROLLOUTS,
+    PODS,
     Obj,
     Resource,
 )
@@ -20,6 +21,7 @@ from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.wakes import Wakes
 from controller.adapters.store.kubernetes import rollout_reflector
 from controller.adapters.store.kubernetes_index import RolloutIndex
+from controller.adapters.workload.kube_view import kept_pod
 from controller.adapters.workload.kubernetes import WATCHED
 from controller.domain.model import Rollout
 from controller.features import Feature
@@ -45,7 +47,11 @@ class Caches:
         for resource, feature in WATCHED:
             if resource not in self._mirrors and _on(feature, settings.features):
                 self._mirrors[resource] = Mirror(
-                    client, resource, settings.namespaces, changed=_listener(wakes, resource)
+                    client,
+                    resource,
+                    settings.namespaces,
+                    changed=_listener(wakes, resource),
+                    keep=kept_pod if resource == PODS else without_managed_fields,
                 )
 
     @property

@@ -49,15 +49,15 @@ def aftercare(rollout: Rollout, now: datetime) -> tuple[Due, ...]:
     return tuple(due)
 
 
-def in_use(backend: Backend, rollouts: Iterable[Rollout], serving: Release | None) -> bool:
-    """Whether a backend serves, or takes part in a rollout that is not over: then it is left alone."""
+def backends_in_use(rollouts: Iterable[Rollout], serving: Release | None) -> tuple[Backend, ...]:
+    """What serves, or takes part in a rollout that is not over: it is left alone."""
     parties = [serving]
     for rollout in rollouts:
         if not rollout.phase.terminal:
             parties += [rollout.stable, rollout.release]
-    return any(
-        party is not None
-        and party.backend is not None
-        and (party.backend.kind, party.backend.name) == (backend.kind, backend.name)
-        for party in parties
-    )
+    return tuple(party.backend for party in parties if party is not None and party.backend is not None)
+
+
+def in_use(backend: Backend, used: Iterable[Backend]) -> bool:
+    """Whether a backend is among those in use, whatever the port."""
+    return any((each.kind, each.name) == (backend.kind, backend.name) for each in used)

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from controller.domain.aftercare import Care, aftercare, in_use
-from controller.domain.model import ZERO, Release, Rollout
+from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use
+from controller.domain.model import ZERO, Backend, Release, Rollout
 from controller.domain.policy import Policy
 from controller.domain.vocabulary import Phase
 from controller.errors import TargetError
@@ -38,8 +38,13 @@ class Created:
 class Retirable(Protocol):
     """What a workload adapter does for versions that serve nobody any more."""
 
-    async def retire(self, namespace: str, release: Release, *, delete: bool) -> bool:
-        """Take all copies away, or delete what Serinus created; whether nothing is left to do."""
+    async def retire(
+        self, namespace: str, release: Release, *, delete: bool, in_use: Sequence[Backend]
+    ) -> bool:
+        """Take all copies away, or delete what Serinus created; whether nothing is left to do.
+
+        Raises `TargetError` when the copies are those of a backend ``in_use`` too, or it is not clear whose.
+        """
         ...
 
     async def settle(self, namespace: str, release: Release) -> None:
@@ -51,8 +56,23 @@ class Retirable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What must be left alone now."""
+
+    serving: Release | None
+    backends: tuple[Backend, ...]
+
+    def spares(self, release: Release) -> bool:
+        return release.backend is not None and in_use(release.backend, self.backends)
+
+
 class Aftercare:
-    """See the module. One pass over a model is `tend`."""
+    """See the module. One pass over a model is `tend`.
+
+    Remembers what is still to be done, because records of rollouts that are over are many and slow to read;
+    after a restart it looks through them once.
+    """
 
     def __init__(
         self,
@@ -67,21 +87,23 @@ class Aftercare:
         self._workload = workload
         self._policies = policies
         self._clock = clock
-        self._done: set[str] = set()
+        self._open: dict[str, frozenset[str]] = {}
+        self._left: dict[str, dict[str, Rollout]] = {}
 
     async def tend(self, model: str) -> timedelta | None:
         """Do what is due; how soon something else is, None when nothing is left."""
-        rollouts = await self._history.rollouts(model, _MOST_ROLLOUTS)
-        serving = await self._store.serving(model)
+        use = await self._look(model)
+        left = self._left[model]
+        if not left:
+            return None
         waits: list[timedelta] = []
-        for rollout in rollouts:
-            if rollout.phase.terminal and rollout.id not in self._done:
-                wait = await self._tend_one(rollout, rollouts, serving)
-                if wait is None:
-                    self._done.add(rollout.id)
-                else:
-                    waits.append(wait)
-        waits += await self._forget_oldest(model, rollouts, serving)
+        for rollout in list(left.values()):
+            wait = await self._tend_one(rollout, use)
+            if wait is None:
+                del left[rollout.id]
+            else:
+                waits.append(wait)
+        waits += await self._forget_oldest(model, use)
         return min(waits, default=None)
 
     async def clean(self, rollout: Rollout) -> timedelta | None:
@@ -89,51 +111,58 @@ class Aftercare:
 
         A version that was promoted outlives its record.
         """
-        rollouts = await self._history.rollouts(rollout.model, _MOST_ROLLOUTS)
-        serving = await self._store.serving(rollout.model)
+        use = await self._look(rollout.model)
         for due in aftercare(rollout, self._clock.now()):
             if due.care is Care.SCALE_DOWN and due.wait > ZERO:
                 return due.wait
-            if due.release == rollout.release and not self._spared(due.release, rollouts, serving):
-                done = await self._retire(
-                    rollout.policy.namespace, due.release, delete=due.care is Care.DELETE
-                )
-                if not done:
-                    return _LOOK_AGAIN
+            ours = due.release == rollout.release and not use.spares(due.release)
+            if ours and not await self._retire(rollout.policy.namespace, due, use):
+                return _LOOK_AGAIN
+        self._left[rollout.model].pop(rollout.id, None)
         return None
 
-    async def _tend_one(
-        self, rollout: Rollout, rollouts: Sequence[Rollout], serving: Release | None
-    ) -> timedelta | None:
-        if rollout.phase is Phase.SUCCEEDED and rollout.scaled and rollout.release == serving:
+    async def _look(self, model: str) -> _Use:
+        """Find what ended since the last look; what must be left alone now."""
+        opened = [each.rollout for each in await self._store.open_rollouts(model)]
+        serving = await self._store.serving(model)
+        ids = frozenset(rollout.id for rollout in opened)
+        left = self._left.setdefault(model, {})
+        before = self._open.get(model)
+        if before is None:
+            recent = await self._history.rollouts(model, _MOST_ROLLOUTS)
+        else:
+            found = [await self._history.named(each) for each in before - ids]
+            recent = [rollout for rollout in found if rollout is not None]
+        left.update({rollout.id: rollout for rollout in recent if rollout.phase.terminal})
+        self._open[model] = ids
+        return _Use(serving, backends_in_use(opened, serving))
+
+    async def _tend_one(self, rollout: Rollout, use: _Use) -> timedelta | None:
+        if rollout.phase is Phase.SUCCEEDED and rollout.scaled and rollout.release == use.serving:
             await self._settle(rollout)
         for due in aftercare(rollout, self._clock.now()):
-            if self._spared(due.release, rollouts, serving):
+            if use.spares(due.release):
                 return None  # it came to be used again: whichever rollout takes it out of use looks after it
             if due.wait > ZERO:
                 return due.wait
-            done = await self._retire(rollout.policy.namespace, due.release, delete=due.care is Care.DELETE)
+            done = await self._retire(rollout.policy.namespace, due, use)
             if done is None:
                 return _REFUSED_AGAIN
             if not done:
                 return _LOOK_AGAIN
         return None
 
-    async def _forget_oldest(
-        self, model: str, rollouts: Sequence[Rollout], serving: Release | None
-    ) -> list[timedelta]:
+    async def _forget_oldest(self, model: str, use: _Use) -> list[timedelta]:
         """Delete what is idle beyond the policy's history limit, the oldest first."""
         policy = self._policies().get(model)
-        if policy is None or not any(rollout.release.image for rollout in rollouts):
+        if policy is None:
             return []
         found = await self._workload.created(policy.namespace, model)
-        idle = [
-            each for each in found if each.copies == 0 and not self._spared(each.release, rollouts, serving)
-        ]
+        idle = [each for each in found if each.copies == 0 and not use.spares(each.release)]
         idle.sort(key=lambda each: each.created_at, reverse=True)
         waits = []
         for each in idle[policy.workload.history :]:
-            done = await self._retire(policy.namespace, each.release, delete=True)
+            done = await self._retire(policy.namespace, Due(each.release, Care.DELETE, ZERO), use)
             if not done:
                 waits.append(_REFUSED_AGAIN if done is None else _LOOK_AGAIN)
         return waits
@@ -144,13 +173,12 @@ class Aftercare:
         except TargetError as error:
             log.warning("workload_not_settled", version=rollout.release.version, error=str(error))
 
-    async def _retire(self, namespace: str, release: Release, *, delete: bool) -> bool | None:
+    async def _retire(self, namespace: str, due: Due, use: _Use) -> bool | None:
         """Whether it is done; None when it is refused, which is told."""
+        delete = due.care is Care.DELETE
         try:
-            return await self._workload.retire(namespace, release, delete=delete)
+            return await self._workload.retire(namespace, due.release, delete=delete, in_use=use.backends)
         except TargetError as error:
-            log.warning("workload_not_retired", version=release.version, delete=delete, error=str(error))
+            version = due.release.version
+            log.warning("workload_not_retired", version=version, delete=delete, error=str(error))
             return None
-
-    def _spared(self, release: Release, rollouts: Sequence[Rollout], serving: Release | None) -> bool:
-        return release.backend is not None and in_use(release.backend, rollouts, serving)

@@ -4,6 +4,8 @@
 ago. Everything can be repeated, and says whether anything is left to do.
 """
 
+from collections.abc import Sequence
+
 from controller.adapters.kube.aftercare import Created
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.permissions import Feature
@@ -44,6 +46,15 @@ class Retiring:
         self._client = client
         self._view = view
         self._scaling = scaling
+
+    async def check_unused(self, namespace: str, backend: Backend, in_use: Sequence[Backend]) -> None:
+        """Raise `TargetError` when a backend in use has the same copies: somebody re-pointed a Service."""
+        target = await self.workload(namespace, backend) if in_use else None
+        for other in in_use:
+            obj = await self._view.backend(namespace, other)
+            theirs = await self._view.workloads(namespace, pods_of(obj)) if obj is not None else []
+            if target is not None and str(target) in map(str, theirs):
+                raise TargetError(f"{target} makes the copies of {other.name} too, which is in use: it stays")
 
     async def to_none(self, namespace: str, backend: Backend) -> None:
         """Take away all copies behind a backend. Raises `TargetError` when it is not clear which."""

@@ -110,15 +110,20 @@ class KubernetesWorkload:
         self._allowed(rollout.policy.namespace)
         return await self._readiness.read(rollout, release)
 
-    async def retire(self, namespace: str, release: Release, *, delete: bool) -> bool:
+    async def retire(
+        self, namespace: str, release: Release, *, delete: bool, in_use: Sequence[Backend] = ()
+    ) -> bool:
         """Take all copies away, or delete what Serinus created; whether nothing is left to do.
 
         Only for a version that serves nobody. Deleting leaves alone what Serinus did not create. Raises
-        `TargetError` when it is not clear which workload it is.
+        `TargetError` when it is not clear which workload it is, or the copies are those of a backend
+        ``in_use`` too.
         """
         self._allowed(namespace)
         if release.backend is None:
             return True
+        if Feature.WORKLOADS in self._view.features:
+            await self._retiring.check_unused(namespace, release.backend, in_use)
         if delete:
             self._needs_workloads(f"what was created for {release.version} is to be deleted")
             return await self._retiring.delete(namespace, release)

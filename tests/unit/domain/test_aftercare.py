@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.domain.aftercare import Care, Due, aftercare, in_use
+from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use
 from controller.domain.model import Backend, BackendKind, Image, Release, Rollout
 from controller.domain.policy import WorkloadRules
 from controller.domain.vocabulary import TERMINAL, Phase
@@ -64,7 +64,8 @@ def test_a_clock_that_went_back_only_makes_it_late() -> None:
 
 def test_what_serves_or_takes_part_is_in_use() -> None:
     assert OLD.backend is not None
-    assert in_use(OLD.backend, [], OLD)
-    assert in_use(OLD.backend, [ended(Phase.PROGRESSING)], None)
-    assert not in_use(OLD.backend, [ended(Phase.ABORTED)], OURS)
-    assert in_use(replace(OLD.backend, port=None), [], OLD), "the port does not matter"
+    assert backends_in_use([], OLD) == (OLD.backend,)
+    assert backends_in_use([ended(Phase.PROGRESSING)], None) == (OLD.backend, OURS.backend)
+    assert backends_in_use([ended(Phase.ABORTED)], None) == ()
+    assert in_use(replace(OLD.backend, port=None), [OLD.backend]), "the port does not matter"
+    assert not in_use(replace(OLD.backend, name="other"), [OLD.backend])

@@ -31,10 +31,14 @@ class FakeRetirable:
     there: list[Created] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
+    told: list[Sequence[Backend]] = field(default_factory=list)
     slow: bool = False
     refuses: bool = False
 
-    async def retire(self, namespace: str, release: Release, *, delete: bool) -> bool:
+    async def retire(
+        self, namespace: str, release: Release, *, delete: bool, in_use: Sequence[Backend]
+    ) -> bool:
+        self.told.append(in_use)
         if self.refuses:
             raise TargetError("forbidden")
         self.done.append(f"{'delete' if delete else 'scale'} {release.version}")
@@ -87,6 +91,31 @@ async def test_what_serves_is_spared_whatever_lost_it_once() -> None:
     )
     await stage.tend(timedelta(days=1))
     assert stage.workload.done == ["scale v2", "delete v2"]
+
+
+async def test_the_workload_is_told_what_is_in_use() -> None:
+    serving = ended(1, Phase.SUCCEEDED, made("v1"))
+    stage = Stage(serving, ended(2, Phase.ABORTED, made("v2"), made("v1")))
+    await stage.tend(timedelta(hours=2))
+    assert stage.workload.told[0] == (made("v1").backend,)
+
+
+async def test_what_ends_later_is_found_and_old_records_are_not_read_again() -> None:
+    running = ended(2, Phase.PROGRESSING, made("v2"), made("v1"))
+    stage = Stage(ended(1, Phase.SUCCEEDED, made("v1")), running)
+    read: list[int] = []
+
+    async def rollouts(model: str | None, limit: int) -> Sequence[Rollout]:
+        read.append(limit)
+        return await FakeStore.rollouts(stage.store, model, limit)
+
+    stage.store.rollouts = rollouts  # type: ignore[method-assign]
+    assert await stage.tend() is None
+    stage.store.records[running.id] = Stored(replace(running, phase=Phase.ROLLED_BACK), 2)
+    assert await stage.tend() == timedelta(seconds=60)
+    await stage.tend(timedelta(minutes=1))
+    assert stage.workload.done == ["scale v2"]
+    assert len(read) == 1
 
 
 async def test_an_unfinished_removal_is_looked_at_again_and_a_refused_one_later() -> None:

@@ -11,7 +11,7 @@ from controller.adapters.kube.resources import (
     STATEFUL_SETS,
 )
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
-from controller.domain.model import Release
+from controller.domain.model import Backend, BackendKind, Release
 from controller.errors import Conflict, TargetError, TransientError
 from tests.kube_fake import FakeApi, Serve
 from tests.kube_workloads import autoscaler, budget, deployment
@@ -215,3 +215,27 @@ async def test_scaling_needs_its_feature() -> None:
             await workload.retire("ml", IMAGE, delete=delete)
     await workload.settle("ml", IMAGE)
     assert api.requests == []
+
+
+@pytest.mark.parametrize("delete", [False, True])
+async def test_copies_that_a_backend_in_use_has_too_are_kept(delete: bool) -> None:
+    api = a_cluster()
+    workload = adapter(api)
+    await workload.supply(rollout(), 500)
+    in_use = [Backend(BackendKind.SERVICE, "fraud-v6")]
+    pods = api.get(SERVICES, "ml", "fraud-v7")
+    assert pods is not None
+    api.modify(SERVICES, "ml", "fraud-v6", lambda obj: obj["spec"].update(selector=pods["spec"]["selector"]))
+    before = len(api.writes)
+    with pytest.raises(TargetError, match="fraud-v6 too, which is in use"):
+        await workload.retire("ml", IMAGE, delete=delete, in_use=in_use)
+    assert len(api.writes) == before
+
+
+async def test_a_backend_in_use_that_nothing_known_is_behind_keeps_nothing_from_going() -> None:
+    api = a_cluster()
+    workload = adapter(api)
+    await workload.supply(rollout(), 500)
+    in_use = [Backend(BackendKind.SERVICE, "elsewhere")]
+    assert await workload.retire("ml", IMAGE, delete=False, in_use=in_use)
+    assert replicas(api) == 0
