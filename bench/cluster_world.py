@@ -16,8 +16,9 @@ from typing import Any
 from controller.adapters.kube.rolloutstatus import Place, status_of
 from controller.adapters.registry import catalogue
 from controller.domain.commands import announce
-from controller.domain.model import Backend, BackendKind, Release, Rollout
+from controller.domain.model import Rollout
 from controller.domain.policy import Policy
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.vocabulary import Phase, Reason
 from controller.policy.loader import load_policy
 from deploy.local.stack import Stack

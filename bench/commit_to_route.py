@@ -22,7 +22,8 @@ from controller.adapters.store.kubernetes import KubernetesStore, rollout_reflec
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.traffic.gateway_api import GatewayRouter
 from controller.domain.commands import announce
-from controller.domain.model import Backend, BackendKind, Release, Rollout, Route, Split
+from controller.domain.model import Rollout, Route
+from controller.domain.release import Backend, BackendKind, Release, Split
 from controller.ports import Stored
 from deploy.local.stack import Stack
 from tests.kube.apiserver import ApiServer

@@ -7,19 +7,10 @@ from datetime import UTC, datetime, timedelta
 from bench.machine import quantile
 from controller.domain.judge.counts import Block, CheckCounts, Tally
 from controller.domain.machine import decide
-from controller.domain.model import (
-    Evidence,
-    Observation,
-    Readiness,
-    Reading,
-    Release,
-    Rollout,
-    Route,
-    RouteSeen,
-    Split,
-    Tick,
-)
+from controller.domain.model import Evidence, Rollout, Route
+from controller.domain.observation import Observation, Readiness, Reading, RouteSeen, Tick
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step
+from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase
 
 PASSES = 3000

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.adapters.traffic.envoy import EnvoyRouter
-from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Release, RoutedModel, Split
 from deploy.local.http_client import Connection
 from deploy.local.stack import Stack
 

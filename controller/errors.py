@@ -10,7 +10,7 @@
     └── InvariantError        Serinus is wrong: the pass stops, nothing is written
 
 Adapters translate their library's errors into these at their own edge. An expected fact (no data yet, not
-ready, a drifted route) is a value of `controller.domain.model`, not an exception.
+ready, a drifted route) is a value of `controller.domain.observation`, not an exception.
 """
 
 from datetime import timedelta

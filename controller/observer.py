@@ -7,19 +7,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.domain.model import (
+from controller.domain.model import Rollout
+from controller.domain.observation import (
     Measure,
     NoReading,
     Observation,
     Plan,
     Readiness,
     Reading,
-    Release,
-    Rollout,
     Survey,
     ValidationReport,
     WarmUpReport,
 )
+from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 from controller.domain.wording import duration
 from controller.errors import TargetError, TransientError

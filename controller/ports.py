@@ -9,23 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.domain.model import (
-    Entry,
+from controller.domain.model import Entry, Rollout
+from controller.domain.observation import (
     Measure,
     NoReading,
     Readiness,
     Reading,
-    Release,
-    Rollout,
-    RoutedModel,
     RouteSeen,
-    Split,
     Survey,
     Tick,
     ValidationReport,
     WarmUpReport,
 )
 from controller.domain.policy import Policy
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 
 

@@ -12,12 +12,8 @@ from datetime import timedelta
 import structlog
 
 from controller.domain.machine import decide, plan
-from controller.domain.model import (
-    Decision,
-    Observation,
-    Rollout,
-    RouteSeen,
-)
+from controller.domain.model import Decision, Rollout
+from controller.domain.observation import Observation, RouteSeen
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError, PermissionDenied, StoreUnavailable, TargetError
 from controller.observer import World, observe

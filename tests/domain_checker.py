@@ -10,8 +10,10 @@ from itertools import pairwise
 from controller.domain.commands import announce, obey
 from controller.domain.judge.counts import Block
 from controller.domain.machine import decide
-from controller.domain.model import CommandKind, Decision, NoReading, Reading, Rollout, Split
+from controller.domain.model import CommandKind, Decision, Rollout
+from controller.domain.observation import NoReading, Reading
 from controller.domain.policy import CheckKind
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Committed, Edited, Fact, Looked, Written
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.domain.model import Entry, Rollout, Split
+from controller.domain.model import Entry, Rollout
+from controller.domain.release import Split
 
 
 class Crash(StrEnum):

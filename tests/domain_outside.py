@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample, Tally
-from controller.domain.model import Measure, NoReading, Reading, Release, Rollout, RouteSeen, Split
+from controller.domain.model import Rollout
+from controller.domain.observation import Measure, NoReading, Reading, RouteSeen
 from controller.domain.policy import Check, CheckKind, Policy
+from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, TargetError
 

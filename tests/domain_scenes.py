@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from controller.domain.model import Decision, Observation, Rollout, RouteSeen
+from controller.domain.model import Decision, Rollout
+from controller.domain.observation import Observation, RouteSeen
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_facts import Committed

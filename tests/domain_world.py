@@ -8,24 +8,18 @@ from datetime import datetime, timedelta
 
 from controller.domain.commands import again, announce, obey, refuse_release
 from controller.domain.machine import decide, plan
-from controller.domain.model import (
-    Command,
-    CommandKind,
-    Decision,
-    Entry,
+from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
+from controller.domain.observation import (
     Observation,
     Readiness,
     Reading,
-    Refusal,
-    Release,
-    Rollout,
     RouteSeen,
-    Split,
     Tick,
     ValidationReport,
     WarmUpReport,
 )
 from controller.domain.policy import Policy
+from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, StoreUnavailable, TargetError
 from tests.domain_facts import Committed, Crash, Crashed, Edited, Fact, Looked, Written

@@ -6,23 +6,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from controller.domain.judge.counts import Block, CheckCounts, Tally
-from controller.domain.model import (
-    Entry,
+from controller.domain.model import Entry, Rollout
+from controller.domain.observation import (
     Measure,
     NoReading,
     Readiness,
     Reading,
-    Release,
-    Rollout,
-    RoutedModel,
     RouteSeen,
-    Split,
     Survey,
     Tick,
     ValidationReport,
     WarmUpReport,
 )
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, PermissionDenied, PolicyError, StoreUnavailable, TargetError
 from controller.ports import Stored

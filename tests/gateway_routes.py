@@ -5,8 +5,8 @@ from typing import Any
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_patch import patch_for
 from controller.adapters.traffic.gateway_rule import Pair, find_pair
-from controller.domain.model import Backend, BackendKind, Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
 from tests.json_patch import patched
 
 NAMESPACE = "ml"

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from controller.domain.judge.base import Assessment
-from controller.domain.model import Command, CommandKind, Entry, Release, Rollout
+from controller.domain.model import Command, CommandKind, Entry, Rollout
 from controller.domain.policy import Policy, RouteRef, Step
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase, Reason, Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

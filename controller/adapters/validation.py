@@ -16,7 +16,9 @@ from typing import TypeVar
 import httpx2
 
 from controller.adapters.exchange import Answer, NoAnswer, endpoint_url, exchange, plain_client
-from controller.domain.model import Release, Rollout, ValidationReport, WarmUpReport
+from controller.domain.model import Rollout
+from controller.domain.observation import ValidationReport, WarmUpReport
+from controller.domain.release import Release
 from controller.policy.golden import GoldenFile, GoldenRequest, check_answer
 from controller.policy.golden_file import parse_golden
 from controller.policy.loader import beside

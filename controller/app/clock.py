@@ -4,7 +4,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from controller.domain.model import Tick
+from controller.domain.observation import Tick
 
 
 class SystemClock:

@@ -27,7 +27,8 @@ from controller.adapters.workload.kubernetes import KubernetesWorkload
 from controller.app.caches import Caches
 from controller.control.policies import PolicyFiles
 from controller.control.service import ControlService
-from controller.domain.model import Backend, BackendKind, CommandKind, Entry, Rollout, RoutedModel
+from controller.domain.model import CommandKind, Entry, Rollout
+from controller.domain.release import Backend, BackendKind, RoutedModel
 from controller.domain.vocabulary import Reason
 from controller.errors import StoreUnavailable, TransientError
 from controller.features import Feature

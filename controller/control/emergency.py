@@ -6,8 +6,9 @@ import structlog
 
 from controller.control.errors import Unavailable
 from controller.control.views import OutcomeView
-from controller.domain.model import Command, Rollout, RoutedModel
+from controller.domain.model import Command, Rollout
 from controller.domain.policy import Policy
+from controller.domain.release import RoutedModel
 from controller.domain.vocabulary import Reason
 from controller.ports import TrafficRouter
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from controller.control.errors import InvalidRequest
-from controller.domain.model import Release
+from controller.domain.release import Release
 from controller.policy.quantities import shown
 
 MOST_ENDPOINTS = 64

@@ -18,16 +18,9 @@ from controller.control.reading import Reader, numbered
 from controller.control.releases import parse_release
 from controller.control.views import OutcomeView
 from controller.domain.commands import again, announce, obey, refuse_release
-from controller.domain.model import (
-    Command,
-    CommandKind,
-    Decision,
-    Entry,
-    Refusal,
-    Release,
-    Rollout,
-)
+from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
 from controller.domain.policy import Policy
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase
 from controller.errors import Conflict, InvariantError, StoreUnavailable
 from controller.ports import Clock, RolloutHistory, RolloutStore, Stored, TrafficRouter

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.domain.model import ZERO, Backend, Release, Rollout
+from controller.domain.model import ZERO, Rollout
+from controller.domain.release import Backend, Release
 from controller.domain.vocabulary import Phase
 
 

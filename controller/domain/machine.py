@@ -35,7 +35,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.domain.judge.base import Assessment
-from controller.domain.model import Command, Decision, Entry, Measure, Observation, Plan, Rollout, SetSplit
+from controller.domain.model import Command, Decision, Entry, Rollout, SetSplit
+from controller.domain.observation import Measure, Observation, Plan
 from controller.domain.observing import clocks_stand, fold
 from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.turns import Turn, serves_alone

@@ -7,21 +7,10 @@ from datetime import timedelta
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Terms
 from controller.domain.judge.counts import Block
-from controller.domain.model import (
-    ZERO,
-    Clocks,
-    Evidence,
-    NoReading,
-    Observation,
-    Reading,
-    Rollout,
-    Route,
-    RouteSeen,
-    SetSplit,
-    Split,
-    Tick,
-)
+from controller.domain.model import ZERO, Clocks, Evidence, Rollout, Route, SetSplit
+from controller.domain.observation import NoReading, Observation, Reading, RouteSeen, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 
 SHORTEST_UNREADY = timedelta(milliseconds=500)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from controller.domain.model import Entry, Reading
+from controller.domain.model import Entry
+from controller.domain.observation import Reading
 from controller.domain.vocabulary import Phase
 from deploy.local.stream import Traffic
 from tests.e2e.harness import Harness

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.traffic.envoy import EnvoyRouter
-from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError, TransientError
 from deploy.local.http_client import Connection, Reply
@@ -334,7 +334,7 @@ _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from controller.adapters.traffic.envoy import EnvoyRouter
-from controller.domain.model import Release, RoutedModel, Split
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
 
 async def main():

@@ -17,8 +17,9 @@ from controller.adapters.kube.permissions import rules
 from controller.adapters.kube.reflector import Pace, Reflector, whole
 from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, Obj, Resource
 from controller.adapters.traffic.gateway_api import PERMISSIONS, GatewayRouter
-from controller.domain.model import RoutedModel, RouteSeen, Split
+from controller.domain.observation import RouteSeen
 from controller.domain.policy import RouteRef
+from controller.domain.release import RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, TransientError
 from controller.features import Feature

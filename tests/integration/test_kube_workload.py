@@ -18,7 +18,9 @@ from controller.adapters.kube.reflector import Reflector, without_managed_fields
 from controller.adapters.kube.resources import PODS, Resource
 from controller.adapters.workload.kube_view import kept_pod
 from controller.adapters.workload.kubernetes import PERMISSIONS, WATCHED, KubernetesWorkload
-from controller.domain.model import Backend, BackendKind, Image, Readiness, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Readiness
+from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import TargetError
 from tests.kube_workloads import autoscaler, budget, deployment, endpoint_slice, pod, ready, service, waiting

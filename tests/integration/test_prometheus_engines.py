@@ -14,8 +14,10 @@ import pytest
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.domain.judge.counts import Block
-from controller.domain.model import Measure, NoReading, Reading, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Measure, NoReading, Reading
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef
+from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 from deploy.local.render import EngineTarget
 from deploy.local.serving.engine_metrics import EngineMetrics

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from controller.adapters.store.codec import decode_entry, decode_rollout, encode_entry, encode_rollout
 from controller.domain.judge.base import Assessment
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample, Tally
-from controller.domain.model import Entry, NoReading, Observation, Reading, Rollout, Tick
+from controller.domain.model import Entry, Rollout
+from controller.domain.observation import NoReading, Observation, Reading, Tick
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import StoreUnavailable
 

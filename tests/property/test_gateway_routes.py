@@ -14,8 +14,8 @@ from controller.adapters.traffic.gateway_patch import patch_for
 from controller.adapters.traffic.gateway_split import Held, read_split
 from controller.adapters.traffic.gateway_survey import survey_of
 from controller.adapters.traffic.gateway_weights import fits
-from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from tests.gateway_routes import POOL_C, POOL_S, C, S, a_route, a_rule, pair_of, pool, ref, routed
 from tests.json_patch import patched

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from controller.adapters.workload.kube_copy import Original, Wanted, copy_of
 from controller.adapters.workload.kube_isolation import Reach
 from controller.adapters.workload.kube_labels import pods_of
-from controller.domain.model import Image
+from controller.domain.release import Image
 from controller.errors import TargetError
 
 Obj = dict[str, Any]

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from controller.domain.model import CommandKind, NoReading, Rollout, Split
+from controller.domain.model import CommandKind, Rollout
+from controller.domain.observation import NoReading
 from controller.domain.policy import Policy
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_checker import judge
 from tests.domain_facts import Committed, Crash, Written

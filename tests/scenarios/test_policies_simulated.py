@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.registry import catalogue
-from controller.domain.model import NoReading
+from controller.domain.observation import NoReading
 from controller.domain.policy import Check, CheckKind, Fallback, Policy
 from controller.domain.vocabulary import Phase, Reason
 from controller.policy.loader import load_policy

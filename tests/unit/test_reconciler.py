@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from controller.domain.commands import announce, obey
-from controller.domain.model import Command, CommandKind, NoReading, Rollout, Split, ValidationReport
+from controller.domain.model import Command, CommandKind, Rollout
+from controller.domain.observation import NoReading, ValidationReport
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import StoreUnavailable, TargetError
 from controller.observer import World

@@ -7,7 +7,8 @@ from prometheus_client import generate_latest
 from controller.adapters.telemetry import PrometheusTelemetry
 from controller.domain.commands import announce
 from controller.domain.judge.base import CheckResult
-from controller.domain.model import Evidence, Rollout, Route, Split
+from controller.domain.model import Evidence, Rollout, Route
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.fakes import a_release, a_rollout
 

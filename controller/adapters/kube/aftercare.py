@@ -12,8 +12,9 @@ from typing import Protocol
 import structlog
 
 from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use
-from controller.domain.model import ZERO, Backend, Release, Rollout
+from controller.domain.model import ZERO, Rollout
 from controller.domain.policy import Policy
+from controller.domain.release import Backend, Release
 from controller.domain.vocabulary import Phase
 from controller.errors import TargetError
 from controller.ports import Clock, RolloutHistory, RolloutStore

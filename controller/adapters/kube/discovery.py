@@ -16,8 +16,8 @@ from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.workload.kube_labels import CREATED, MODEL, VERSION
-from controller.domain.model import BackendKind, Release
 from controller.domain.policy import Policy
+from controller.domain.release import BackendKind, Release
 from controller.errors import Conflict
 
 log = structlog.get_logger(__name__)

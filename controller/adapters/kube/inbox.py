@@ -25,8 +25,9 @@ from controller.adapters.kube.untrusted import mapping
 from controller.control.errors import ControlError
 from controller.control.policies import PolicyFiles
 from controller.domain.commands import announce, refuse_release
-from controller.domain.model import Backend, CommandKind, Entry, Release, Rollout
+from controller.domain.model import CommandKind, Entry, Rollout
 from controller.domain.policy import Policy
+from controller.domain.release import Backend, Release
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError
 from controller.ports import RolloutStore

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from controller.adapters.kube.identity import NAME, key_of
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping
-from controller.domain.model import Backend, BackendKind, Image, Release
+from controller.domain.release import Backend, BackendKind, Image, Release
 
 FINALIZER = "serinus.dev/rollout"
 SOMEBODY = "somebody"

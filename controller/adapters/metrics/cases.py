@@ -12,8 +12,10 @@ from datetime import datetime
 from controller.adapters.metrics.answers import NAME_LABEL, RawSeries
 from controller.adapters.metrics.packs import Counter, Latency, Pack, Pulse, Selector, role_of
 from controller.domain.judge.series import Arm, Role, Series, Window, newcomers
-from controller.domain.model import NoReading, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import NoReading
 from controller.domain.policy import CheckKind
+from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 
 BOUND_LABEL = "le"

@@ -12,8 +12,9 @@ from controller.adapters.metrics.client import QueryError
 from controller.adapters.metrics.queries import filled_query
 from controller.domain.judge.counts import GaugeSample
 from controller.domain.judge.series import Arm
-from controller.domain.model import Release, Rollout
+from controller.domain.model import Rollout
 from controller.domain.policy import Check, CheckKind
+from controller.domain.release import Release
 
 
 class Gauges:

@@ -25,8 +25,8 @@ from ruamel.yaml.error import YAMLError
 
 from controller.adapters.naming import backend_name
 from controller.domain.judge.series import Role
-from controller.domain.model import Release
 from controller.domain.policy import CheckKind
+from controller.domain.release import Release
 from controller.errors import TargetError
 
 

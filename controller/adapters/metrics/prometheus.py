@@ -17,7 +17,8 @@ from controller.adapters.metrics.client import PrometheusAccess, QueryError
 from controller.adapters.metrics.gauges import Gauges
 from controller.adapters.metrics.packs import Pack
 from controller.adapters.metrics.readings import reading_of
-from controller.domain.model import Measure, NoReading, Reading, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Measure, NoReading, Reading
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError
 

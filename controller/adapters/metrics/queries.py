@@ -15,7 +15,7 @@ import promql_parser
 
 from controller.adapters.metrics.packs import Counter, Selector, Template
 from controller.adapters.naming import backend_name
-from controller.domain.model import Release
+from controller.domain.release import Release
 
 LONGEST_QUERY_BYTES = 4096
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")

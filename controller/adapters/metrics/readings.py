@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from controller.adapters.metrics.cases import Case
 from controller.domain.judge.blocks import assemble
 from controller.domain.judge.series import Arm, Series, Window, fresh, instant_of, micros, micros_of, patience
-from controller.domain.model import NoReading, Reading
+from controller.domain.observation import NoReading, Reading
 from controller.domain.vocabulary import Reason
 
 

@@ -25,7 +25,8 @@ from controller.adapters.kube.rolloutstatus import Place, entries_from, status_o
 from controller.adapters.store.kubernetes_index import Held, RolloutIndex, slim, version_of
 from controller.adapters.store.kubernetes_writing import Writer
 from controller.adapters.store.numbering import check_numbers, check_same
-from controller.domain.model import Entry, Release, Rollout
+from controller.domain.model import Entry, Rollout
+from controller.domain.release import Release
 from controller.errors import Conflict, InvariantError, StoreUnavailable
 from controller.ports import Stored
 

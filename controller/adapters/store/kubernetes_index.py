@@ -15,7 +15,8 @@ from controller.adapters.kube.requestlog import requests_in, status_in
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.rolloutstatus import rollouts_from
 from controller.adapters.kube.untrusted import mapping, number, sequence, text
-from controller.domain.model import Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.release import Release
 from controller.domain.vocabulary import TERMINAL, Phase
 from controller.errors import StoreUnavailable
 

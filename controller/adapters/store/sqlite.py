@@ -15,7 +15,8 @@ from controller.adapters.store.codec import decode_entry, decode_rollout, encode
 from controller.adapters.store.lane import Lane
 from controller.adapters.store.numbering import check_numbers, check_same
 from controller.adapters.store.transaction import transaction
-from controller.domain.model import Entry, Release, Rollout
+from controller.domain.model import Entry, Rollout
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase
 from controller.errors import Conflict
 from controller.ports import Stored

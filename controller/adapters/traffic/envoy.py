@@ -22,7 +22,8 @@ from controller.adapters.traffic.envoy_changes import ClusterChange, RouteChange
 from controller.adapters.traffic.envoy_folder import EnvoyFolder, Look, Needs
 from controller.adapters.traffic.envoy_lane import Lane
 from controller.adapters.traffic.envoy_sweeper import ClusterSweeper
-from controller.domain.model import Release, RoutedModel, RouteSeen, Split, Survey
+from controller.domain.observation import RouteSeen, Survey
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import TransientError
 

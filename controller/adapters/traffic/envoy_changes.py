@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from controller.adapters.traffic.envoy_config import Json, ModelRoute, render_route
 from controller.adapters.traffic.envoy_documents import Changes, Clusters, Routes
-from controller.domain.model import Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, ControllerError, TargetError
 

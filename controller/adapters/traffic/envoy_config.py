@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.adapters.naming import backend_name
-from controller.domain.model import Release, Split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
+from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError
 

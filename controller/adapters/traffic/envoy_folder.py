@@ -31,7 +31,7 @@ from controller.adapters.traffic.envoy_config import (
 )
 from controller.adapters.traffic.envoy_document_file import DocumentFile
 from controller.adapters.traffic.envoy_documents import Clusters, Routes, order
-from controller.domain.model import Split
+from controller.domain.release import Split
 from controller.domain.vocabulary import Reason
 from controller.errors import ControllerError
 

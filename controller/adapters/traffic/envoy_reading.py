@@ -10,8 +10,8 @@ from typing import Any
 
 from controller.adapters.naming import backend_name
 from controller.adapters.traffic.envoy_config import KIND, Json, ModelRoute, shares
-from controller.domain.model import Release, Split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
+from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 
 

@@ -36,7 +36,8 @@ from controller.adapters.traffic.gateway_seen import agrees, described, normal, 
 from controller.adapters.traffic.gateway_split import read_split
 from controller.adapters.traffic.gateway_survey import survey_of
 from controller.adapters.workload.kube_labels import VERSION
-from controller.domain.model import Backend, BackendKind, Release, RoutedModel, RouteSeen, Split, Survey
+from controller.domain.observation import RouteSeen, Survey
+from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, ControllerError, TargetError, TransientError
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_marker import is_marked
 from controller.adapters.traffic.gateway_rule import Ref, Rule, Trouble, find_rule
-from controller.domain.model import Release, RoutedModel
+from controller.domain.release import Release, RoutedModel
 from controller.errors import TargetError
 
 

@@ -17,7 +17,7 @@ from controller.adapters.kube.untrusted import text
 from controller.adapters.traffic.gateway_marker import is_marked, marked, unmarked
 from controller.adapters.traffic.gateway_rule import GROUPS, Pair, Ref, Rule
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
-from controller.domain.model import Backend, BackendKind, Release, RoutedModel, Split
+from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
 from controller.domain.wording import percent
 from controller.errors import InvariantError, TargetError
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, sequence, text
-from controller.domain.model import Backend, BackendKind, RoutedModel
 from controller.domain.policy import RouteRef
+from controller.domain.release import Backend, BackendKind, RoutedModel
 from controller.domain.vocabulary import Reason
 
 GROUPS = {BackendKind.SERVICE: "", BackendKind.INFERENCE_POOL: "inference.networking.k8s.io"}

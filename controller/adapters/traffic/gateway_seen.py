@@ -6,8 +6,9 @@ from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
 from controller.adapters.traffic.gateway_series import series_of
 from controller.adapters.traffic.gateway_split import Held, read_split
 from controller.adapters.traffic.gateway_status import acceptance, foreign_writer
-from controller.domain.model import RoutedModel, RouteSeen, Split
+from controller.domain.observation import RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.domain.wording import percent
 

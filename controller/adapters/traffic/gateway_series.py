@@ -10,7 +10,7 @@ EnvoyProxy, which name clusters otherwise.
 """
 
 from controller.adapters.traffic.gateway_rule import Pair, Ref
-from controller.domain.model import RoutedModel
+from controller.domain.release import RoutedModel
 
 
 def series_of(

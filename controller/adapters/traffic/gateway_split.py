@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from controller.adapters.traffic.gateway_marker import is_marked
 from controller.adapters.traffic.gateway_rule import Pair, Ref
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
-from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import Release, RoutedModel, Split
 
 _ALMOST_ALL = FULL_WEIGHT_PERMILLE - 1
 

@@ -7,7 +7,8 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, Trouble, find_rule, pair_in
 from controller.adapters.traffic.gateway_status import acceptance, owner
 from controller.adapters.traffic.gateway_weights import present_sum, too_small
-from controller.domain.model import Backend, BackendKind, Release, RoutedModel, Survey
+from controller.domain.observation import Survey
+from controller.domain.release import Backend, BackendKind, Release, RoutedModel
 from controller.domain.vocabulary import Reason
 
 _MOST_REFS = 16

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from controller.adapters.exchange import Answer, NoAnswer, endpoint_url, exchange, plain_client
-from controller.domain.model import Readiness, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Readiness
+from controller.domain.release import Release
 
 READINESS_PATHS = ("/v2/health/ready", "/health")
 """Open Inference Protocol v2 (Triton, MLServer, KServe); engines with OpenAI's API (vLLM, TGI, SGLang)."""

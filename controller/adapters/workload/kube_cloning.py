@@ -39,7 +39,8 @@ from controller.adapters.workload.kube_scaling import Scaling
 from controller.adapters.workload.kube_shares import copies_for
 from controller.adapters.workload.kube_view import ClusterView
 from controller.adapters.workload.kube_volumes import claims_of, unshared
-from controller.domain.model import Backend, BackendKind, Rollout
+from controller.domain.model import Rollout
+from controller.domain.release import Backend, BackendKind
 from controller.errors import Conflict, TargetError, TransientError
 
 _KINDS = {

@@ -31,7 +31,7 @@ from controller.adapters.workload.kube_labels import (
     selects,
     versioned,
 )
-from controller.domain.model import Image
+from controller.domain.release import Image
 from controller.errors import TargetError
 
 

@@ -6,7 +6,7 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, number, sequence
 from controller.adapters.workload.kube_labels import MODEL, VERSION, model_of, name_of
 from controller.adapters.workload.kube_problem import Problem
-from controller.domain.model import Backend, BackendKind
+from controller.domain.release import Backend, BackendKind
 from controller.domain.vocabulary import Reason
 
 _MOST_NAMED = 5

@@ -12,7 +12,7 @@ from controller.adapters.workload.kube_endpoints import (
 from controller.adapters.workload.kube_labels import pods_of
 from controller.adapters.workload.kube_problem import Problem
 from controller.adapters.workload.kube_view import ClusterView
-from controller.domain.model import Backend, BackendKind
+from controller.domain.release import Backend, BackendKind
 from controller.domain.vocabulary import Reason
 
 

@@ -14,8 +14,10 @@ from controller.adapters.workload.kube_room import Room
 from controller.adapters.workload.kube_scalable import Scalable
 from controller.adapters.workload.kube_shares import carried_by, too_few
 from controller.adapters.workload.kube_view import ClusterView
-from controller.domain.model import Backend, Readiness, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Readiness
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import Backend, Release
 from controller.domain.vocabulary import Phase, Reason
 
 _BEFORE_TRAFFIC = (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING)

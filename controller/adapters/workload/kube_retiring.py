@@ -32,7 +32,7 @@ from controller.adapters.workload.kube_names import copy_name
 from controller.adapters.workload.kube_scalable import Scalable
 from controller.adapters.workload.kube_scaling import Scaling
 from controller.adapters.workload.kube_view import ClusterView
-from controller.domain.model import Backend, BackendKind, Image, Release
+from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.errors import TargetError
 
 _DELETED = (HORIZONTAL_POD_AUTOSCALERS, POD_DISRUPTION_BUDGETS, SERVICES, DEPLOYMENTS)

@@ -30,7 +30,7 @@ from controller.adapters.workload.kube_labels import (
     service_of,
 )
 from controller.adapters.workload.kube_scalable import Scalable, behind
-from controller.domain.model import Backend, BackendKind
+from controller.domain.release import Backend, BackendKind
 from controller.errors import TransientError
 
 _OLDEST = timedelta(minutes=3)

@@ -34,7 +34,9 @@ from controller.adapters.workload.kube_scalable import Scalable
 from controller.adapters.workload.kube_scaling import Scaling
 from controller.adapters.workload.kube_shares import copies_for
 from controller.adapters.workload.kube_view import ClusterView, FindCache
-from controller.domain.model import Backend, Readiness, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Readiness
+from controller.domain.release import Backend, Release
 from controller.errors import TargetError
 
 WATCHED: tuple[tuple[Resource, Feature], ...] = (

@@ -21,7 +21,7 @@ from controller.cli.doctor.findings import failed, skipped
 from controller.cli.doctor.looking import Findings, Wishes, seen
 from controller.cli.doctor.policies import Rules, of_config_maps, of_folder
 from controller.cli.doctor.setup import Setup
-from controller.domain.model import Backend, BackendKind
+from controller.domain.release import Backend, BackendKind
 from controller.errors import ControllerError
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")

@@ -12,8 +12,9 @@ from controller.adapters.workload.kube_problem import Problem
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
 from controller.cli.doctor.setup import Setup
 from controller.control.explanations import EXPLANATIONS
-from controller.domain.model import Backend, BackendKind, Release, Rollout, RoutedModel
+from controller.domain.model import Rollout
 from controller.domain.policy import Policy
+from controller.domain.release import Backend, BackendKind, Release, RoutedModel
 from controller.domain.vocabulary import Phase, Reason
 from controller.features import Feature
 

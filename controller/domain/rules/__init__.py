@@ -8,7 +8,7 @@ whatever harms users comes before whatever helps the release.
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from controller.domain.model import Observation
+from controller.domain.observation import Observation
 from controller.domain.observing import Folded
 from controller.domain.rules import before, ending, serving
 from controller.domain.rules.turns import Turn

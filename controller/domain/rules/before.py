@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from controller.domain.model import Observation, Release, Rollout, Split
+from controller.domain.model import Rollout
+from controller.domain.observation import Observation
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import Release, Split
 from controller.domain.rules.turns import Turn, healthy, hold, rise, rise_to_all, serves_alone, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason

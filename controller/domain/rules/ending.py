@@ -1,7 +1,9 @@
 """Rules of promotion, bake and rollback, and of waiting for a person."""
 
-from controller.domain.model import Observation, Rollout, SetSplit, Split
+from controller.domain.model import Rollout, SetSplit
+from controller.domain.observation import Observation
 from controller.domain.observing import Folded
+from controller.domain.release import Split
 from controller.domain.rules.turns import Turn, failing, healthy, hold, settle, succeed, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
-from controller.domain.model import ZERO, NoReading, Observation, Rollout, RouteSeen, SetSplit
+from controller.domain.model import ZERO, Rollout, SetSplit
+from controller.domain.observation import NoReading, Observation, RouteSeen
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback, OnDrift
 from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, withdraw

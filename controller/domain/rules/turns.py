@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 
 from controller.domain.judge.base import CheckResult
-from controller.domain.model import Observation, Readiness, Rollout, SetSplit, Split
+from controller.domain.model import Rollout, SetSplit
+from controller.domain.observation import Observation, Readiness
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import Split
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import percent

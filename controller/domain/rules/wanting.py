@@ -1,7 +1,8 @@
 """What a step still lacks before the next weight: time, requests, checks, copies."""
 
 from controller.domain.judge.base import CheckResult
-from controller.domain.model import Observation, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Observation
 from controller.domain.observing import Folded
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.rules.turns import failing

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from controller.adapters.store.codec import encode_rollout
-from controller.domain.model import Backend, BackendKind, Release, Rollout, Route, Split
+from controller.domain.model import Rollout, Route
 from controller.domain.policy import RouteRef
+from controller.domain.release import Backend, BackendKind, Release, Split
 from controller.domain.vocabulary import Phase
 from tests.domain_scenes import a_policy
 from tests.e2e.cluster.checker import Ours, violations
@@ -50,10 +51,14 @@ def with_record(seq: int, phase: Phase, split: Split, rollout: Rollout = ROLLOUT
     return {"metadata": {"name": "m-1"}, "status": {"record": encode_rollout(record).decode()}}
 
 
-def write(version: int, obj: Obj, epoch: int | None = 1) -> Write:
+def write(version: int, obj: Obj, epoch: int | None = 1, path: str = "/spec") -> Write:
     kind = "httproutes" if "spec" in obj else "modelrollouts"
-    tests: tuple[Obj, ...] = ({"op": "test", "path": "/metadata/resourceVersion", "value": "1"},)
-    return Write(version, "a", 0.0, kind, obj["metadata"]["name"], "", tests, epoch, obj)
+    made = ({"op": "test", "path": "/metadata/resourceVersion", "value": "1"}, {"op": "add", "path": path})
+    return Write(version, "a", 0.0, kind, obj["metadata"]["name"], "", made, epoch, obj)
+
+
+def stamp(version: int, obj: Obj, epoch: int) -> Write:
+    return write(version, obj, epoch, "/metadata/annotations/serinus.dev~1epoch")
 
 
 HISTORY = (
@@ -89,6 +94,16 @@ def test_going_back_to_stable_is_always_right() -> None:
 def test_an_old_epoch_after_a_newer_one_is_found() -> None:
     late = replace(HISTORY[7], epoch=1)
     assert "a's write 8 of modelrollouts/m-1 is of epoch 1, after a's write 6" in found(*swapped(7, late))
+
+
+def test_while_a_new_leader_stamps_old_writes_may_arrive_where_it_has_not_stamped_yet() -> None:
+    stamped = stamp(6, HISTORY[4].obj, 2)
+    begun = HISTORY[3].obj
+    assert found(*HISTORY[:5], stamped, write(7, begun)) == ""
+    other = write(8, on_route(("m-v1", 1)), epoch=2)
+    told = found(*HISTORY[:5], stamped, other, write(9, begun))
+    assert "a's write 9 of modelrollouts/m-1 is of epoch 1, after a's write 8 of httproutes/m of 2" in told
+    assert "of epoch 1, after a's write 6" in found(*HISTORY[:5], stamped, write(7, HISTORY[4].obj))
 
 
 def test_a_write_without_conditions_is_found() -> None:

@@ -14,7 +14,8 @@ from controller.control.server import ControlServer
 from controller.control.service import ControlService
 from controller.domain.commands import announce
 from controller.domain.judge.base import Assessment, CheckResult
-from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route, Split
+from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.ports import Stored
 from tests.fakes import FakeClock, FakePolicies, FakeRouter, FakeStore, a_policy, a_release, a_rollout

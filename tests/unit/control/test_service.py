@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from controller.control.errors import InvalidRequest, NotFound, Refused, Unavailable
-from controller.domain.model import CommandKind, Entry, Rollout, Route, Split
+from controller.domain.model import CommandKind, Entry, Rollout, Route
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, PolicyError, StoreUnavailable
 from controller.ports import Stored

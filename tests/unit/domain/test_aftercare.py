@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use
-from controller.domain.model import Backend, BackendKind, Image, Release, Rollout
+from controller.domain.model import Rollout
 from controller.domain.policy import WorkloadRules
+from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.domain.vocabulary import TERMINAL, Phase
 from tests.fakes import EPOCH, a_policy, a_rollout
 

@@ -3,8 +3,9 @@
 import pytest
 
 from controller.domain.machine import decide, plan
-from controller.domain.model import Plan, Readiness, Split
+from controller.domain.observation import Plan, Readiness
 from controller.domain.policy import Validation
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_facts import Written
 from tests.domain_outside import release

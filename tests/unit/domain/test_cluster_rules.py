@@ -6,23 +6,11 @@ import pytest
 
 from controller.domain.commands import obey
 from controller.domain.machine import decide, plan
-from controller.domain.model import (
-    Backend,
-    BackendKind,
-    Command,
-    CommandKind,
-    Decision,
-    Image,
-    Readiness,
-    Release,
-    Rollout,
-    RouteSeen,
-    SetSplit,
-    Split,
-    Survey,
-)
+from controller.domain.model import Command, CommandKind, Decision, Rollout, SetSplit
+from controller.domain.observation import Readiness, RouteSeen, Survey
 from controller.domain.observing import with_split
 from controller.domain.policy import OnDrift
+from controller.domain.release import Backend, BackendKind, Image, Release, Split
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_outside import release
 from tests.domain_scenes import a_world, at, followed, in_force, newest, oldest, once, seconds, seen

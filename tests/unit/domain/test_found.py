@@ -10,8 +10,10 @@ from controller.domain.judge.base import Terms
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample, Tally
 from controller.domain.judge.threshold import ThresholdJudge
 from controller.domain.machine import decide, wake_after
-from controller.domain.model import CommandKind, NoReading, Readiness, Reading, RouteSeen, Split, WarmUpReport
+from controller.domain.model import CommandKind
+from controller.domain.observation import NoReading, Readiness, Reading, RouteSeen, WarmUpReport
 from controller.domain.policy import Check, CheckKind, Fallback
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import quantity
 from tests.domain_facts import Crash, Written

@@ -5,19 +5,10 @@ from dataclasses import replace
 import pytest
 
 from controller.domain.machine import decide
-from controller.domain.model import (
-    CommandKind,
-    Measure,
-    NoReading,
-    Observation,
-    Readiness,
-    Reading,
-    Rollout,
-    RouteSeen,
-    SetSplit,
-    Split,
-)
+from controller.domain.model import CommandKind, Rollout, SetSplit
+from controller.domain.observation import Measure, NoReading, Observation, Readiness, Reading, RouteSeen
 from controller.domain.observing import with_split
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Written
 from tests.domain_outside import release

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from controller.domain.machine import plan, wake_after
-from controller.domain.model import CommandKind, Measure, Plan, SetSplit, Split
+from controller.domain.model import CommandKind, SetSplit
+from controller.domain.observation import Measure, Plan
 from controller.domain.policy import Validation
+from controller.domain.release import Split
 from controller.domain.rules import PHASE_RULES
 from controller.domain.vocabulary import TERMINAL, Phase, Reason
 from tests.domain_outside import release

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from controller.domain.commands import again, announce, obey, refuse_release
-from controller.domain.model import CommandKind, NoReading, Refusal, SetSplit, Split
+from controller.domain.model import CommandKind, Refusal, SetSplit
+from controller.domain.observation import NoReading
+from controller.domain.release import Split
 from controller.domain.vocabulary import TERMINAL, Phase, Reason, Verdict
 from tests.domain_facts import Committed
 from tests.domain_outside import release

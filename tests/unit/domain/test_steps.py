@@ -7,7 +7,8 @@ import pytest
 
 from controller.domain.judge.counts import Block, CheckCounts, Tally
 from controller.domain.machine import decide
-from controller.domain.model import Measure, NoReading, Reading, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Measure, NoReading, Reading
 from controller.domain.policy import Check, CheckKind, Fallback, NoData
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Committed

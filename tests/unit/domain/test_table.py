@@ -6,8 +6,10 @@ from itertools import product
 
 import pytest
 
-from controller.domain.model import CommandKind, NoReading, Rollout, Split
+from controller.domain.model import CommandKind, Rollout
+from controller.domain.observation import NoReading
 from controller.domain.policy import Fallback, Validation
+from controller.domain.release import Split
 from controller.domain.table import TABLE, Trigger, move
 from controller.domain.vocabulary import TERMINAL, Phase, Reason
 from controller.errors import InvariantError

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from controller.adapters.kube.aftercare import Aftercare, Created
-from controller.domain.model import Backend, BackendKind, Image, Release, Rollout
+from controller.domain.model import Rollout
 from controller.domain.policy import WorkloadRules
+from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.domain.vocabulary import Phase
 from controller.errors import TargetError
 from controller.ports import Stored

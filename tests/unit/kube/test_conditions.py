@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from controller.adapters.kube.conditions import Condition, conditions, findings_of, findings_without_record
-from controller.domain.model import Clocks, Evidence, Rollout, Route, Split
+from controller.domain.model import Clocks, Evidence, Rollout, Route
+from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.fakes import EPOCH, a_release, a_rollout
 

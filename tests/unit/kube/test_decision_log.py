@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from controller.adapters.kube.decisionlog import appended, decoded, emptied, encoded
 from controller.adapters.kube.statusshape import MOST_ENTRIES, EntryShape
 from controller.domain.judge.base import Assessment, CheckResult
-from controller.domain.model import Command, CommandKind, Entry, Observation, Tick
+from controller.domain.model import Command, CommandKind, Entry
+from controller.domain.observation import Observation, Tick
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.property.test_codec import anything
 

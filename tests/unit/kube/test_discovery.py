@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.kube.discovery import appeared
-from controller.domain.model import Backend, BackendKind, Release
+from controller.domain.release import Backend, BackendKind, Release
 from tests.fakes import a_policy
 
 Obj = dict[str, Any]

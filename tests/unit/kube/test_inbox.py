@@ -8,7 +8,8 @@ from controller.adapters.kube.inbox import Inbox, Unfit
 from controller.adapters.kube.modelrollout import ModelRolloutSpec, RequestSpec
 from controller.control.errors import Refused
 from controller.domain.commands import announce
-from controller.domain.model import Backend, BackendKind, CommandKind, Entry, Rollout
+from controller.domain.model import CommandKind, Entry, Rollout
+from controller.domain.release import Backend, BackendKind
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import PolicyError
 from tests.fakes import FakePolicies, FakeStore, a_policy, a_release, a_rollout

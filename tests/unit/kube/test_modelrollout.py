@@ -14,7 +14,7 @@ from controller.adapters.kube.modelrollout import (
     parse_spec,
     release_of,
 )
-from controller.domain.model import Backend, BackendKind, Image, Release
+from controller.domain.release import Backend, BackendKind, Image, Release
 
 FOUND = Backend(BackendKind.SERVICE, "fraud-v7", 80)
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from controller.adapters.metrics.packs import Answers, Pulse, built_in_packs, load_pack, role_of
 from controller.adapters.naming import backend_name
 from controller.domain.judge.series import Role
-from controller.domain.model import Release
 from controller.domain.policy import CheckKind
+from controller.domain.release import Release
 from controller.errors import TargetError
 
 GOOD = """

@@ -23,8 +23,10 @@ from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.naming import backend_name
 from controller.domain.judge.counts import GaugeSample
-from controller.domain.model import Measure, NoReading, Reading, Release, Rollout, Route
+from controller.domain.model import Rollout, Route
+from controller.domain.observation import Measure, NoReading, Reading
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef
+from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError
 

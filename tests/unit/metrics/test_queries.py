@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.adapters.metrics.packs import Counter, Selector
 from controller.adapters.metrics.queries import LONGEST_QUERY_BYTES, filled_query, last_query, samples_query
 from controller.adapters.naming import backend_name
-from controller.domain.model import Release
+from controller.domain.release import Release
 
 RELEASE = Release("1.2.0", ("127.0.0.1:80",))
 

@@ -12,8 +12,9 @@ from controller.adapters.notify.delivery import back_off, retry_after
 from controller.adapters.notify.message import message_body
 from controller.adapters.notify.signature import read_secrets
 from controller.domain.judge.base import Assessment
-from controller.domain.model import Entry, Release, Rollout
+from controller.domain.model import Entry, Rollout
 from controller.domain.policy import Policy, RouteRef
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase, Reason, Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

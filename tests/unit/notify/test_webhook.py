@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 
 from controller.adapters.notify.webhook import WebhookDestination, WebhookNotifier
 from controller.domain.judge.base import Assessment
-from controller.domain.model import Entry, Release, Rollout
+from controller.domain.model import Entry, Rollout
 from controller.domain.policy import Policy, RouteRef
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import TargetError
 

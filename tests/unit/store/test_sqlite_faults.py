@@ -14,8 +14,9 @@ import pytest
 
 from controller.adapters.store.sqlite import SqliteStore
 from controller.domain.judge.base import Assessment
-from controller.domain.model import Entry, Release, Rollout
+from controller.domain.model import Entry, Rollout
 from controller.domain.policy import Policy, RouteRef
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import InvariantError, StoreUnavailable
 from controller.ports import Stored

@@ -19,8 +19,8 @@ from controller.adapters.traffic.envoy_config import (
 )
 from controller.adapters.traffic.envoy_documents import Clusters, CorruptFileError, Routes, order
 from controller.adapters.traffic.envoy_reading import parse_route
-from controller.domain.model import Release, Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import TargetError
 

@@ -111,7 +111,7 @@ _KILLER = """
     from pathlib import Path
     from controller.adapters.traffic.envoy_changes import RouteChange
     from controller.adapters.traffic.envoy_folder import EnvoyFolder
-    from controller.domain.model import Release, Split
+    from controller.domain.release import Release, Split
     from controller.domain.policy import RouteRef
 
     base = Path(sys.argv[1])

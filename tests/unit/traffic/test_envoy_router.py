@@ -14,8 +14,8 @@ import pytest
 from controller.adapters.traffic.envoy import EnvoyRouter
 from controller.adapters.traffic.envoy_changes import ClusterChange, RouteChange
 from controller.adapters.traffic.envoy_folder import EnvoyFolder
-from controller.domain.model import Release, RoutedModel, Split
 from controller.domain.policy import RouteRef
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, TargetError, TransientError
 

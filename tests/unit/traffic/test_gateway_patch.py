@@ -6,7 +6,7 @@ import pytest
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_patch import patch_for
-from controller.domain.model import Backend, BackendKind, Release, Split
+from controller.domain.release import Backend, BackendKind, Release, Split
 from controller.errors import InvariantError, TargetError
 from tests.gateway_routes import (
     MARK,

@@ -14,8 +14,9 @@ from controller.adapters.kube.fencing import EPOCH_ANNOTATION
 from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, INFERENCE_POOLS, SERVICES, Obj
 from controller.adapters.traffic.gateway_api import GatewayRouter
 from controller.adapters.traffic.gateway_seen import described
-from controller.domain.model import RoutedModel, RouteSeen, Split
+from controller.domain.observation import RouteSeen
 from controller.domain.policy import RouteRef
+from controller.domain.release import RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, ControllerError, TargetError, TransientError
 from tests.gateway_routes import POOL_S, C, S, a_route, a_rule, condition, ours, parent, pool, ref, routed

@@ -6,8 +6,8 @@ import pytest
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair, rules_of
-from controller.domain.model import Backend, BackendKind, Release
 from controller.domain.policy import RouteRef
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.vocabulary import Reason
 from tests.gateway_routes import POOL_S, C, S, a_route, a_rule, pool, ref, routed
 

@@ -7,7 +7,7 @@ import pytest
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_split import Held, read_split
-from controller.domain.model import Backend, BackendKind, Release, Split
+from controller.domain.release import Backend, BackendKind, Release, Split
 from tests.gateway_routes import C, S, a_route, a_rule, ours, pair_of, ref, routed
 
 ALONE = routed()

@@ -7,8 +7,9 @@ import pytest
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_survey import Surveyed, survey_of
-from controller.domain.model import Backend, BackendKind, Release, Survey
+from controller.domain.observation import Survey
 from controller.domain.policy import RouteRef
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.vocabulary import Reason
 from tests.gateway_routes import POOL_C, C, S, a_route, a_rule, ours, pool, ref, routed
 

@@ -13,8 +13,9 @@ import pytest
 
 from controller.adapters.store.codec import encode_rollout
 from controller.adapters.validation import HttpValidator
-from controller.domain.model import Release, Rollout
+from controller.domain.model import Rollout
 from controller.domain.policy import Policy, RouteRef, Validation
+from controller.domain.release import Release
 
 GOLDEN = """
 protocol: json

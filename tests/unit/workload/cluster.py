@@ -14,8 +14,9 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.workload.kubernetes import KubernetesWorkload
-from controller.domain.model import Backend, BackendKind, Image, Release, Rollout, Route, Split
+from controller.domain.model import Rollout, Route
 from controller.domain.policy import Policy, RouteRef, WorkloadRules
+from controller.domain.release import Backend, BackendKind, Image, Release, Split
 from controller.domain.vocabulary import Phase
 from tests.kube_fake import FakeApi
 from tests.kube_workloads import deployment, endpoint_slice, service

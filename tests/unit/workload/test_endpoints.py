@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from controller.adapters.exchange import endpoint_url
 from controller.adapters.workload.endpoints import EndpointWorkload
-from controller.domain.model import Release, Rollout
+from controller.domain.model import Rollout
 from controller.domain.policy import Policy, RouteRef
+from controller.domain.release import Release
 
 Serve = Callable[[Callable[[str], bytes | None]], Awaitable[str]]
 

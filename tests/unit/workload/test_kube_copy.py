@@ -8,7 +8,7 @@ import pytest
 from controller.adapters.workload.kube_copy import Original, Wanted, asked, copy_of
 from controller.adapters.workload.kube_isolation import Reach
 from controller.adapters.workload.kube_labels import pods_of, selects
-from controller.domain.model import Image
+from controller.domain.release import Image
 from controller.errors import TargetError
 from tests.kube_workloads import Obj, autoscaler, budget, deployment, meta, service
 

@@ -15,7 +15,7 @@ from controller.adapters.workload.kube_labels import (
 )
 from controller.adapters.workload.kube_problem import Problem, quoted
 from controller.adapters.workload.kube_scalable import Scalable, behind
-from controller.domain.model import Backend, BackendKind
+from controller.domain.release import Backend, BackendKind
 from controller.domain.vocabulary import Reason
 from tests.kube_workloads import deployment, endpoint_slice, service
 

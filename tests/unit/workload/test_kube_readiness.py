@@ -16,7 +16,9 @@ from controller.adapters.kube.resources import (
 )
 from controller.adapters.workload.kube_room import Room
 from controller.adapters.workload.kube_view import kept_pod
-from controller.domain.model import Backend, BackendKind, Readiness, Release, Rollout
+from controller.domain.model import Rollout
+from controller.domain.observation import Readiness
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import TransientError
 from tests.kube_fake import FakeApi

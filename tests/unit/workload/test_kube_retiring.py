@@ -11,7 +11,7 @@ from controller.adapters.kube.resources import (
     STATEFUL_SETS,
 )
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
-from controller.domain.model import Backend, BackendKind, Release
+from controller.domain.release import Backend, BackendKind, Release
 from controller.errors import Conflict, TargetError, TransientError
 from tests.kube_fake import FakeApi, Serve
 from tests.kube_workloads import autoscaler, budget, deployment

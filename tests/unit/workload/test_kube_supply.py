@@ -18,7 +18,7 @@ from controller.adapters.kube.resources import (
     Obj,
 )
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
-from controller.domain.model import Backend, BackendKind, Image, Release
+from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.errors import Conflict, TargetError, TransientError
 from tests.kube_fake import FakeApi, Serve
 from tests.kube_workloads import autoscaler, budget, deployment, service

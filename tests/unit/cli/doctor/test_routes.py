@@ -9,8 +9,9 @@ from controller.adapters.kube.identity import Key
 from controller.cli.doctor.findings import Outcome
 from controller.cli.doctor.routes import Model, allowed, backend, route
 from controller.cli.doctor.setup import Setup, setup_without
-from controller.domain.model import Backend, BackendKind, Rollout, Route, Split
+from controller.domain.model import Rollout, Route
 from controller.domain.policy import RouteRef
+from controller.domain.release import Backend, BackendKind, Split
 from controller.domain.vocabulary import Phase
 from controller.features import Feature
 from tests.fakes import a_policy, a_rollout

@@ -1,0 +1,154 @@
+"""What a pass must look at, and all that it can see of the world.
+
+Facts are values here: unavailable, not ready and drifted are answers. Instants are aware UTC datetimes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.domain.judge.counts import Block, GaugeSample
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.release import Release, Split
+from controller.domain.vocabulary import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A reading of a monotonic clock; only readings with the same ``clock_id`` can be compared.
+
+    ``clock_id`` is new in each process, so a restart can never pass for elapsed time.
+    """
+
+    clock_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """What the gateway was found to run for a model.
+
+    ``accepted`` says that the gateway itself confirmed the split, not only its configuration file or
+    object. ``problem`` is set when the gateway cannot be asked or refused the configuration; ``latched`` when
+    the split was set by an emergency rollback that no record knows of. ``series`` is as in `Route`.
+    """
+
+    split: Split
+    accepted: bool
+    problem: Reason | None = None
+    message: str = ""
+    latched: Reason | None = None
+    series: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What stands at the gateway before a rollout has any traffic.
+
+    ``serving`` is the version that the route sends requests to, None where the gateway leaves that to the
+    record. ``problem`` says why no traffic can be given yet; ``hopeless`` that waiting will not mend it.
+    """
+
+    serving: Release | None = None
+    weight_sum: int | None = None
+    problem: Reason | None = None
+    message: str = ""
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a version can take requests, and if not why, in words for people.
+
+    ``endpoints`` is ``host:port`` of the copies that can. ``carries_permille`` is the share of all requests
+    that they are enough for. ``problem`` names what keeps it from becoming ready where that is known;
+    ``hopeless`` says that waiting will not mend it.
+    """
+
+    ready: bool
+    message: str = ""
+    endpoints: tuple[str, ...] = ()
+    carries_permille: int = FULL_WEIGHT_PERMILLE
+    problem: Reason | None = None
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUpReport:
+    """The uncounted first requests to the canary."""
+
+    ok: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """The outcome of the golden requests. ``message`` names the first that failed, and the answer it gave."""
+
+    ok: bool
+    passed: int
+    failed: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A complete answer of the metric source; ``server_time`` is its own clock's now."""
+
+    server_time: datetime
+    blocks: tuple[Block, ...] = ()
+    gauges: tuple[GaugeSample, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoReading:
+    """Why there is no answer that can be trusted."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that one pass saw. What the plan did not ask for is None."""
+
+    at: datetime
+    tick: Tick
+    survey: Survey | None = None
+    route: RouteSeen | None = None
+    canary: Readiness | None = None
+    stable: Readiness | None = None
+    warm_up: WarmUpReport | None = None
+    validation: ValidationReport | None = None
+    reading: Reading | NoReading | None = None
+    serving: Release | None = None
+    """The model's promoted version, asked for while Pending."""
+    predecessor: str | None = None
+    """An older rollout of the model that is not over yet."""
+    successor: str | None = None
+    """A newer rollout of the model that waits for this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Which counts to fetch: those after ``since``, or only the source's clock when it is None."""
+
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pass must look at before it can decide.
+
+    ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
+    before they are looked at. It stands in the record already, so making it anew is harmless.
+    """
+
+    survey: bool = False
+    supply_permille: int | None = None
+    route: bool = False
+    canary: bool = False
+    stable: bool = False
+    warm_up: bool = False
+    validate: bool = False
+    measure: Measure | None = None

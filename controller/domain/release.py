@@ -1,0 +1,81 @@
+"""Versions of a model, where they answer, and how a gateway divides requests between two of them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.domain.policy import RouteRef
+
+
+class BackendKind(StrEnum):
+    """What a route of a cluster can send requests to."""
+
+    SERVICE = "Service"
+    INFERENCE_POOL = "InferencePool"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a route of a cluster names; ``port`` is None for an InferencePool, and until it is known."""
+
+    kind: BackendKind
+    name: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A container to run: what differs from the workload of the stable version, which is cloned.
+
+    ``args`` replace the container's arguments, None leaves them; ``env`` adds to, or replaces, variables by
+    name. ``container`` names the container that gets them; None is the only one, or the first.
+    """
+
+    image: str
+    args: tuple[str, ...] | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    container: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One version of a model and where it answers: ``host:port`` of each copy, or a backend in a cluster.
+
+    In a cluster the copies come and go, so ``endpoints`` is empty and `Readiness.endpoints` says where they
+    are. ``image`` is set when the workload is created, and retired, by Serinus.
+    """
+
+    version: str
+    endpoints: tuple[str, ...] = ()
+    backend: Backend | None = None
+    image: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the gateway divides one model's traffic; the canary gets ``weight_permille`` thousandths.
+
+    Without a stable version the canary, if any, gets everything or nothing; without either the model has
+    no route.
+    """
+
+    stable: Release | None = None
+    canary: Release | None = None
+    weight_permille: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedModel:
+    """A model at its gateway: what a router needs to know to find its route and name the versions on it.
+
+    ``stable`` and ``canary`` are the versions that a rollout moves traffic between, None where there is none
+    or nobody knows. ``weight_sum`` is what the pair's weights add up to on the route, as `Survey` found it.
+    ``steps_permille`` are the weights of the policy's steps, which the route must be able to express.
+    """
+
+    model: str
+    route: RouteRef
+    namespace: str = "default"
+    stable: Release | None = None
+    canary: Release | None = None
+    weight_sum: int | None = None
+    steps_permille: tuple[int, ...] = ()
