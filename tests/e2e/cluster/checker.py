@@ -58,15 +58,31 @@ def unconditional(writes: Iterable[Write]) -> list[str]:
 
 
 def many_writers(writes: Iterable[Write]) -> list[str]:
-    """S7: no write by an old epoch after the first write of a newer one, on any object."""
-    found, newest, by = [], -1, ""
+    """S7: on no object a write by an old epoch after one of a newer epoch.
+
+    And on none at all after a newer leader did anything but stamp its epoch: by then it has stamped every
+    route and every rollout that had begun. What had not begun is nobody's yet, and its first stamp decides.
+    """
+    found = []
+    last: dict[tuple[str, str], Write] = {}
+    begun: set[str] = set()
+    acting: Write | None = None
     for write in writes:
         if write.epoch is None:
             continue
-        if write.epoch < newest:
-            found.append(f"{_shown(write)} is of epoch {write.epoch}, after {by} of epoch {newest}")
-        elif write.epoch > newest:
-            newest, by = write.epoch, _shown(write)
+        before = last.get((write.kind, write.name))
+        known = write.kind == "httproutes" or write.name in begun
+        for other in (before, acting if known else None):
+            if other is not None and write.epoch < (other.epoch or 0):
+                found.append(
+                    f"{_shown(write)} is of epoch {write.epoch}, after {_shown(other)} of {other.epoch}"
+                )
+                break
+        last[write.kind, write.name] = write
+        if write.record is not None:
+            begun.add(write.name)
+        if not write.stamps and (acting is None or write.epoch > (acting.epoch or 0)):
+            acting = write
     return found
 
 

@@ -18,11 +18,21 @@ from tests.kube.faults import FaultyProxy, Timings
 ARGV = (sys.executable, "-m", "controller", "run")
 LEASE = "serinus"
 """The only one that the Role lets it hold, in its own namespace."""
-SHORT_LEASE: Mapping[str, str] = {
-    "SERINUS_KUBERNETES__LEASE_SECONDS": "3",
-    "SERINUS_KUBERNETES__RENEW_SECONDS": "2",
-    "SERINUS_KUBERNETES__RETRY_SECONDS": "0.5",
-}
+
+
+def lease_settings(lease: str, renew: str, retry: str) -> dict[str, str]:
+    """A lease of so many seconds."""
+    return {
+        "SERINUS_KUBERNETES__LEASE_SECONDS": lease,
+        "SERINUS_KUBERNETES__RENEW_SECONDS": renew,
+        "SERINUS_KUBERNETES__RETRY_SECONDS": retry,
+    }
+
+
+SHORT_LEASE = lease_settings("3", "2", "0.5")
+"""On a busy machine it is lost unasked now and then."""
+CALM_LEASE = lease_settings("8", "6", "1")
+"""Is not lost, and still waited for where a daemon is killed."""
 
 
 def settings(

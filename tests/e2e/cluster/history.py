@@ -36,6 +36,17 @@ class Write:
     obj: Obj
 
     @property
+    def stamps(self) -> bool:
+        """Whether it does nothing but take the object over."""
+        paths = {each["path"] for each in self.operations if each["op"] != "test"}
+        return paths <= {
+            _EPOCH_PATH,
+            "/metadata/annotations",
+            "/metadata/finalizers",
+            "/metadata/finalizers/-",
+        }
+
+    @property
     def record(self) -> Rollout | None:
         """The rollout's record in a ModelRollout."""
         text = self.obj.get("status", {}).get("record") if self.kind == "modelrollouts" else None

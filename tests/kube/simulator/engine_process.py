@@ -52,7 +52,12 @@ class Listeners:
             listener.close()
             raise
         config = uvicorn.Config(
-            self._app, access_log=False, log_level="warning", lifespan="off", timeout_graceful_shutdown=2
+            self._app,
+            access_log=False,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=3600,  # else it closes idle connections, perhaps just when Envoy uses one
         )
         server = _Listener(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
