@@ -142,7 +142,7 @@ class FakeApi:
         """As `Transport` says."""
         self.requests.append(copy.deepcopy(request))
         await asyncio.sleep(0)
-        answered = self._serve(request) if self.fault is None else await self.fault(request, self._serve)
+        answered = self.answer(request) if self.fault is None else await self.fault(request, self.answer)
         try:
             yield answered
         finally:
@@ -152,7 +152,8 @@ class FakeApi:
     async def close(self) -> None:
         """As `Transport` says."""
 
-    def _serve(self, request: ApiRequest) -> ApiAnswer:
+    def answer(self, request: ApiRequest) -> ApiAnswer:
+        """What the server answers, at once: the serving itself."""
         asked = understood(request)
         if asked is None or asked.resource in self.unserved:
             return answer(404, "404 page not found\n")

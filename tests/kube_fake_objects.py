@@ -6,7 +6,7 @@ subresource only, and nothing else is; an object with finalizers is first marked
 finalizer is.
 """
 
-import copy
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,12 @@ _SERVER_SET = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "n
 Key = tuple[Resource, str, str]
 """Resource, namespace (empty for none), name."""
 Path = tuple[str, ...]
+
+
+def copied(obj: Obj) -> Obj:
+    """A copy that shares nothing, as one that came over the network: faster than a deep copy."""
+    found: Obj = json.loads(json.dumps(obj))
+    return found
 
 
 class RefusedError(Exception):
@@ -73,19 +79,19 @@ class Objects:
 
     def get(self, key: Key) -> Obj | None:
         found = self._objects.get(key)
-        return copy.deepcopy(found) if found is not None else None
+        return copied(found) if found is not None else None
 
     def all(self, resource: Resource, namespace: str | None) -> Iterator[Obj]:
         """By namespace and name, as a list of the API is."""
         for (kind, space, _), found in sorted(self._objects.items(), key=lambda item: item[0][1:]):
             if kind == resource and namespace in (None, space):
-                yield copy.deepcopy(found)
+                yield copied(found)
 
     def create(
         self, resource: Resource, namespace: str, body: Obj, manager: str, *, whole: bool = False
     ) -> Obj:
         """``whole`` takes a status and server-set metadata too, as no caller of the API could."""
-        new = copy.deepcopy(body)
+        new = copied(body)
         metadata = new.setdefault("metadata", {})
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = f"{metadata['generateName']}{self.version:05d}"
@@ -111,7 +117,7 @@ class Objects:
         old = self.get(key)
         if old is None:
             raise RefusedError(404, "NotFound", f'{key[0]} "{key[2]}" not found')
-        new = _merged(key[0], old, copy.deepcopy(body), subresource)
+        new = _merged(key[0], old, copied(body), subresource)
         metadata = new["metadata"]
         if metadata.get("resourceVersion") != old["metadata"]["resourceVersion"]:
             raise RefusedError(
@@ -143,7 +149,7 @@ class Objects:
             return self._remove(key, old)
         if old["metadata"].get("deletionTimestamp"):
             return old
-        new = copy.deepcopy(old)
+        new = copied(old)
         new["metadata"].update(deletionTimestamp=self._time(), deletionGracePeriodSeconds=0)
         new["metadata"]["generation"] += 1
         return self._store(key, old, new, "", "")
@@ -158,14 +164,14 @@ class Objects:
         if manager:
             new["metadata"]["managedFields"] = self._owned(key, old, new, manager, subresource)
         self._objects[key] = new
-        self.history.append(Change(self.version, key[0], old, copy.deepcopy(new)))
-        return copy.deepcopy(new)
+        self.history.append(Change(self.version, key[0], old, copied(new)))
+        return copied(new)
 
     def _remove(self, key: Key, old: Obj) -> Obj:
         self.version += 1
         del self._objects[key]
         self._owners.pop(key, None)
-        last = copy.deepcopy(old)
+        last = copied(old)
         last["metadata"]["resourceVersion"] = str(self.version)
         self.history.append(Change(self.version, key[0], last, None))
         return last
@@ -213,20 +219,20 @@ def _merged(resource: Resource, old: Obj, new: Obj, subresource: str) -> Obj:
     match subresource:
         case "status":
             version = new.get("metadata", {}).get("resourceVersion")
-            kept = {**copy.deepcopy(old), "status": new.get("status")}
+            kept = {**copied(old), "status": new.get("status")}
             if kept["status"] is None:
                 del kept["status"]
             kept["metadata"]["resourceVersion"] = version
             return kept
         case "scale":
-            kept = copy.deepcopy(old)
+            kept = copied(old)
             kept["spec"]["replicas"] = new["spec"].get("replicas", 0)
             kept["metadata"]["resourceVersion"] = new["metadata"].get("resourceVersion")
             return kept
     if resource not in WITHOUT_STATUS:
         new.pop("status", None)
         if "status" in old:
-            new["status"] = copy.deepcopy(old["status"])
+            new["status"] = copied(old["status"])
     return new
 
 

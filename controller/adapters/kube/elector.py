@@ -11,8 +11,9 @@ somebody deletes the Lease.
 
 What others wait for they measure themselves, on their own monotonic clock; no wall clock decides anything.
 Whatever goes wrong in a renewal, the lease counts as not renewed. When it is lost the process ends, for work
-that hangs cannot be stopped otherwise. Nothing here helps when somebody empties the Lease by hand, or when
-the clocks of a whole machine stand still: then `controller.adapters.kube.fencing` does.
+that hangs cannot be stopped otherwise. Nothing here helps when somebody empties the Lease by hand, deletes it
+again just after it was made anew, or when the clocks of a whole machine stand still: then
+`controller.adapters.kube.fencing` does.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from controller.adapters.kube.lease import (
 from controller.adapters.kube.lease_object import LeaseObject, LeaseRef
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import LEASES
+from controller.errors import Conflict
 
 __all__ = ["PERMISSIONS", "Clocks", "Elector", "LeaseRef", "LeaseTiming"]
 
@@ -51,6 +53,8 @@ PERMISSIONS = (
 )
 
 _OVERDUE_SECONDS = 1.0
+_TOO_SHORT_SECONDS = 0.005
+"""No renewal is answered in so little time."""
 
 
 def boot_seconds() -> float:
@@ -146,6 +150,8 @@ class Elector:
                 if (tenure := await self._try_to_take()) is not None:
                     return tenure
                 said = ""
+            except Conflict:
+                said = ""  # somebody else was faster
             except Exception as error:  # noqa: BLE001 - whatever it was, the lease was not taken
                 if (why := str(error) or type(error).__name__) != said:
                     said = why
@@ -175,12 +181,12 @@ class Elector:
         while (tenure := self._tenure) is not None and tenure.until is not None:
             await asyncio.sleep(max(0.0, min(retry, tenure.until - self._clocks.monotonic())))
             begun = self._clocks.monotonic()
-            if begun >= tenure.until:
+            if tenure.until - begun < _TOO_SHORT_SECONDS:
                 raise self._lost(tenure, "it could not be renewed in time")
             try:
                 async with asyncio.timeout(tenure.until - begun):
                     ours = await self._lease.patch_while(
-                        tenure.ours, lambda version: renewing(version, self._clocks.wall())
+                        tenure.ours, lambda record: renewing(record, self._clocks.wall())
                     )
             except Exception as error:  # noqa: BLE001 - whatever it was, the lease was not renewed
                 log.warning("lease_not_renewed", error=str(error) or type(error).__name__)
@@ -203,7 +209,7 @@ class Elector:
         self._tenure = replace(tenure, until=None)
         spec = released(tenure.ours.epoch, self._clocks.wall())
         try:
-            done = await self._lease.patch_while(tenure.ours, lambda version: replacing(version, spec))
+            done = await self._lease.patch_while(tenure.ours, lambda record: replacing(record, spec))
         except Exception as error:  # noqa: BLE001 - others wait until it is over
             log.warning("lease_not_released", error=str(error) or type(error).__name__)
         else:

@@ -50,6 +50,8 @@ class LeaseRecord:
     seconds: int
     epoch: int
     version: str
+    renewed: str = ""
+    """When, in its holder's words."""
 
 
 def record_of(lease: Obj) -> LeaseRecord:
@@ -60,6 +62,7 @@ def record_of(lease: Obj) -> LeaseRecord:
         seconds=min(number(spec.get("leaseDurationSeconds")), _LONGEST_SECONDS),
         epoch=min(number(spec.get("leaseTransitions")), LARGEST_EPOCH),
         version=text(mapping(lease.get("metadata")).get("resourceVersion")),
+        renewed=text(spec.get("renewTime")),
     )
 
 
@@ -111,14 +114,20 @@ def released(epoch: int, wall: datetime) -> Obj:
     return _spec("", 1, epoch, wall)
 
 
-def replacing(version: str, spec: Obj) -> list[Obj]:
-    """The patch that takes, or gives up, the lease which is still at ``version``."""
-    return [_at(version), {"op": "add", "path": "/spec", "value": spec}]
+def replacing(record: LeaseRecord, spec: Obj) -> list[Obj]:
+    """The patch that takes, or gives up, the lease which is still as it was read."""
+    return [_as_read(record), {"op": "add", "path": "/spec", "value": spec}]
 
 
-def renewing(version: str, wall: datetime) -> list[Obj]:
-    """The patch that renews the lease which is still at ``version``."""
-    return [_at(version), {"op": "add", "path": "/spec/renewTime", "value": _micro_time(wall)}]
+def renewing(record: LeaseRecord, wall: datetime) -> list[Obj]:
+    """The patch that renews the lease which is still as it was read.
+
+    A write without a difference makes no version, and to others the lease would seem not to be renewed: where
+    a wall clock stands still, it is pushed.
+    """
+    if _micro_time(wall) == record.renewed:
+        wall += timedelta(microseconds=1)
+    return [_as_read(record), {"op": "add", "path": "/spec/renewTime", "value": _micro_time(wall)}]
 
 
 def _spec(holder: str, seconds: int, epoch: int, wall: datetime) -> Obj:
@@ -131,8 +140,8 @@ def _spec(holder: str, seconds: int, epoch: int, wall: datetime) -> Obj:
     }
 
 
-def _at(version: str) -> Obj:
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+def _as_read(record: LeaseRecord) -> Obj:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": record.version}
 
 
 def _micro_time(wall: datetime) -> str:

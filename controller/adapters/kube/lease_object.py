@@ -43,29 +43,29 @@ class LeaseObject:
     async def write(self, read: LeaseRecord | None, spec: Obj) -> LeaseRecord:
         """Make the lease, or replace it. Raises `Conflict` when it is not as it was ``read``."""
         if read is not None:
-            return await self._patch(replacing(read.version, spec))
+            return await self._patch(replacing(read, spec))
         metadata = {"name": self._ref.name, "namespace": self._ref.namespace}
         body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
         async with asyncio.timeout(self._call_seconds):
             return record_of(await self._client.create(LEASES, self._ref.namespace, body))
 
     async def patch_while(
-        self, ours: LeaseRecord, operations: Callable[[str], list[Obj]]
+        self, ours: LeaseRecord, operations: Callable[[LeaseRecord], list[Obj]]
     ) -> LeaseRecord | None:
-        """Patch the lease of our holder and epoch, by the ``operations`` for its version.
+        """Patch the lease of our holder and epoch, by the ``operations`` for it as it is.
 
         None when it is not ours any more. Raises `Conflict` when it is, but changes faster than it can be
         written.
         """
-        version = ours.version
+        last = ours
         for _ in range(_TRIES):
             with suppress(Conflict, NotFound):
-                return await self._patch(operations(version))
+                return await self._patch(operations(last))
             # Perhaps an earlier patch of ours did arrive, and only its answer got lost.
             now = await self.read()
             if now is None or (now.holder, now.epoch) != (ours.holder, ours.epoch):
                 return None
-            version = now.version
+            last = now
         raise Conflict(f"{self} changes faster than it can be written")
 
     async def _patch(self, operations: list[Obj]) -> LeaseRecord:
