@@ -61,6 +61,8 @@ class Connection:
 
     async def close(self) -> None:
         """As `Transport` says."""
+        if self._credentials is not None:
+            await self._credentials.close()
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def _sent(self, request: ApiRequest) -> aiohttp.ClientResponse:
@@ -140,7 +142,7 @@ async def open_connection(
         raise TargetError(
             f"context {context} is in no kubeconfig: there is none. Name one, or set KUBECONFIG."
         )
-    load = from_pod if paths is None else from_kubeconfig(paths, context, server)
+    load = from_pod() if paths is None else from_kubeconfig(paths, context, server)
     credentials = Credentials(configuration, load)
     namespace = await credentials.first()
     try:

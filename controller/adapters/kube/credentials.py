@@ -5,21 +5,23 @@ old ones stay in use. No text of a kubeconfig gets into a message but the names 
 """
 
 import asyncio
+import math
 import os
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
-from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
+from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from controller.errors import TargetError
 
 log = structlog.get_logger(__name__)
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _DEFAULT_NAMESPACE = "default"
 _LOAD_SECONDS = 60.0
@@ -27,7 +29,7 @@ _LOAD_SECONDS = 60.0
 _TOKEN_FILE_SECONDS = 60.0
 """How old a mounted token may get: the kubelet replaces it long before it ends."""
 _BEFORE_END = timedelta(minutes=1)
-_BETWEEN_REFUSALS_SECONDS = 5.0
+_BETWEEN_LOADS_SECONDS = 5.0
 _SETTINGS = (
     "api_key",
     "cert_file",
@@ -45,47 +47,65 @@ Load = Callable[[Configuration], Awaitable[tuple[str, float | None]]]
 
 
 class Credentials:
-    """Keeps the credentials of a configuration fresh. One load at a time."""
+    """Keeps the credentials of a configuration fresh.
+
+    One load runs at a time, and no call that waits for it can end it: a plugin may be slower than a call.
+    """
 
     def __init__(self, configuration: Configuration, load: Load) -> None:
         self._configuration = configuration
         self._load = load
-        self._lock = asyncio.Lock()
         self._loaded = 0.0
-        self._good_until: float | None = None
+        self._good_until = math.inf
         self._refused = False
+        self._renewal: asyncio.Task[None] | None = None
 
     async def first(self) -> str:
         """Load them for the first time; the caller's namespace. Raises `TargetError` when that fails."""
         try:
             async with asyncio.timeout(_LOAD_SECONDS):
-                return await self._renew()
+                return await self._loading()
         except TimeoutError as error:
             raise TargetError(f"the credential plugin gave nothing within {_LOAD_SECONDS:g} s") from error
 
     async def fresh(self) -> None:
-        """Load them again if they are about to end or were refused."""
-        async with self._lock:
-            now = time.monotonic()
-            refused = self._refused and now - self._loaded > _BETWEEN_REFUSALS_SECONDS
-            if not refused and (self._good_until is None or now < self._good_until):
-                return
-            try:
-                await self._renew()
-            except TargetError as error:
-                self._loaded, self._good_until = now, now + _BETWEEN_REFUSALS_SECONDS
-                log.warning("credentials_not_renewed", error=str(error))
+        """Have them loaded again when they are about to end; wait for that only when they were refused."""
+        now = _now()
+        refused = self._refused and now >= self._loaded + _BETWEEN_LOADS_SECONDS
+        if self._renewal is None and (refused or now >= self._good_until):
+            self._renewal = asyncio.create_task(self._renew())
+        if self._renewal is not None and self._refused:
+            await asyncio.shield(self._renewal)
 
     def refused(self) -> None:
         """The API server did not accept them."""
         self._refused = True
 
-    async def _renew(self) -> str:
-        begun = time.monotonic()
+    async def close(self) -> None:
+        """Give up a load under way."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait({self._renewal})
+
+    async def _renew(self) -> None:
+        try:
+            await self.first()
+        except TargetError as error:
+            self._loaded, self._good_until = _now(), _now() + _BETWEEN_LOADS_SECONDS
+            log.warning("credentials_not_renewed", error=str(error))
+        finally:
+            self._renewal = None
+
+    async def _loading(self) -> str:
+        begun = _now()
         namespace, seconds = await self._load(self._configuration)
         self._loaded, self._refused = begun, False
-        self._good_until = None if seconds is None else begun + seconds
+        self._good_until = math.inf if seconds is None else begun + seconds
         return namespace
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def default_kubeconfig() -> str | None:
@@ -126,18 +146,28 @@ def from_kubeconfig(paths: str, context: str | None, server: str | None) -> Load
 def _remaining(end: datetime | None) -> float | None:
     if end is None:
         return None
-    return max((end - _BEFORE_END - datetime.now(UTC)).total_seconds(), _BETWEEN_REFUSALS_SECONDS)
+    return max((end - _BEFORE_END - datetime.now(UTC)).total_seconds(), _BETWEEN_LOADS_SECONDS)
 
 
-async def from_pod(configuration: Configuration) -> tuple[str, float | None]:
+def from_pod(folder: Path = SERVICE_ACCOUNT, environment: Mapping[str, str] = os.environ) -> Load:
     """Loads the pod's service account. Raises `TargetError` outside of a pod."""
-    try:
-        # The library's own renewal goes by the wall clock: set back, it would keep a token that has ended.
-        load_incluster_config(configuration, try_refresh_token=False)  # type: ignore[no-untyped-call]
-        namespace = Path(SERVICE_TOKEN_FILENAME).with_name("namespace").read_text(encoding="utf-8").strip()
-    except (ConfigException, OSError, ValueError) as error:
-        raise TargetError(
-            "there is no cluster to talk to: no kubeconfig, and not in a pod with a service account. "
-            "Name a kubeconfig, or set KUBECONFIG."
-        ) from error
-    return namespace or _DEFAULT_NAMESPACE, _TOKEN_FILE_SECONDS
+
+    async def load(configuration: Configuration) -> tuple[str, float | None]:
+        loader = InClusterConfigLoader(
+            token_filename=str(folder / "token"),
+            cert_filename=str(folder / "ca.crt"),
+            # The library renews by the wall clock: set back, it would keep a token that has ended.
+            try_refresh_token=False,
+            environ=environment,
+        )  # type: ignore[no-untyped-call]
+        try:
+            loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+            namespace = (folder / "namespace").read_text(encoding="utf-8").strip()
+        except (ConfigException, OSError, ValueError) as error:
+            raise TargetError(
+                "there is no cluster to talk to: no kubeconfig, and not in a pod with a service account. "
+                "Name a kubeconfig, or set KUBECONFIG."
+            ) from error
+        return namespace or _DEFAULT_NAMESPACE, _TOKEN_FILE_SECONDS
+
+    return load
