@@ -117,14 +117,15 @@ def _why(error: BaseException) -> str:
     """The operating system's word for it where there is one, else the kind of the failure."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, _RedirectedError):
-            return "it redirects, as no API server does"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message})"
-        if isinstance(cause, socket.gaierror):
-            return "host name not found"
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno).lower() if cause.errno > 0 else "the connection failed"
+        match cause:
+            case _RedirectedError():
+                return "it redirects, as no API server does"
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted ({cause.verify_message})"
+            case socket.gaierror() | aiohttp.ClientConnectorDNSError():
+                return "host name not found"
+            case OSError(errno=int(number)) if number > 0:
+                return os.strerror(number).lower()
         cause = cause.__cause__ or cause.__context__
     return f"the connection failed ({type(error).__name__})"
 
