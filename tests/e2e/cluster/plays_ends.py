@@ -4,7 +4,7 @@ from typing import Any
 
 from controller.domain.vocabulary import Reason
 from tests.e2e.cluster.casting import play
-from tests.e2e.cluster.policies import TWO_STEPS, golden_file
+from tests.e2e.cluster.policies import ENDLESS, TWO_STEPS, golden_file
 from tests.e2e.cluster.stage import ClusterStage
 from tests.kube.manifests import PORT, backend
 
@@ -74,7 +74,7 @@ def first_deployment(stage: ClusterStage, model: str) -> None:
 @play
 def rollback(stage: ClusterStage, model: str) -> None:
     """A version that fails on some rows goes, and the route is as it was."""
-    stage.policy(model, TWO_STEPS)
+    stage.policy(model, ENDLESS)  # one row in nine: however long it takes until enough of them were sent
     stage.in_service(model, weight=3)
     stage.candidate(model, "v3", "models/tumor:v3")
     name = stage.release(model, "v3")

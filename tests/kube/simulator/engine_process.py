@@ -74,13 +74,13 @@ class Listeners:
 
 
 def echo(*, faulty: bool) -> Starlette:
-    """Answers everything; a faulty one fails each fourth time."""
+    """Answers everything; a faulty one fails each second time."""
     numbers = itertools.count(1)
 
     async def answer(request: Request) -> Response:
         await request.body()
-        if faulty and not next(numbers) % 4:
-            return JSONResponse({"error": "each fourth request fails"}, 500)
+        if faulty and not next(numbers) % 2:
+            return JSONResponse({"error": "each second request fails"}, 500)
         return JSONResponse({"model_name": "echo", "path": request.url.path})
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])

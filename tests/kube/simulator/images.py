@@ -7,7 +7,7 @@ TUMOR_VERSIONS = ("v1", "v2", "v3", "v4", "v5")
 ECHO = "echo"
 """Answers every request with 200; for backends that are not the test's subject."""
 FAULTY_ECHO = "faulty-echo"
-"""The same, but for each fourth request, which gets 500."""
+"""The same, but for each second request, which gets 500."""
 
 
 class Container(StrEnum):
