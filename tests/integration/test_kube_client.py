@@ -1,15 +1,18 @@
 """The client on a real API server, and the server in memory of the unit tests beside it: both must agree."""
 
 import itertools
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from controller.adapters.kube.client import CallLimits, KubeClient, WatchEvent, connect
-from controller.adapters.kube.errors import Expired, NotFound, Rejected
+from controller.adapters.kube.errors import Expired, Forbidden, NotFound, Rejected
 from controller.adapters.kube.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Obj
-from controller.errors import Conflict
+from controller.errors import Conflict, TransientError
+from tests.kube.apiserver import ApiServer
 from tests.kube_fake import FakeApi
 
 VERSION = "/metadata/resourceVersion"
@@ -254,3 +257,45 @@ async def test_a_watch_from_before_the_history_has_expired(server: Server) -> No
     with pytest.raises(Expired):
         async for _ in server.client.watch(HTTP_ROUTES, server.namespace, resource_version="1", seconds=5):
             pass
+
+
+@pytest.mark.integration
+async def test_what_is_not_allowed_is_said_with_the_rule_to_add(apiserver: ApiServer, namespace: str) -> None:
+    client = await connect(apiserver.kubeconfig("nobody", namespace=namespace))
+    assert client.namespace == namespace
+    with pytest.raises(Forbidden, match="Add to the Role: ") as caught:
+        await client.json_patch(HTTP_ROUTES, namespace, "fraud", [], subresource="status")
+    rule = json.loads(str(caught.value).partition("Add to the Role: ")[2])
+    group = "gateway.networking.k8s.io"
+    assert rule == {"apiGroups": [group], "resources": ["httproutes/status"], "verbs": ["patch"]}
+    await client.close()
+
+
+@pytest.mark.integration
+async def test_a_server_of_an_unknown_authority_is_not_talked_to(
+    apiserver: ApiServer, tmp_path: Path
+) -> None:
+    config = json.loads(apiserver.kubeconfig("admin").read_text())
+    del config["clusters"][0]["cluster"]["certificate-authority-data"]
+    (tmp_path / "config").write_text(json.dumps(config))
+    client = await connect(tmp_path / "config")
+    with pytest.raises(TransientError, match=r"its certificate is not trusted \(self-signed"):
+        await client.get(SERVICES, "default", "kubernetes")
+    await client.close()
+
+
+@pytest.mark.integration
+async def test_a_credential_plugin_lets_us_in(apiserver: ApiServer, tmp_path: Path) -> None:
+    config = json.loads(apiserver.kubeconfig("admin").read_text())
+    version = "client.authentication.k8s.io/v1"
+    status = {"token": apiserver.token("admin")}
+    (tmp_path / "answer").write_text(
+        json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status})
+    )
+    plugin = {"apiVersion": version, "command": "cat", "args": [str(tmp_path / "answer")]}
+    config["users"][0]["user"] = {"exec": {**plugin, "interactiveMode": "Never"}}
+    (tmp_path / "config").write_text(json.dumps(config))
+    client = await connect(tmp_path / "config", "test")
+    found = await client.get(SERVICES, "default", "kubernetes")
+    assert found is not None
+    await client.close()

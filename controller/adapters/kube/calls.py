@@ -1,7 +1,8 @@
 """Sends one call to the API server, with every bound that it needs.
 
-**Invariant**: a call ends within its time, holds no more of the answer than was allowed, and is sent once. A
-write is sent only right after ``before_write`` allowed it.
+**Invariant**: a call ends within its time and holds no more of the answer than was allowed. A write is sent
+only right after ``before_write`` allowed it. Nothing is tried again here; below, the library sends a GET or a
+DELETE anew when a connection that was kept open turns out to be dead.
 """
 
 import asyncio

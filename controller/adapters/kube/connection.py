@@ -114,19 +114,24 @@ async def _refuse_redirect(*_: object) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """The operating system's word for it where there is one, else the kind of the failure."""
+    """What began it, in the operating system's words where it has some, else the kind of the failure."""
+    chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for cause in reversed(chain):
         match cause:
             case _RedirectedError():
                 return "it redirects, as no API server does"
-            case ssl.SSLCertVerificationError():
-                return f"its certificate is not trusted ({cause.verify_message})"
+            case ssl.SSLCertVerificationError(verify_message=str(why)):
+                return f"its certificate is not trusted ({why})"
+            case ssl.SSLError(reason=why):  # its errno is not the operating system's
+                return f"TLS failed ({why})"
             case socket.gaierror() | aiohttp.ClientConnectorDNSError():
                 return "host name not found"
             case OSError(errno=int(number)) if number > 0:
                 return os.strerror(number).lower()
-        cause = cause.__cause__ or cause.__context__
     return f"the connection failed ({type(error).__name__})"
 
 

@@ -135,6 +135,19 @@ async def test_nobody_at_the_address_is_said_in_words(url: str, says: str) -> No
     assert str(caught.value) == says
 
 
+async def test_a_server_without_tls_is_said_to_have_none() -> None:
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(plain, "127.0.0.1", 0)
+    client = await connect(server=f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    with pytest.raises(TransientError, match=r"TLS failed \(WRONG_VERSION_NUMBER\)"):
+        await client.get(SERVICES, "ml", "fraud")
+    await client.close()
+    listener.close()
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirection_is_not_followed(status: int) -> None:
     elsewhere = Server(answered(b"{}"))
