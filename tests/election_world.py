@@ -116,14 +116,17 @@ class Process:
             return False
         assert not self.elector.overdue or self.task.done(), f"{self.identity} did not notice its end"
         if self.task.done():
-            error = self.task.exception()
+            error = None if self.task.cancelled() else self.task.exception()
             assert error is None or isinstance(error, LeaseLost), repr(error)
             self.end()
         return True
 
     def stop(self) -> None:
-        """SIGTERM."""
-        self._stopping.set()
+        """SIGTERM: a leader finishes, a candidate has nothing to finish."""
+        if self.elector.epoch:
+            self._stopping.set()
+        else:
+            self.loop.call_soon(self.task.cancel)
 
     def end(self) -> None:
         """It is gone: SIGKILL, or after its exit."""

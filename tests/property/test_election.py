@@ -89,7 +89,7 @@ class Election(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         try:
-            self._start(0, timedelta(0))
+            self.world.start("serinus-new")
             longest = self.world.timing.lease.total_seconds()
             self.world.advance(120.0)  # the faults are over, and what was under way has arrived
             self.world.advance(3 * longest)

@@ -151,7 +151,7 @@ class Elector:
                     return tenure
                 said = ""
             except Conflict:
-                said = ""  # somebody else was faster
+                self._patience.beaten()
             except Exception as error:  # noqa: BLE001 - whatever it was, the lease was not taken
                 if (why := str(error) or type(error).__name__) != said:
                     said = why

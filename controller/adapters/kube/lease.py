@@ -14,6 +14,9 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, number, text
 
 _LONGEST_SECONDS = 3600
+_UNKNOWN = "unknown"
+_LONGEST_LOOK_AWAY = 0.5
+"""For how much of a lease nobody may look when there is none: it could have been there in between."""
 _SAFE_SHARE = 0.9
 """How much of a lease its holder uses at most: two machines' monotonic clocks need not run alike."""
 
@@ -82,19 +85,22 @@ class Patience:
         self._identity = identity
         self._lease_seconds = lease.total_seconds()
         self._version: str | None = None
-        self._since = 0.0
+        self._since = self._last = 0.0
 
     def is_free(self, record: LeaseRecord | None, at: float, *, stamped: bool) -> bool:
         """Whether the lease may be taken that was read like this; ``at`` is the end of the reading.
 
-        None is no lease. It may have been deleted while somebody held it, if we saw one before, or if objects
-        are ``stamped`` with the epoch of an earlier leader: then a whole duration is waited for.
+        None is no lease. It may have been deleted while somebody held it, if we looked before, or if objects
+        are ``stamped`` with the epoch of an earlier leader: then a whole duration is waited for. Nothing
+        tells one absence from another, so it must be looked at often.
         """
         known = self._version is not None
         self.holder = record.holder if record else ""
         version = "" if record is None else record.version
-        if version != self._version:
+        unwatched = record is None and at - self._last > self._lease_seconds * _LONGEST_LOOK_AWAY
+        if version != self._version or unwatched:
             self._version, self._since = version, at
+        self._last = at
         if record is None:
             wait = self._lease_seconds if known or stamped else 0.0
         else:
@@ -102,6 +108,10 @@ class Patience:
             others = record.holder not in ("", self._identity)
             wait = (record.seconds or self._lease_seconds) if others else 0.0
         return at - self._since >= wait
+
+    def beaten(self) -> None:
+        """Somebody else wrote the lease since it was read."""
+        self._version = _UNKNOWN
 
 
 def held(identity: str, timing: LeaseTiming, epoch: int, wall: datetime) -> Obj:

@@ -396,6 +396,41 @@ async def test_who_saw_the_lease_waits_when_it_is_gone(api: FakeApi) -> None:
 
 
 @in_virtual_time
+async def test_one_absence_is_not_taken_for_another(api: FakeApi) -> None:
+    """Who saw no lease at first, and lost the race for it, does not count from then when it is deleted."""
+    a = Candidate(api, "a")
+    b = Candidate(api, "b")
+    await asyncio.sleep(0.1)
+    leader, other = (a, b) if a.leads() else (b, a)
+    other.cut_off = True
+    await asyncio.sleep(20)
+    api.delete(LEASES, "serinus", "serinus")
+    leader.cut_off, other.cut_off = True, False
+    deleted = now()
+    while not other.leads():
+        assert now() - deleted < LEASE + 3 * RETRY
+        await asyncio.sleep(0.1)
+        assert not (leader.leads() and other.leads())
+    assert now() - deleted > LEASE - 0.1
+
+
+@in_virtual_time
+async def test_an_absence_that_nobody_looked_at_begins_anew(api: FakeApi) -> None:
+    a = Candidate(api, "a", floor=41)
+    await asyncio.sleep(5)
+    a.cut_off = True
+    await asyncio.sleep(8)
+    a.cut_off = False
+    seen_again = now()
+    await asyncio.sleep(LEASE - 0.1)
+    assert not a.leads()
+    await asyncio.sleep(3 * RETRY)
+    assert a.leads()
+    assert a.began is not None
+    assert a.began - seen_again >= LEASE
+
+
+@in_virtual_time
 async def test_who_finds_an_epoch_but_no_lease_waits_and_goes_above_it(api: FakeApi) -> None:
     a = Candidate(api, "a", floor=41)
     await asyncio.sleep(LEASE - 1)
