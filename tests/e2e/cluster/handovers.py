@@ -155,7 +155,7 @@ def hand_over(
         recorded = stage.recorded
         assert unknown(recorded) == []
         writes = stage.writes()
-        assert violations(writes, stage.before, stage.backends) == []
+        assert violations(writes, stage.before, stage.routes(), stage.backends) == []
         figures(
             f"{count} handovers, {len(fleet.released)} rollouts, {len(writes)} writes in "
             f"{len({write.epoch for write in writes})} epochs, 0 by an old one, "

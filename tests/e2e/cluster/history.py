@@ -35,6 +35,10 @@ class Write:
     epoch: int | None
     obj: Obj
 
+    def __str__(self) -> str:
+        subresource = f"/{self.subresource}" if self.subresource else ""
+        return f"{self.daemon}'s write {self.version} of {self.kind}/{self.name}{subresource}"
+
     @property
     def stamps(self) -> bool:
         """Whether it does nothing but take the object over."""

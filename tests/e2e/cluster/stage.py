@@ -15,12 +15,12 @@ from controller.domain.policy import Policy
 from controller.features import Feature
 from controller.policy.loader import load_policy
 from deploy.local.stream import Stream
-from tests.e2e.cluster.checker import Ours
 from tests.e2e.cluster.daemon import Replica, settings
 from tests.e2e.cluster.history import Write, writes
 from tests.e2e.cluster.looking import OURS, Cluster
 from tests.e2e.cluster.policies import Fields, policy_text
 from tests.e2e.cluster.rights import OPERATOR, grant
+from tests.e2e.cluster.routes import Ours
 from tests.kube.apiserver import ApiServer
 from tests.kube.manifests import backend, deployment, route, service
 from tests.kube.recording import Recorded
@@ -181,6 +181,10 @@ class ClusterStage(Cluster):
             for replica in self.replicas
             for line in replica.log("policy_in_force")
         )
+
+    def routes(self) -> dict[str, Obj]:
+        """The routes of all models, as they are now."""
+        return {model: self.route_of(model) for model in self.before}
 
     def writes(self) -> list[Write]:
         """What the daemons wrote to routes and ModelRollouts, in the server's order."""

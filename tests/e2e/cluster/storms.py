@@ -60,7 +60,7 @@ def weather(
         keeper.check()
         assert unknown(stage.recorded) == []
         writes = stage.writes()
-        assert violations(writes, stage.before, stage.backends) == []
+        assert violations(writes, stage.before, stage.routes(), stage.backends) == []
         figures(
             f"seed {seed}: {rollouts} rollouts, {len(writes)} writes, {suffered(stage)}; "
             f"{keeper.deposed} times a lease was lost; all correct {seconds:.0f} s after the last fault"

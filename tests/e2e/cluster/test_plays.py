@@ -97,7 +97,7 @@ def test_nothing_was_written_that_must_not_be(stage: ClusterStage, playing: Play
     assert unknown(stage.recorded) == []
     history = stage.writes()
     assert len(history) > 100
-    assert violations(history, stage.before, stage.backends) == []
+    assert violations(history, stage.before, stage.routes(), stage.backends) == []
 
 
 def test_users_met_no_errors_but_those_of_bad_versions(playing: Playing) -> None:

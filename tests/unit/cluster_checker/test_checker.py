@@ -14,8 +14,9 @@ from controller.domain.policy import RouteRef
 from controller.domain.release import Backend, BackendKind, Release, Split
 from controller.domain.vocabulary import Phase
 from tests.domain_scenes import a_policy
-from tests.e2e.cluster.checker import Ours, violations
+from tests.e2e.cluster.checker import violations
 from tests.e2e.cluster.history import EPOCH, Write, unknown, writes
+from tests.e2e.cluster.routes import Ours
 from tests.kube.manifests import backend, route
 from tests.kube.recording import Recorded
 
@@ -75,8 +76,10 @@ HISTORY = (
 )
 
 
-def found(*history: Write) -> str:
-    return "; ".join(violations(history, BEFORE, OURS))
+def found(*history: Write, after: Obj | None = None) -> str:
+    written = [each.obj for each in history if each.kind == "httproutes"]
+    now = after or (written[-1] if written else BEFORE["m"])
+    return "; ".join(violations(history, BEFORE, {"m": now}, OURS))
 
 
 def swapped(index: int, other: Write) -> tuple[Write, ...]:
@@ -158,6 +161,14 @@ def test_a_gap_in_the_log_is_found() -> None:
 def test_life_after_the_end_is_found() -> None:
     more = write(11, with_record(7, Phase.PROGRESSING, Split(V2)), epoch=2)
     assert "goes on after Succeeded: Progressing" in found(*HISTORY, more)
+
+
+def test_a_route_that_serves_something_else_than_the_end_says_is_found() -> None:
+    assert "m-1 ended Succeeded, and the route m serves ['m-v1']" in found(*HISTORY, after=BEFORE["m"])
+    aborted = write(6, with_record(4, Phase.ABORTED, Split(V1)))
+    told = found(*HISTORY[:5], aborted)
+    assert "m-1 ended Aborted, and the route m serves ['m-v1', 'm-v2']" in told
+    assert found(*HISTORY[:5], aborted, after=BEFORE["m"]) == ""
 
 
 def test_another_attempt_begins_after_the_end_only() -> None:
