@@ -156,8 +156,9 @@ class Elector:
                 if (why := str(error) or type(error).__name__) != said:
                     said = why
                     log.warning("lease_not_taken", error=why)
-            # So long a released lease waits for the next leader. Candidates shall not meet.
-            wait = self._timing.retry * random.uniform(0.8, 1.1)  # noqa: S311 - guards nothing
+            # So long a released lease waits for the next leader, which then has all its objects to stamp.
+            # Candidates shall not meet.
+            wait = self._timing.retry * random.uniform(0.55, 0.75)  # noqa: S311 - guards nothing
             await asyncio.sleep(wait.total_seconds())
 
     async def _try_to_take(self) -> _Tenure | None:
