@@ -1,8 +1,10 @@
 """The client on a real API server, and the server in memory of the unit tests beside it: both must agree."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -299,3 +301,50 @@ async def test_a_credential_plugin_lets_us_in(apiserver: ApiServer, tmp_path: Pa
     found = await client.get(SERVICES, "default", "kubernetes")
     assert found is not None
     await client.close()
+
+
+@pytest.mark.integration
+async def test_a_watch_is_left_at_once_though_nobody_answers_the_goodbye_of_tls(
+    apiserver: ApiServer, namespace: str
+) -> None:
+    leaving, left = asyncio.Event(), asyncio.Event()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, sink = await asyncio.open_connection("127.0.0.1", int(apiserver.url.rpartition(":")[2]))
+        back = asyncio.create_task(_copy(upstream, writer, asyncio.Event()))
+        await _copy(reader, sink, leaving)
+        left.set()
+        back.cancel()
+        await asyncio.wait({back})
+        sink.close()
+        writer.close()
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as listener:
+        address = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        client = await connect(apiserver.kubeconfig("admin", address))
+        _, known = await client.list(SERVICES, namespace)
+        metadata = {"name": "fraud", "namespace": namespace}
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {"ports": [{"port": 80}]},
+        }
+        apiserver.admin.create(service)
+        watched = client.watch(SERVICES, namespace, resource_version=known, seconds=60)
+        async with asyncio.timeout(10), aclosing(watched) as events:
+            assert (await anext(events)).type == "ADDED"
+            leaving.set()
+        async with asyncio.timeout(10):  # of the half minute that a goodbye may take
+            await left.wait()
+        await client.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallow: asyncio.Event) -> None:
+    """Until the other side hangs up, by a word or by a reset."""
+    try:
+        while piece := await reader.read(65536):
+            if not swallow.is_set():
+                writer.write(piece)
+    except ConnectionResetError:
+        pass

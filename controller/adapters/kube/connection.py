@@ -57,7 +57,7 @@ class Connection:
             async with aclosing(self._chunks(response)) as chunks:
                 yield ApiAnswer(response.status, response.headers, chunks)
         finally:
-            response.close()
+            _hang_up(response)
 
     async def close(self) -> None:
         """As `Transport` says."""
@@ -87,7 +87,7 @@ class Connection:
         )
         response: aiohttp.ClientResponse = answer.response
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            response.close()
+            _hang_up(response)
             raise TransientError(f"{self._address()} answered in an encoding that was not asked for")
         return response
 
@@ -107,6 +107,17 @@ class Connection:
         """Without what a person may have put into the URL besides."""
         parts = urlsplit(self._client.configuration.host)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Let go of the answer; of its connection too, unless it was read to its end.
+
+    At once: TLS says goodbye and waits half a minute for the other side's, also when this side is closing.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 async def _refuse_redirect(*_: object) -> None:
