@@ -18,7 +18,7 @@ from controller.adapters.kube.client import KubeClient, connect
 from controller.adapters.kube.mirror import Mirror
 from controller.adapters.kube.reflector import whole
 from controller.adapters.kube.resources import HTTP_ROUTES
-from controller.adapters.store.kubernetes import KubernetesStore, rollout_reflector
+from controller.adapters.store.kubernetes import KubernetesStore, rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.traffic.gateway_api import GatewayRouter
 from controller.domain.commands import announce
@@ -48,9 +48,9 @@ class _Rollouts:
 
     def __init__(self, client: KubeClient) -> None:
         index, reign = RolloutIndex(), _Reign()
-        self.reflector = rollout_reflector(client, NAMESPACE, index.changed)
+        self.cache = rollout_cache(client, [NAMESPACE], index.changed)
         self.routes = Mirror(client, HTTP_ROUTES, [NAMESPACE], changed=lambda _old, _new: None, keep=whole)
-        self._store = KubernetesStore(client, [self.reflector], index, reign)
+        self._store = KubernetesStore(client, self.cache, index, reign)
         self._router = GatewayRouter(client, HTTP_ROUTES, self.routes, reign, allowed=lambda _: True)
 
     async def begin(self, rollout: Rollout) -> Stored:
@@ -85,8 +85,8 @@ def _rollout(world: World, model: str) -> Rollout:
 async def _measure(world: World, kubeconfig: Path) -> None:
     client = await connect(kubeconfig)
     rollouts = _Rollouts(client)
-    following = [asyncio.create_task(each.run()) for each in (rollouts.reflector, rollouts.routes)]
-    await asyncio.gather(rollouts.reflector.synced(), rollouts.routes.synced())
+    following = [asyncio.create_task(each.run()) for each in (rollouts.cache, rollouts.routes)]
+    await asyncio.gather(rollouts.cache.synced(), rollouts.routes.synced())
     records = [await rollouts.begin(_rollout(world, model)) for model in world.models]
     for at_once in AT_ONCE:
         waits: list[float] = []

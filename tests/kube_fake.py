@@ -121,6 +121,11 @@ class FakeApi:
         change(obj)
         return self.put(resource, obj, manager)
 
+    def rewrite(self, resource: Resource, namespace: str | None, name: str) -> None:
+        """Store the object anew as it is."""
+        self.objects.rewrite((resource, namespace or "", name))
+        self._tell()
+
     def delete(self, resource: Resource, namespace: str | None, name: str) -> None:
         self.objects.delete((resource, namespace or "", name))
         self._tell()
@@ -243,14 +248,14 @@ class FakeApi:
     async def _events(self, asked: Asked, query: Mapping[str, str], since: int) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + float(query.get("timeoutSeconds", "3600"))
-        matches, drops = selector(query.get("labelSelector", "")), self._drops
+        drops = self._drops
         self.watching += 1
         try:
             while True:
                 news = self._news
                 for change in [change for change in self.objects.history if change.version > since]:
                     since = change.version
-                    event = event_of(asked, change, matches)
+                    event = event_of(asked, change)
                     if event is not None:
                         yield _line(event)
                 if self._drops != drops:

@@ -140,6 +140,10 @@ class Objects:
             return self._remove(key, old)
         return self._store(key, old, new, manager, subresource)
 
+    def rewrite(self, key: Key) -> Obj:
+        """A new version of the same, as when the encryption of the storage changes."""
+        return self._store(key, self.get(key), copied(self._objects[key]), "", "")
+
     def delete(self, key: Key) -> Obj:
         """Remove the object, or mark it while it has finalizers."""
         old = self.get(key)

@@ -1,6 +1,5 @@
 """What a request to the Kubernetes API asks for, and how the answer shows an object."""
 
-import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,22 +67,16 @@ def seen(asked: Asked, obj: Obj) -> Obj:
     }
 
 
-def event_of(asked: Asked, change: Change, matches: Callable[[Obj], bool]) -> Obj | None:
-    """The change as a watch with its selector sees it."""
+def event_of(asked: Asked, change: Change) -> Obj | None:
+    """The change as a watch sees it."""
     if change.resource != asked.resource:
         return None
     namespace = (change.new or change.old or {})["metadata"].get("namespace")
     if asked.namespace is not None and namespace != asked.namespace:
         return None
-    was = change.old is not None and matches(change.old)
-    shown = change.new
-    if shown is not None and matches(shown):
-        return {"type": "MODIFIED" if was else "ADDED", "object": shown}
-    if not was or change.old is None:
-        return None
-    last = copy.deepcopy(change.old if shown is None else shown)
-    last["metadata"]["resourceVersion"] = str(change.version)
-    return {"type": "DELETED", "object": last}
+    if change.new is not None:
+        return {"type": "ADDED" if change.old is None else "MODIFIED", "object": change.new}
+    return {"type": "DELETED", "object": change.old}
 
 
 def selector(text: str) -> Callable[[Obj], bool]:

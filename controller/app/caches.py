@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 
 from controller.adapters.kube.client import KubeClient
-from controller.adapters.kube.identity import Key, attempt_of
-from controller.adapters.kube.mirror import EVERYWHERE, Mirror
-from controller.adapters.kube.reflector import Changed, Reflector, whole, without_managed_fields
+from controller.adapters.kube.identity import key_of_rollout
+from controller.adapters.kube.mirror import Mirror
+from controller.adapters.kube.reflector import Changed, whole, without_managed_fields
 from controller.adapters.kube.resources import (
     ENDPOINT_SLICES,
     GRPC_ROUTES,
@@ -19,7 +19,7 @@ from controller.adapters.kube.resources import (
 )
 from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.wakes import Wakes
-from controller.adapters.store.kubernetes import rollout_reflector
+from controller.adapters.store.kubernetes import rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.workload.kube_view import kept_pod
 from controller.adapters.workload.kubernetes import WATCHED
@@ -38,12 +38,12 @@ class Caches:
             self.index.changed(old, new)
             wakes.rollout_changed(old, new)
 
-        homes = [None] if EVERYWHERE in settings.namespaces else list(dict.fromkeys(settings.namespaces))
-        self.rollouts: list[Reflector] = [rollout_reflector(client, home, rollout_changed) for home in homes]
-        self._mirrors = {
-            resource: Mirror(client, resource, settings.namespaces, changed=wakes.route_changed, keep=whole)
-            for resource in _routes(settings.features)
-        }
+        self.rollouts = rollout_cache(client, settings.namespaces, rollout_changed)
+        self._mirrors = {MODEL_ROLLOUTS: self.rollouts}
+        for resource in _routes(settings.features):
+            self._mirrors[resource] = Mirror(
+                client, resource, settings.namespaces, changed=wakes.route_changed, keep=whole
+            )
         for resource, feature in WATCHED:
             if resource not in self._mirrors and _on(feature, settings.features):
                 self._mirrors[resource] = Mirror(
@@ -53,10 +53,6 @@ class Caches:
                     changed=_listener(wakes, resource),
                     keep=kept_pod if resource == PODS else without_managed_fields,
                 )
-
-    @property
-    def _everything(self) -> list[Reflector | Mirror]:
-        return [*self.rollouts, *self._mirrors.values()]
 
     @property
     def routes(self) -> Mapping[Resource, Mirror]:
@@ -74,51 +70,42 @@ class Caches:
 
     def put(self, resource: Resource, obj: Obj) -> None:
         """Take the answer to a write of our own."""
-        if resource == MODEL_ROLLOUTS:
-            for reflector in self.rollouts:
-                if reflector.namespace in (None, obj["metadata"]["namespace"]):
-                    reflector.put(obj)
-        elif mirror := self._mirrors.get(resource):
+        if mirror := self._mirrors.get(resource):
             mirror.put(obj)
 
     def known(self, estate: Estate) -> Obj | None:
         """The object as it was last heard of."""
-        if estate.resource == MODEL_ROLLOUTS:
-            held = self.index.get(Key(estate.namespace, estate.name))
-            return held.obj if held else None
         mirror = self._mirrors.get(estate.resource)
         return mirror.get(estate.namespace, estate.name) if mirror else None
 
     def stamped(self) -> Iterator[Obj]:
         """The objects that can bear an epoch."""
-        for reflector in self.rollouts:
-            yield from reflector.all()
-        for mirror in self.routes.values():
+        for mirror in (self.rollouts, *self.routes.values()):
             yield from mirror.all()
 
     def object_of(self, rollout: Rollout) -> Obj | None:
         """The ModelRollout of a rollout; None if it is gone."""
-        held = self.index.get(Key(rollout.policy.namespace, attempt_of(rollout.id)[0]))
-        return held.obj if held else None
+        key = key_of_rollout(rollout)
+        return self.rollouts.get(key.namespace, key.name)
 
     @property
     def ready(self) -> bool:
         """Whether everything was listed once."""
-        return all(each.age < timedelta.max for each in self._everything)
+        return all(each.age < timedelta.max for each in self._mirrors.values())
 
     async def run(self) -> None:
         """Follow everything for ever. Only defects end it."""
         async with asyncio.TaskGroup() as group:
-            for each in self._everything:
+            for each in self._mirrors.values():
                 group.create_task(each.run())
 
     async def synced(self) -> None:
         """Wait until everything was listed once."""
-        await asyncio.gather(*(each.synced() for each in self._everything))
+        await asyncio.gather(*(each.synced() for each in self._mirrors.values()))
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """What cannot be followed now: resource and reason."""
-        for each in self._everything:
+        for each in self._mirrors.values():
             if each.failure is not None:
                 yield each.resource.plural, str(each.failure)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.adapters.kube.identity import attempt_of
-from controller.adapters.kube.reflector import Reflector
+from controller.adapters.kube.mirror import EVERYWHERE, Mirror
 from controller.adapters.kube.resources import MODEL_ROLLOUTS
-from controller.adapters.store.kubernetes import KubernetesStore, rollout_reflector
+from controller.adapters.store.kubernetes import KubernetesStore, rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.store.sqlite import SqliteStore
 from controller.domain.model import Entry, Rollout
@@ -74,13 +74,13 @@ class Reign:
 
 
 class ClusterStage:
-    """An API server in memory, with every object's reflector running."""
+    """An API server in memory, with every store's cache running."""
 
     def __init__(self) -> None:
         self.api = FakeApi()
         self.reign = Reign()
         self.fallen: list[tuple[str, Entry]] = []
-        self.reflectors: list[Reflector] = []
+        self.caches: list[Mirror] = []
         self.index = RolloutIndex()
         self._tasks: list[asyncio.Task[None]] = []
         self.store = self.open(self.index)
@@ -95,23 +95,23 @@ class ClusterStage:
         spec = {"model": model, "version": version}
         obj = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
         stored = self.api.put(MODEL_ROLLOUTS, obj)
-        for reflector in self.reflectors:
-            reflector.put(stored)
+        for cache in self.caches:
+            cache.put(stored)
 
     async def another(self) -> Store:
         store = self.open(RolloutIndex())
-        await self.reflectors[-1].synced()
+        await self.caches[-1].synced()
         return store
 
     def open(self, index: RolloutIndex, reign: Reign | None = None) -> KubernetesStore:
         reign = reign or self.reign
         client = self.api.client(before_write=reign.check)
-        reflector = rollout_reflector(client, None, index.changed)
-        self.reflectors.append(reflector)
-        self._tasks.append(asyncio.get_running_loop().create_task(reflector.run()))
+        cache = rollout_cache(client, [EVERYWHERE], index.changed)
+        self.caches.append(cache)
+        self._tasks.append(asyncio.get_running_loop().create_task(cache.run()))
         return KubernetesStore(
             client,
-            [reflector],
+            cache,
             index,
             reign,
             overflow=lambda rollout, entry: self.fallen.append((rollout.id, entry)),

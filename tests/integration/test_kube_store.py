@@ -11,10 +11,10 @@ import pytest
 
 from controller.adapters.kube.client import KubeClient, connect
 from controller.adapters.kube.identity import Key
+from controller.adapters.kube.mirror import Mirror
 from controller.adapters.kube.modelrollout import FINALIZER, RequestSpec
 from controller.adapters.kube.permissions import rules
-from controller.adapters.kube.reflector import Reflector
-from controller.adapters.store.kubernetes import PERMISSIONS, KubernetesStore, rollout_reflector
+from controller.adapters.store.kubernetes import PERMISSIONS, KubernetesStore, rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.store.kubernetes_objects import RolloutObjects
 from controller.domain.model import Rollout
@@ -41,7 +41,7 @@ class Daemon:
     store: KubernetesStore
     objects: RolloutObjects
     index: RolloutIndex
-    reflector: Reflector
+    cache: Mirror
     reign: Reign
     client: KubeClient
 
@@ -66,13 +66,13 @@ class Cluster:
         reign, index = Reign(epoch), RolloutIndex()
         connection = await connect(self.server.kubeconfig(identity))
         client = connection.guarded(reign.check)
-        reflector = rollout_reflector(client, self.namespace, index.changed)
-        following = asyncio.create_task(reflector.run())
+        cache = rollout_cache(client, [self.namespace], index.changed)
+        following = asyncio.create_task(cache.run())
         try:
             async with asyncio.timeout(30):
-                await reflector.synced()
-            store = KubernetesStore(client, [reflector], index, reign)
-            yield Daemon(store, RolloutObjects(store, index, FakeClock()), index, reflector, reign, client)
+                await cache.synced()
+            store = KubernetesStore(client, cache, index, reign)
+            yield Daemon(store, RolloutObjects(store, index, FakeClock()), index, cache, reign, client)
         finally:
             following.cancel()
             await asyncio.wait({following})
@@ -99,6 +99,11 @@ async def until(look: Any, what: str, within: float = 30) -> None:
         while not look():  # noqa: ASYNC110 - a real server tells when it tells
             await asyncio.sleep(0.02)
     assert look(), what
+
+
+def has_record(daemon: Daemon, cluster: Cluster) -> bool:
+    held = daemon.index.get(Key(cluster.namespace, "a"))
+    return held is not None and held.has_record
 
 
 async def begin(daemon: Daemon, cluster: Cluster, name: str = "a") -> Stored:
@@ -170,7 +175,7 @@ async def test_an_old_leader_that_wakes_writes_nothing(cluster: Cluster) -> None
     cluster.apply()
     async with cluster.daemon() as old, cluster.daemon("serinus-b", epoch=2) as new:
         read = await begin(old, cluster)
-        await until(new.objects.estates, "the new one knows it")
+        await until(lambda: has_record(new, cluster), "the new one knows it")
         (theirs,) = await new.store.open_rollouts("fraud")
         await go_on(new, theirs, Phase.PAUSED)
         before = cluster.get()
@@ -253,7 +258,7 @@ async def test_an_outage_is_an_error_and_then_over(cluster: Cluster) -> None:
         assert await daemon.store.open_rollouts("fraud") == [committed]
         cluster.apply("b")
         await until(lambda: daemon.index.get(Key(cluster.namespace, "b")), "the watch is back", within=60)
-        assert daemon.reflector.age < timedelta(seconds=60)
+        assert daemon.cache.age < timedelta(seconds=60)
 
 
 async def test_a_right_that_is_missing_is_named(cluster: Cluster) -> None:

@@ -28,9 +28,14 @@ class Change:
 
 
 class Cache:
-    """The objects of one collection. Pure: knows no network and no clock."""
+    """The objects of one collection. Pure: knows no network and no clock.
 
-    def __init__(self) -> None:
+    With ``every_version`` a newer version is a difference, though nothing else be: for who writes against
+    the version that he was told of.
+    """
+
+    def __init__(self, *, every_version: bool = False) -> None:
+        self._every_version = every_version
         self._objects: dict[Key, Obj] = {}
         self._deleted: dict[Key, str] = {}
         """The version at which an object was last known to be gone, since the last list."""
@@ -50,9 +55,10 @@ class Cache:
     def offer(self, obj: Obj) -> list[Change]:
         """Take an object as it is, or was. **Shape**: two changes when it replaces one of another uid."""
         key = _key(obj)
-        # Of an object that is unknown and not known to be deleted, the last list is the newest news.
-        gone = self._deleted.get(key, "" if key in self._objects else self.listed)
-        return self._take(key, obj, gone)
+        # Of an object that is unknown, the last list said that it is gone.
+        if key not in self._objects and not _maybe_newer(_version(obj), self.listed):
+            return []
+        return self._take(key, obj, self._deleted.get(key, ""))
 
     def remove(self, obj: Obj) -> list[Change]:
         """Take the news of a deletion; the object's version is that of the deletion, or the last before."""
@@ -87,7 +93,9 @@ class Cache:
         before = self._objects
         self._objects, self._deleted, self.listed = {_key(obj): obj for obj in objects}, {}, version
         keys = [*before, *(key for key in self._objects if key not in before)]
-        return [change for key in keys for change in _difference(before.get(key), self._objects.get(key))]
+        return [
+            change for key in keys for change in self._difference(before.get(key), self._objects.get(key))
+        ]
 
     def is_older(self, version: str) -> bool:
         """Whether a list of this version is older than the last list."""
@@ -100,16 +108,16 @@ class Cache:
             return []
         self._deleted.pop(key, None)
         self._objects[key] = obj
-        return _difference(known, obj)
+        return self._difference(known, obj)
 
-
-def _difference(old: Obj | None, new: Obj | None) -> list[Change]:
-    if old is not None and new is not None:
-        if old["metadata"].get("uid") != new["metadata"].get("uid"):
-            return [Change(old, None), Change(None, new)]
-        if _content(old) == _content(new):
-            return []
-    return [Change(old, new)]
+    def _difference(self, old: Obj | None, new: Obj | None) -> list[Change]:
+        if old is not None and new is not None:
+            if old["metadata"].get("uid") != new["metadata"].get("uid"):
+                return [Change(old, None), Change(None, new)]
+            same_version = _version(old) == _version(new)
+            if _content(old) == _content(new) and (same_version or not self._every_version):
+                return []
+        return [Change(old, new)]
 
 
 def _content(obj: Obj) -> Obj:

@@ -105,7 +105,6 @@ class KubeClient:
         namespace: str | None = None,
         *,
         resource_version: str,
-        labels: str = "",
         seconds: float,
     ) -> AsyncGenerator[WatchEvent, None]:
         """The changes since ``resource_version``, for ``seconds``; over when the server ends the stream.
@@ -120,7 +119,6 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(whole_seconds),
             "allowWatchBookmarks": "true",
-            **_selected(labels),
         }
         request = ApiRequest("GET", resource.path(namespace), query)
         async with aclosing(self._caller.follow(call, request, whole_seconds)) as lines:

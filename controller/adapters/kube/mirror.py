@@ -23,12 +23,16 @@ class Mirror:
         *,
         changed: Changed,
         keep: Callable[[Obj], Obj] = without_managed_fields,
+        every_version: bool = False,
         pace: Pace = Pace(),  # noqa: B008 - frozen
     ) -> None:
         homes: list[str | None] = [None] if EVERYWHERE in namespaces else list(dict.fromkeys(namespaces))
         self.resource = resource
         self._by_home = {
-            home: Reflector(client, resource, home, changed=changed, keep=keep, pace=pace) for home in homes
+            home: Reflector(
+                client, resource, home, changed=changed, keep=keep, every_version=every_version, pace=pace
+            )
+            for home in homes
         }
 
     def get(self, namespace: str, name: str) -> Obj | None:
@@ -50,6 +54,10 @@ class Mirror:
         if reflector := self._of(namespace):
             reflector.drop(namespace, name)
 
+    def follows(self, namespace: str) -> bool:
+        """Whether objects of the namespace are followed."""
+        return self._of(namespace) is not None
+
     @property
     def age(self) -> timedelta:
         """How long ago the server last said what there is, of the namespace that it said least of."""
@@ -62,7 +70,8 @@ class Mirror:
 
     async def synced(self) -> None:
         """Wait for the first list of each namespace."""
-        await asyncio.gather(*(reflector.synced() for reflector in self._by_home.values()))
+        for reflector in self._by_home.values():
+            await reflector.synced()
 
     async def run(self) -> None:
         """Follow them for ever. Only defects end it."""

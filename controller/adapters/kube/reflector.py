@@ -63,25 +63,24 @@ class Reflector:
         namespace: str | None,
         *,
         changed: Changed,
-        labels: str = "",
         keep: Callable[[Obj], Obj] = without_managed_fields,
+        every_version: bool = False,
         pace: Pace = Pace(),
     ) -> None:
         """``keep`` slims an object to what is needed of it; `whole` keeps it as it is.
 
         It must leave name, namespace, uid and resourceVersion, and not change the object that it gets. A
-        difference in what is not kept is no change.
+        difference in what is not kept is no change, unless ``every_version`` is to be told.
         """
         self.resource = resource
         self.namespace = namespace
         self.failure: ControllerError | None = None
         """Why the last attempt failed; None when it did not."""
         self._client = client
-        self._labels = labels
         self._changed = changed
         self._keep = keep
         self._pace = pace
-        self._cache = Cache()
+        self._cache = Cache(every_version=every_version)
         self._first = asyncio.Event()
         self._confirmed: float | None = None
         self._failures = 0
@@ -134,9 +133,7 @@ class Reflector:
     async def _list(self) -> str:
         """Bring the cache up to date; the version that it has then."""
         begun = _now()
-        found, version = await self._client.list(
-            self.resource, self.namespace, labels=self._labels, keep=self._keep
-        )
+        found, version = await self._client.list(self.resource, self.namespace, keep=self._keep)
         if not self._cache.is_older(version):
             changes = self._cache.replace(found, version)
         elif self._went_back:
@@ -157,9 +154,7 @@ class Reflector:
         resync = self._pace.resync.total_seconds()
         seconds = resync * random.uniform(0.75, 0.9)  # noqa: S311 - spreads the lists of many reflectors
         begun = _now()
-        events = self._client.watch(
-            self.resource, self.namespace, resource_version=version, labels=self._labels, seconds=seconds
-        )
+        events = self._client.watch(self.resource, self.namespace, resource_version=version, seconds=seconds)
         try:
             async with aclosing(events):
                 async for event in events:

@@ -17,8 +17,9 @@ from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.decisionlog import plain_request_id
 from controller.adapters.kube.fencing import Leadership
 from controller.adapters.kube.identity import attempt_of, key_of, key_of_rollout, next_attempt
+from controller.adapters.kube.mirror import Mirror
 from controller.adapters.kube.permissions import Feature, Permission
-from controller.adapters.kube.reflector import Changed, Reflector
+from controller.adapters.kube.reflector import Changed
 from controller.adapters.kube.requestlog import entry_of, is_answered
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.rolloutstatus import Place, entries_from, status_of
@@ -41,30 +42,26 @@ Overflow = Callable[[Rollout, Entry], None]
 _PATIENCE = timedelta(seconds=10)
 
 
-def rollout_reflector(client: KubeClient, namespace: str | None, changed: Changed) -> Reflector:
+def rollout_cache(client: KubeClient, namespaces: Sequence[str], changed: Changed) -> Mirror:
     """The cache that the store reads from; ``changed`` tells the store's index, and whoever else."""
-    return Reflector(client, MODEL_ROLLOUTS, namespace, changed=changed, keep=slim)
+    return Mirror(client, MODEL_ROLLOUTS, namespaces, changed=changed, keep=slim, every_version=True)
 
 
 class KubernetesStore:
-    """Implements `RolloutStore` and `RolloutHistory`.
-
-    ``reflectors`` follow the namespaces that are served, or one of them all; ``index`` hears of their
-    changes.
-    """
+    """Implements `RolloutStore` and `RolloutHistory`. ``index`` hears of the changes of ``cache``."""
 
     def __init__(
         self,
         client: KubeClient,
-        reflectors: Sequence[Reflector],
+        cache: Mirror,
         index: RolloutIndex,
         leadership: Leadership,
         *,
         overflow: Overflow = lambda _rollout, _entry: None,
         patience: timedelta = _PATIENCE,
     ) -> None:
-        self.writer = Writer(client, reflectors, leadership)
-        self._reflectors = tuple(reflectors)
+        self.writer = Writer(client, cache, leadership)
+        self._cache = cache
         self._index = index
         self._overflow = overflow
         self._patience_seconds = patience.total_seconds()
@@ -226,11 +223,9 @@ class KubernetesStore:
     async def _synced(self) -> None:
         try:
             async with asyncio.timeout(self._patience_seconds):
-                for reflector in self._reflectors:
-                    await reflector.synced()
+                await self._cache.synced()
         except TimeoutError as error:
-            causes = [str(each.failure) for each in self._reflectors if each.failure is not None]
-            why = f": {causes[0]}" if causes else ""
+            why = f": {self._cache.failure}" if self._cache.failure else ""
             raise StoreUnavailable(f"ModelRollouts could not be listed yet{why}") from error
 
 

@@ -12,8 +12,8 @@ from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Deposed, Forbidden, NotFound, NotServed, Rejected
 from controller.adapters.kube.fencing import Leadership, epoch_of, fence, stamp
 from controller.adapters.kube.identity import Key, key_of
+from controller.adapters.kube.mirror import Mirror
 from controller.adapters.kube.modelrollout import FINALIZER
-from controller.adapters.kube.reflector import Reflector
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.untrusted import mapping, sequence
 from controller.adapters.store.kubernetes_index import claims_over, version_of
@@ -25,9 +25,9 @@ _INSTALL = "install it: kubectl apply -f serinus.dev_modelrollouts.yaml"
 class Writer:
     """Every method raises `Conflict` and `StoreUnavailable`, and `Deposed` when we may no longer lead."""
 
-    def __init__(self, client: KubeClient, reflectors: Sequence[Reflector], leadership: Leadership) -> None:
+    def __init__(self, client: KubeClient, cache: Mirror, leadership: Leadership) -> None:
         self._client = client
-        self._reflectors = {reflector.namespace: reflector for reflector in reflectors}
+        self._cache = cache
         self._leadership = leadership
         self._doubtful: set[Key] = set()
 
@@ -119,16 +119,12 @@ class Writer:
 
     def _learn(self, key: Key, found: Obj | None) -> None:
         self._doubtful.discard(key)
-        if found is None:
-            self._cache(key).drop(key.namespace, key.name)
-        else:
-            self._cache(key).put(found)
-
-    def _cache(self, key: Key) -> Reflector:
-        found = self._reflectors.get(key.namespace) or self._reflectors.get(None)
-        if found is None:
+        if not self._cache.follows(key.namespace):
             raise StoreUnavailable(f"ModelRollout {key} is in a namespace that this Serinus does not serve.")
-        return found
+        if found is None:
+            self._cache.drop(key.namespace, key.name)
+        else:
+            self._cache.put(found)
 
 
 @contextmanager

@@ -54,6 +54,15 @@ def test_a_write_without_a_difference_is_no_change_but_its_version_counts() -> N
     assert cache.get("ml", "a") == newer
 
 
+def test_a_version_without_a_difference_is_a_change_for_who_writes_against_it() -> None:
+    cache = Cache(every_version=True)
+    first, newer = an_object("a", 5, "same"), an_object("a", 6, "same")
+    cache.offer(first)
+    assert cache.offer(newer) == [Change(first, newer)]
+    assert cache.offer(newer) == []
+    assert cache.replace([newer], "7") == []
+
+
 def test_a_deleted_object_stays_deleted_for_old_news() -> None:
     cache = Cache()
     cache.offer(an_object("a", 5))
@@ -82,6 +91,14 @@ def test_a_list_says_what_is_gone() -> None:
     assert changes == [Change(None, an_object("c", 7)), Change(an_object("a", 5), None)]
     assert cache.offer(an_object("a", 8)) == []
     assert cache.offer(an_object("a", 9))
+
+
+def test_what_a_list_lacks_is_not_brought_back_by_older_news_of_its_deletion() -> None:
+    cache = Cache()
+    cache.replace([], "12")
+    assert cache.remove(an_object("a", 2)) == []
+    assert cache.offer(an_object("a", 6)) == []
+    assert cache.offer(an_object("a", 13))
 
 
 def test_our_own_write_is_not_undone_by_a_list_from_before() -> None:

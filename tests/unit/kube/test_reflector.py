@@ -363,23 +363,6 @@ async def test_the_age_is_that_of_the_last_word_of_the_server(api: FakeApi) -> N
 
 
 @in_virtual_time
-async def test_it_follows_by_label(api: FakeApi) -> None:
-    told = Told()
-
-    def labelled(obj: Obj) -> None:
-        obj["metadata"]["labels"] = {"serinus.dev/model": "fraud"}
-
-    api.put(HTTP_ROUTES, a_route("a"))
-    async with following(api, told, labels="serinus.dev/model=fraud"):
-        await settled()
-        api.modify(HTTP_ROUTES, "ml", "a", labelled)
-        await settled()
-        api.modify(HTTP_ROUTES, "ml", "a", lambda obj: obj["metadata"].pop("labels"))
-        await settled()
-    assert told.changes == [("a", None, 0), ("a", 0, None)]
-
-
-@in_virtual_time
 async def test_it_can_be_quicker(api: FakeApi) -> None:
     pace = Pace(resync=timedelta(seconds=4), longest_wait=timedelta(seconds=1))
     async with following(api, pace=pace):

@@ -56,7 +56,7 @@ def edited(stage: ClusterStage, change: Callable[[Obj], None], name: str = "a") 
 
 def told(stage: ClusterStage, name: str = "a") -> None:
     """The news of an object reach the store."""
-    stage.reflectors[0].put(the_object(stage, name))
+    stage.caches[0].put(the_object(stage, name))
 
 
 class TestCreate:
@@ -163,6 +163,14 @@ class TestCommit:
         held = stage.index.get(Key("ml", "a"))
         assert held is not None
         assert held.obj["spec"]["request"] == request
+        assert (await go_on(stage, again)).rollout.seq == 2
+
+    async def test_what_is_only_stored_anew_is_a_conflict_once(self, stage: ClusterStage) -> None:
+        read = await begin(stage, rollout("a"))
+        stage.api.rewrite(MODEL_ROLLOUTS, "ml", "a")
+        with pytest.raises(Conflict):
+            await go_on(stage, read)
+        (again,) = await stage.store.open_rollouts("fraud")
         assert (await go_on(stage, again)).rollout.seq == 2
 
     async def test_a_new_leader_stamps_its_epoch_first(self, stage: ClusterStage) -> None:

@@ -47,13 +47,13 @@ class Desk(ClusterStage):
         return found
 
     def ask(self, request: Any, name: str = "a") -> None:
-        self.reflectors[0].put(
+        self.caches[0].put(
             self.api.modify(MODEL_ROLLOUTS, "ml", name, lambda obj: obj["spec"].update(request=request))
         )
 
     def delete(self, name: str = "a") -> None:
         self.api.delete(MODEL_ROLLOUTS, "ml", name)
-        self.reflectors[0].put(self.stored(name))
+        self.caches[0].put(self.stored(name))
 
     async def mark(self, message: str, obj: Obj | None = None) -> None:
         await self.objects.mark(
@@ -123,7 +123,7 @@ class TestLists:
         await desk.begin(rollout("a"))
         desk.ask({"id": "request-1", "action": "promote"})
         torn = desk.api.modify(MODEL_ROLLOUTS, "ml", "a", lambda obj: obj["status"].update(record="{"))
-        desk.reflectors[0].put(torn)
+        desk.caches[0].put(torn)
         assert len(desk.objects.estates()) == 1
         with pytest.raises(StoreUnavailable):
             desk.objects.asking("fraud")
