@@ -4,9 +4,10 @@ SHELL := /bin/bash
 RUN := .venv/bin/
 PYTEST := $(RUN)python -m pytest
 MLSERVER ?=
+COMPARE ?=
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo check test test-faults bench format lock clean
+.PHONY: help setup demo check test test-faults bench bench-judge format lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -17,8 +18,8 @@ setup: .venv/.ready ## Install what is missing: Debian packages, the virtual env
 	@bash deploy/local/setup.sh
 	@touch $@
 
-demo: setup ## See a good version promoted and three bad ones stopped (MLSERVER=1: on MLServer)
-	@$(RUN)python -m deploy.local.demo $(if $(MLSERVER),--engine mlserver)
+demo: setup ## See a good version promoted and three bad ones stopped (MLSERVER=1, COMPARE=1: see README.md)
+	@$(RUN)python -m deploy.local.demo $(if $(MLSERVER),--engine mlserver) $(if $(COMPARE),--compare $(COMPARE))
 
 check: setup ## Lint, format, types, import directions
 	$(RUN)ruff check .
@@ -34,6 +35,9 @@ test-faults: setup ## The long fault runs: 2,000 runs of the state machine and m
 
 bench: setup ## Print the benchmarks' figures
 	$(RUN)python -m bench
+
+bench-judge: setup ## The judge and its peers on simulated requests (ARGS="--repetitions 20 --only good")
+	$(RUN)python -m bench.judge $(ARGS)
 
 format: setup ## Format and fix
 	$(RUN)ruff check --fix .

@@ -38,6 +38,7 @@ namespace: bench
 route: {{httpRoute: {model}}}
 metrics: envoy-gateway
 interval: 15s
+judge: threshold
 steps:
   - {{weight: 5%, for: 15s, min_requests: 20}}
   - {{weight: 25%, for: 15s, min_requests: 20}}

@@ -1,4 +1,4 @@
-"""How long one `decide()` takes: a Progressing rollout with four checks, one new block of counts."""
+"""How long one `decide()` takes, by judge: a Progressing rollout, four checks, one new block of counts."""
 
 import time
 from dataclasses import replace
@@ -14,15 +14,17 @@ from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase
 
 PASSES = 3000
+JUDGES = ("sequential", "threshold")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BOUNDS = tuple(0.001 * 1.6**power for power in range(20))
 
 
-def _rollout() -> Rollout:
+def _rollout(judge: str) -> Rollout:
     step = Step(50, timedelta(hours=100), 100, timedelta(hours=200))
     quantiles = [Check(f"latency_p{n}", CheckKind.QUANTILE, max=0.5, quantile=n / 100) for n in (50, 95, 99)]
     checks = (Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=0.005), *quantiles)
-    policy = Policy("fraud", "ml", RouteRef("envoy", "/v2/models/fraud"), "envoy", (step,), checks)
+    route = RouteRef("envoy", "/v2/models/fraud")
+    policy = Policy("fraud", "ml", route, "envoy", (step,), checks, judge=judge)
     split = Split(Release("v1", ("10.0.0.1:80",)), Release("v2", ("10.0.0.2:80",)), 50)
     rollout = Rollout("fraud-1", "fraud", Release("v2", ("10.0.0.2:80",)), policy, NOW, "bench")
     return replace(
@@ -52,9 +54,8 @@ def _observation(rollout: Rollout, number: int) -> Observation:
     )
 
 
-def main() -> None:
-    """Print the distribution over `PASSES` decisions in a row."""
-    rollout = _rollout()
+def _measure(judge: str) -> None:
+    rollout = _rollout(judge)
     took: list[float] = []
     for number in range(PASSES):
         seen = _observation(rollout, number)
@@ -62,8 +63,14 @@ def main() -> None:
         rollout = decide(rollout, seen).rollout
         took.append((time.perf_counter() - began) * 1e6)
     assert rollout.phase is Phase.PROGRESSING
-    p50, p99 = quantile(took, 0.5), quantile(took, 0.99)
-    print(f"decide(), 4 checks of 21 buckets, 1 block: p50 {p50:.0f} us, p99 {p99:.0f} us ({PASSES} passes)")
+    figures = f"p50 {quantile(took, 0.5):.0f} us, p99 {quantile(took, 0.99):.0f} us"
+    print(f"decide(), {judge} judge, 4 checks of 21 buckets, 1 block: {figures} ({PASSES} passes)")
+
+
+def main() -> None:
+    """Print the distribution over `PASSES` decisions in a row, for each judge."""
+    for judge in JUDGES:
+        _measure(judge)
 
 
 if __name__ == "__main__":

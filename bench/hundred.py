@@ -30,6 +30,7 @@ model: m{number}
 route: {{envoy: /v2/models/m{number}}}
 metrics: envoy
 interval: 5s
+judge: threshold
 steps: [{{weight: 5%, for: 1h, min_requests: 20}}]
 bake: 1s
 checks:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.domain.judge.calibration import Calibration, calibrate
 from controller.domain.model import Rollout
 from controller.domain.observation import (
     Measure,
@@ -81,6 +82,7 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
             measured = await reading
     finally:
         reading.cancel()
+    calibration = await _calibration(world, rollout) if wanted.calibrate else None
     warm_up = None
     if wanted.warm_up and canary is not None and canary.ready:
         warm_up = await _warm_up(world, rollout, canary.endpoints)
@@ -97,12 +99,18 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
         warm_up=warm_up,
         validation=validation,
         reading=measured,
+        calibration=calibration,
         serving=recorded,
     )
 
 
 async def _reading(world: World, rollout: Rollout, measure: Measure | None) -> Reading | NoReading | None:
     return None if measure is None else await world.metrics.read(rollout, measure)
+
+
+async def _calibration(world: World, rollout: Rollout) -> Calibration | NoReading:
+    history = await world.metrics.history(rollout)
+    return history if isinstance(history, NoReading) else calibrate(history, rollout.policy.checks)
 
 
 async def _readiness(world: World, rollout: Rollout, release: Release | None) -> Readiness | None:

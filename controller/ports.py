@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Entry, Rollout
 from controller.domain.observation import (
     Measure,
@@ -129,6 +130,13 @@ class MetricSource(Protocol):
 
     async def read(self, rollout: Rollout, measure: Measure) -> Reading | NoReading:
         """The blocks that closed since ``measure.since``, and the gauges as they are now."""
+        ...
+
+    async def history(self, rollout: Rollout) -> PodHistory | NoReading:
+        """Stable's own last hour, by copy and minute; empty where nobody recorded it.
+
+        For the judge's calibration, before the canary's first request.
+        """
         ...
 
 

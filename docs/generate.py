@@ -18,6 +18,7 @@ MEANINGS: Mapping[Trigger, str] = {
     Trigger.VALID: "the golden requests were answered as they should be",
     Trigger.REFUSE: "not ready in time, a golden request failed, or the version already serves everyone",
     Trigger.STEP: "time, requests and checks of the step are all met",
+    Trigger.EASE: "the judge suspects the canary, or its budget allows much less than the weight",
     Trigger.PROMOTE: "the last step is met, or a person said promote",
     Trigger.IN_FORCE: "the gateway confirmed that the canary serves everyone",
     Trigger.BAKED: "the bake is over, and the gateway calls the canary stable",

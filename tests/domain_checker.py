@@ -18,6 +18,8 @@ from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Committed, Edited, Fact, Looked, Written
 
 LONGEST_WATCHED = timedelta(seconds=60)
+MOST_AT_FIRST = 200
+"""The weight, in thousandths, at which a ladder may begin at the most."""
 
 
 def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set[str]) -> None:
@@ -85,7 +87,10 @@ def s2_weights_move_by_single_steps(before: Committed, after: Committed) -> None
         person = after.entry.command is not None and after.entry.command.kind is CommandKind.PROMOTE
         up = ladder.index(new.weight_permille) - ladder.index(old.weight_permille)
         assert new == Split(rollout.stable, rollout.release, new.weight_permille), "S1: a strange backend"
-        assert up == 1 or (person and new.weight_permille == 1000), f"S2: {old} became {new}"
+        raised = up == 1 or (person and new.weight_permille == 1000)
+        begun = rollout.policy.auto_steps and not old.weight_permille and new.weight_permille <= MOST_AT_FIRST
+        lowered = up < 0 and after.entry.event == "weight_lowered"
+        assert raised or begun or lowered, f"S2: {old} became {new}"
     elif new == Split(stable=rollout.release):
         assert old.weight_permille == 1000, f"S2: called stable at {old.weight_permille}"
         assert before.rollout.phase is Phase.BAKING, "S2: called stable without a bake"
@@ -138,6 +143,10 @@ def s3_a_rise_rests_on_evidence(before: Committed, after: Committed, story: Sequ
     step = policy.steps[before.rollout.step]
     requests = sum(block.canary_requests for block in blocks)
     assert requests >= step.min_requests, f"S3: {requests} requests of {step.min_requests}"
+    if policy.judge != "threshold":
+        weight, most = after.rollout.weight_permille, after.entry.assessment.ceiling_permille
+        assert weight in (1000, *range(most + 1)), f"S3: {weight} where the judge allows {most}"
+        return
     for check in policy.checks:
         if check.kind is CheckKind.RATIO and check.max is not None and not check.report_only:
             tallies = [c.canary for block in blocks for c in block.checks if c.check == check.name]

@@ -35,6 +35,7 @@ def a_policy(**changes: object) -> Policy:
         checks=(ERRORS,),
         interval=seconds(5),
         bake=seconds(60),
+        judge="threshold",
     )
     return replace(policy, **changes)  # type: ignore[arg-type]
 

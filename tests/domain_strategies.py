@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from controller.domain.policy import Check, CheckKind, Fallback, NoData, Policy, RouteRef, Step, Validation
 from controller.domain.vocabulary import Phase
+from controller.policy.steps import AutoSteps
 
 
 class Fault(StrEnum):
@@ -36,7 +37,7 @@ steps = st.builds(
     min_requests=st.sampled_from([1, 100]),
     deadline=seconds(180, 3600),
 )
-policies = st.builds(
+classic_policies = st.builds(
     Policy,
     model=st.just("fraud"),
     namespace=st.just("default"),
@@ -52,6 +53,7 @@ policies = st.builds(
             Check("odd", CheckKind.RATIO, max=0.0, report_only=True),
         )
     ),
+    judge=st.just("threshold"),
     interval=seconds(5, 15),
     ready_deadline=seconds(120),
     warm_up_requests=st.sampled_from([0, 10]),
@@ -63,4 +65,21 @@ policies = st.builds(
         NoData, st.just(timedelta(minutes=1)), st.just(timedelta(minutes=3)), st.sampled_from(Fallback)
     ),
 )
+sequential_policies = st.builds(
+    lambda policy, auto: replace(
+        policy,
+        judge="sequential",
+        auto_steps=auto is not None,
+        steps=auto.to_steps(policy.interval) if auto else policy.steps,
+    ),
+    classic_policies,
+    st.sampled_from(
+        [
+            None,
+            AutoSteps.model_validate({"max_weight": "50%"}),
+            AutoSteps.model_validate({"max_weight": "10%"}),
+        ]
+    ),
+)
+policies = classic_policies | sequential_policies
 beginnings = st.sampled_from([None, *(phase for phase in Phase if not phase.terminal)])

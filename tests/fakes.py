@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from controller.domain.judge.calibration import PodHistory
 from controller.domain.judge.counts import Block, CheckCounts, Tally
 from controller.domain.model import Entry, Rollout
 from controller.domain.observation import (
@@ -39,6 +40,7 @@ def a_policy(**changes: object) -> Policy:
         checks=(Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=0.005),),
         interval=timedelta(seconds=15),
         bake=timedelta(seconds=60),
+        judge="threshold",
     )
     return replace(policy, **changes)  # type: ignore[arg-type]
 
@@ -205,6 +207,7 @@ class FakeMetrics:
         self.rate = 100.0
         self.bad_ratio = 0.0
         self.silence: NoReading | None = None
+        self.past = PodHistory(timedelta(0), ())
         self.reads = 0
 
     async def read(self, rollout: Rollout, measure: Measure) -> Reading | NoReading:
@@ -217,6 +220,9 @@ class FakeMetrics:
         closed = int((now - measure.since) / interval)
         starts = (measure.since + number * interval for number in range(closed))
         return Reading(now, tuple(self._block(rollout, start, start + interval) for start in starts))
+
+    async def history(self, rollout: Rollout) -> PodHistory | NoReading:
+        return self.silence or self.past
 
     def _block(self, rollout: Rollout, start: datetime, end: datetime) -> Block:
         split = self.router.splits.get(rollout.model, Split())

@@ -13,7 +13,9 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 def rollout(name: str, model: str = "fraud", version: str = "v2") -> Rollout:
     step = Step(weight_permille=50, hold=timedelta(minutes=1), min_requests=10, deadline=timedelta(hours=1))
-    policy = Policy(model, "ml", RouteRef("envoy", f"/{model}"), "envoy", steps=(step,), checks=())
+    policy = Policy(
+        model, "ml", RouteRef("envoy", f"/{model}"), "envoy", steps=(step,), checks=(), judge="threshold"
+    )
     release = Release(version, ("127.0.0.1:9000",))
     return Rollout(name, model, release, policy, created_at=NOW, created_by="ann", seq=1)
 

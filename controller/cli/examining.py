@@ -68,7 +68,7 @@ def _examined(session: Session, file: Path | None, wishes: "Wishes") -> "list[Fi
     from controller.errors import TargetError  # noqa: PLC0415 - lazy
 
     try:
-        settings = _settings(file)
+        settings = known_settings(file)
     except TargetError as error:
         fix = "correct the settings; the docstrings of controller/settings.py say what each means"
         return [failed("settings", str(file or "environment"), str(error), fix)]
@@ -81,7 +81,7 @@ def _examined(session: Session, file: Path | None, wishes: "Wishes") -> "list[Fi
     return known + _of_machine(session, settings)
 
 
-def _settings(file: Path | None) -> "Settings | None":
+def known_settings(file: Path | None) -> "Settings | None":
     """The daemon's, where this environment has them. Raises `TargetError` when they are not valid."""
     if file is not None:
         os.environ["SERINUS_SETTINGS"] = str(file)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from controller.cli import authoring, completing, examining, reading, steering
+from controller.cli import authoring, backtesting, completing, examining, reading, steering
 from controller.cli.session import ExitCode, Session
 from controller.cli.way import PLUGIN, ClusterOptions, line_of
 from controller.errors import ControllerError
@@ -132,6 +132,7 @@ for _command in (
     authoring.schema,
     authoring.explain,
     examining.doctor,
+    backtesting.backtest,
     completing.completion,
 ):
     app.command(cls=completing.SerinusCommand)(_command)

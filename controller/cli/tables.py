@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.output import printable
-from controller.control.views import CheckView, EntryList, EntryView, StatusList, StatusView
+from controller.control.check_views import CheckView
+from controller.control.views import EntryList, EntryView, StatusList, StatusView
 from controller.control.why import WhyView
 from controller.domain.policy import CheckKind
 from controller.domain.vocabulary import Phase, Verdict
@@ -116,6 +117,8 @@ def why(answer: WhyView, now: datetime, as_called: Callable[[str], str]) -> Rend
     for check in answer.checks:
         line = _verdict(check.verdict)
         facts.add_row("check", line.append(f"  {printable(check.sentence)}", style="default"))
+        for detail in check.details:
+            facts.add_row("", _cell(f"  {detail}"))
     at = f", {_until(answer.next_at, now)} at the earliest" if answer.next_at else ""
     facts.add_row("next", _cell(f"{answer.next_action}{at}"))
     if answer.deadline is not None:

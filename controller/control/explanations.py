@@ -95,7 +95,7 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             f"compare the answer with the golden file; {DEPLOY_BETTER}",
         ),
         Reason.CHECK_FAILED: Explanation(
-            "a check used up its failures in a row, and the canary's traffic goes back to stable",
+            "a check failed by more than the policy allows, and the canary's traffic goes back to stable",
             DEPLOY_BETTER,
         ),
         Reason.CANARY_NOT_READY: Explanation(
@@ -176,6 +176,31 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.NO_VALUE: Explanation(
             "the check has no value yet", "wait; if it lasts, check that its query gives a number"
+        ),
+        Reason.WARMING_UP: Explanation(
+            "a version's first answers are slow and prove nothing: latency is judged a minute later",
+            "nothing; errors are judged from the first request",
+        ),
+        Reason.EVIDENCE_AGAINST: Explanation(
+            "there is evidence that the canary is worse, but not enough to roll it back",
+            "wait for more requests; to end it now: serinus abort {model}",
+        ),
+        Reason.SHOWN_GOOD: Explanation("the canary is shown to be as good as the policy asks", _NOTHING),
+        Reason.NOTHING_AGAINST: Explanation(
+            "nothing speaks against the canary; whether it is as good must show before the promotion",
+            _NOTHING,
+        ),
+        Reason.NOT_YET_SHOWN: Explanation(
+            "it is not shown yet that the canary is as good as stable; nothing speaks against it",
+            "wait for more requests, or on your own word: serinus promote {model}",
+        ),
+        Reason.BOTH_ABOVE_LIMIT: Explanation(
+            "stable breaks the limit as well: it is an incident that the canary did not cause",
+            "end the incident; the weight holds until then",
+        ),
+        Reason.BUDGET_SPENT: Explanation(
+            "at a higher weight a bad canary could cost more bad requests than the policy's budget",
+            "wait for more good answers, or raise budget in the policy",
         ),
     }
 )

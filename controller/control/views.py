@@ -4,57 +4,20 @@
 are UTC. Numbers that JSON cannot hold (NaN, infinities) are shown as null.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from controller.domain.judge.base import CheckResult
+from controller.control.check_views import CheckView, View, check_views
 from controller.domain.model import Entry, Rollout
-from controller.domain.policy import Check, CheckKind
 from controller.domain.vocabulary import Phase, Reason, Verdict
-from controller.domain.wording import sentence
 
 API_VERSION: Literal["serinus.dev/v1alpha1"] = "serinus.dev/v1alpha1"
-
-Unit = Literal["ratio", "seconds", "number"]
-
-_UNITS: dict[CheckKind, Unit] = {
-    CheckKind.RATIO: "ratio",
-    CheckKind.QUANTILE: "seconds",
-    CheckKind.GAUGE: "number",
-}
-
-
-class View(BaseModel):
-    """Base of what is shown. A newer daemon's further fields are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Document(View):
     """What an answer consists of."""
 
     apiVersion: Literal["serinus.dev/v1alpha1"] = API_VERSION  # noqa: N815 - the key that users know from Kubernetes
-
-
-class CheckView(View):
-    """One check as last measured. ``failures`` of ``budget`` failing measurements in a row were seen."""
-
-    name: str
-    verdict: Verdict
-    reason: Reason
-    value: float | None
-    limit: float | None
-    stable_value: float | None
-    unit: Unit
-    requests: int
-    failures: int
-    budget: int
-    report_only: bool
-    text: str
 
 
 class StatusView(Document):
@@ -174,24 +137,6 @@ def entry_view(rollout: Rollout, entry: Entry) -> EntryView:
     )
 
 
-def check_views(checks: Sequence[Check], results: Sequence[CheckResult]) -> tuple[CheckView, ...]:
-    """One view for each of the policy's checks, in its order; UNKNOWN where nothing was measured yet."""
-    measured = {result.name: result for result in results}
-    return tuple(_check_view(check, measured.get(check.name) or unmeasured(check)) for check in checks)
-
-
-def unmeasured(check: Check) -> CheckResult:
-    """A check before its first measurement."""
-    return CheckResult(
-        name=check.name,
-        verdict=Verdict.UNKNOWN,
-        reason=Reason.NO_VALUE,
-        limit=check.max,
-        budget=check.budget,
-        report_only=check.report_only,
-    )
-
-
 def next_at(rollout: Rollout, now: datetime) -> datetime | None:
     """When the step, or the bake, can be over at the earliest; None where no clock of the rollout says.
 
@@ -210,26 +155,5 @@ def next_at(rollout: Rollout, now: datetime) -> datetime | None:
     return max(now, (rollout.updated_at or rollout.created_at) + left)
 
 
-def _check_view(check: Check, result: CheckResult) -> CheckView:
-    return CheckView(
-        name=check.name,
-        verdict=result.verdict,
-        reason=result.reason,
-        value=_finite(result.value),
-        limit=_finite(result.limit),
-        stable_value=_finite(result.stable_value),
-        unit=_UNITS[check.kind],
-        requests=result.requests,
-        failures=result.failures,
-        budget=result.budget,
-        report_only=result.report_only,
-        text=sentence(check, result),
-    )
-
-
 def _step_number(index: int | None) -> int:
     return 0 if index is None else index + 1
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and isfinite(value) else None

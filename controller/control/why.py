@@ -5,21 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from controller.control.check_views import View, unmeasured
 from controller.control.explanations import EXPLANATIONS
-from controller.control.views import Document, View, next_at, unmeasured
+from controller.control.views import Document, next_at
+from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
 from controller.domain.policy import Fallback
+from controller.domain.reporting import details
+from controller.domain.rules.before import first_step
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import percent, sentence
 
 
 class CheckWhy(View):
-    """One check in a sentence: value against limit."""
+    """One check in a sentence: value against limit. ``details`` are what its evidence says, if any."""
 
     name: str
     verdict: Verdict
     reason: Reason
     sentence: str
+    details: tuple[str, ...] = ()
 
 
 class WhyView(Document):
@@ -67,7 +72,13 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
         meaning=explanation.meaning,
         remedy=explanation.remedy_for(rollout.model),
         checks=tuple(
-            CheckWhy(name=r.name, verdict=r.verdict, reason=r.reason, sentence=sentence(check, r))
+            CheckWhy(
+                name=r.name,
+                verdict=r.verdict,
+                reason=r.reason,
+                sentence=sentence(check, r),
+                details=details(check, r),
+            )
             for check, r in results
         ),
         next_action=_next_action(rollout),
@@ -81,13 +92,18 @@ def _after_validation(rollout: Rollout) -> str:
     version = rollout.release.version
     if rollout.stable is None:
         return f"sends everyone to {version}: there is no stable version to compare with"
-    return f"gives {version} its first {percent(rollout.policy.steps[0].weight_permille)}"
+    return f"gives {version} its first {percent(rollout.policy.steps[first_step(rollout)].weight_permille)}"
 
 
 def _after_step(rollout: Rollout) -> str:
-    steps, following = rollout.policy.steps, (rollout.step or 0) + 1
+    steps, following, version = rollout.policy.steps, (rollout.step or 0) + 1, rollout.release.version
     if following == len(steps):
-        return f"promotes {rollout.release.version} to everyone if every check passes"
+        if judge_of(rollout.policy).remembers:
+            return f"promotes {version} to everyone when every check has shown it to be as good as stable"
+        return f"promotes {version} to everyone if every check passes"
+    if rollout.policy.auto_steps:
+        most = percent(steps[-1].weight_permille)
+        return f"gives {version} more, up to {most}, as its answers and the budget of bad requests allow"
     at = percent(steps[following].weight_permille)
     return f"step {following + 1} of {len(steps)}: {at}, if every check passes"
 

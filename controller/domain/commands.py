@@ -5,7 +5,7 @@ from dataclasses import replace
 from controller.domain.judge.base import Assessment
 from controller.domain.machine import record
 from controller.domain.model import ZERO, Command, CommandKind, Decision, Refusal, Rollout
-from controller.domain.observing import with_split
+from controller.domain.observing import judged_anew, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.release import Release, Split
 from controller.domain.rules.turns import Turn, rise_to_all, settle, withdraw
@@ -142,7 +142,7 @@ def _promote_when_supplied(rollout: Rollout) -> Turn:
 def _retry(rollout: Rollout, command: Command) -> Turn | Refusal:
     if rollout.phase is not Phase.HALTED:
         return Refusal(f"it is still {rollout.phase}; retry is for a rollout that ended or was halted")
-    anew = replace(with_split(rollout, rollout.route.intended), cause=None)
+    anew = replace(with_split(judged_anew(rollout), rollout.route.intended), cause=None)
     message = f"judged anew on the word of {command.actor}"
     moved = move(anew, Trigger.RETRY, Phase.PROMOTING, Reason.PROMOTION_RUNNING, message)
     return Turn(replace(moved, clocks=replace(moved.clocks, mark=None)), Trigger.RETRY)

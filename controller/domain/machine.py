@@ -34,6 +34,7 @@ overwriting them needs a person's consent.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from controller.domain.judge import judge_of
 from controller.domain.judge.base import Assessment
 from controller.domain.model import Command, Decision, Entry, Rollout, SetSplit
 from controller.domain.observation import Measure, Observation, Plan
@@ -62,6 +63,8 @@ NOTABLE_EVENTS = frozenset(
 _NOTABLE_HOLDS = frozenset({Reason.CHECKS_FAILING, Reason.GATEWAY_UNAVAILABLE})
 _NOW = timedelta(0)
 _SOON = timedelta(seconds=1)
+_CLOSER_LOOKS = 3
+"""Passes in an interval while each block may decide: blocks close when scrapes come, at no known instant."""
 _PREPARING_POLL = timedelta(seconds=5)
 
 
@@ -75,7 +78,14 @@ def plan(rollout: Rollout) -> Plan:
             return Plan(survey=True)
         case Phase.PREPARING:
             warm_up = rollout.policy.warm_up_requests > 0
-            return Plan(survey=True, supply_permille=rollout.supply_permille, canary=True, warm_up=warm_up)
+            calibrate = judge_of(rollout.policy).remembers and rollout.stable is not None
+            return Plan(
+                survey=True,
+                supply_permille=rollout.supply_permille,
+                canary=True,
+                warm_up=warm_up,
+                calibrate=calibrate and rollout.calibration is None,
+            )
         case Phase.VALIDATING:
             validate = rollout.policy.validation is not None
             return Plan(canary=validate, validate=validate)
@@ -168,7 +178,17 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
             return min(interval, _SOON)
         case _:
             waiting = not rollout.route.in_force or rollout.evidence.cursor is None
-            return min(interval, _SOON) if waiting else interval
+            if waiting:
+                return min(interval, _SOON)
+            return max(interval / _CLOSER_LOOKS, min(interval, _SOON)) if _watchful(rollout) else interval
+
+
+def _watchful(rollout: Rollout) -> bool:
+    """Whether the next block may decide much: the first of the canary, and each while it is suspected."""
+    evidence = rollout.evidence
+    if rollout.phase is not Phase.PROGRESSING or not judge_of(rollout.policy).remembers:
+        return False
+    return not evidence.answered or any(r.reason is Reason.EVIDENCE_AGAINST for r in evidence.checks)
 
 
 def _moved(before: Rollout, after: Rollout) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.domain.judge.base import Assessment, CheckResult
+from controller.domain.judge.calibration import Calibration
 from controller.domain.observation import Observation, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.release import Release, RoutedModel, Split
@@ -60,18 +61,26 @@ class Route:
 class Evidence:
     """What was measured at the present weight, and the judge's memory.
 
-    ``cursor`` is the instant, on the metric source's clock, up to which counts were taken; None until the
-    weight was seen in force. ``judge_state`` belongs to the judge (JSON text).
+    ``cursor`` is the instant, on the metric source's clock, up to which counts were taken; None until a
+    weight was seen in force. ``judge_state`` belongs to the judge (JSON text), and outlives a weight where
+    the judge remembers.
     """
 
     cursor: datetime | None = None
-    settled: bool = False
-    """Whether a whole interval has passed at the cursor's clock: from then on counts are of this weight."""
+    since: datetime | None = None
+    """The instant, on the same clock, from which counts are surely of this weight: an interval after it was
+    seen in force."""
     canary_requests: int = 0
     stable_requests: int = 0
     judge_state: str = ""
     verdict: Verdict = Verdict.UNKNOWN
     checks: tuple[CheckResult, ...] = ()
+    ceiling_permille: int = FULL_WEIGHT_PERMILLE
+    """The most weight that the judge lets the canary have now."""
+    held: Reason | None = None
+    """Why that is less than all."""
+    answered: bool = False
+    """Whether the canary was ever measured to answer a request, at any weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,8 @@ class Rollout:
     route: Route = field(default_factory=Route)
     clocks: Clocks = field(default_factory=Clocks)
     evidence: Evidence = field(default_factory=Evidence)
+    calibration: Calibration | None = None
+    """What stable's past said before the canary's first request; None where nobody knows it."""
     unready_passes: int = 0
     """Passes in a row on which the canary was not ready while it had traffic."""
     told: tuple[Reason, ...] = ()

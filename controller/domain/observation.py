@@ -6,6 +6,7 @@ Facts are values here: unavailable, not ready and drifted are answers. Instants 
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.release import Release, Split
@@ -121,6 +122,7 @@ class Observation:
     warm_up: WarmUpReport | None = None
     validation: ValidationReport | None = None
     reading: Reading | NoReading | None = None
+    calibration: Calibration | NoReading | None = None
     serving: Release | None = None
     """The model's promoted version, asked for while Pending."""
     predecessor: str | None = None
@@ -141,7 +143,8 @@ class Plan:
     """What a pass must look at before it can decide.
 
     ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
-    before they are looked at. It stands in the record already, so making it anew is harmless.
+    before they are looked at. It stands in the record already, so making it anew is harmless. ``calibrate``
+    asks for what stable's past says.
     """
 
     survey: bool = False
@@ -152,3 +155,4 @@ class Plan:
     warm_up: bool = False
     validate: bool = False
     measure: Measure | None = None
+    calibrate: bool = False

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Terms
+from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block
+from controller.domain.judge.series import EPOCH
 from controller.domain.model import ZERO, Clocks, Evidence, Rollout, Route, SetSplit
 from controller.domain.observation import NoReading, Observation, Reading, RouteSeen, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.release import Split
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.vocabulary import Phase, Reason, Verdict
 
 SHORTEST_UNREADY = timedelta(milliseconds=500)
 """Passes closer together than this find a canary unready at one moment, not at several."""
@@ -46,6 +48,8 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     if isinstance(seen.reading, Reading):  # a second silence is told again
         told = tuple(reason for reason in rollout.told if reason is not Reason.METRICS_UNAVAILABLE)
         rollout = replace(rollout, told=told)
+    if isinstance(seen.calibration, Calibration):
+        rollout = replace(rollout, calibration=seen.calibration)
     clocks = _clocks(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
     return Folded(replace(rollout, clocks=clocks, unready_passes=unready), write, drift, fresh)
@@ -57,24 +61,50 @@ def terms_of(rollout: Rollout) -> Terms:
     step = rollout.policy.steps[min(rollout.step or 0, last)]
     split = rollout.route.intended
     shared = split.stable is not None and 0 < split.weight_permille < FULL_WEIGHT_PERMILLE
-    return Terms(min_requests=step.min_requests, compare=shared)
+    return Terms(
+        min_requests=step.min_requests,
+        compare=shared,
+        final=rollout.step == last,
+        weight_permille=split.weight_permille,
+        calibration=rollout.calibration,
+    )
 
 
 def with_split(rollout: Rollout, split: Split) -> Rollout:
     """The record asking for another split: step clock, counts and what was told start anew."""
-    judge_state = rollout.evidence.judge_state
-    judge = judge_of(rollout.policy)
-    state = judge.at_new_weight(judge_state) if judge_state else judge.begin()
     clocks = replace(rollout.clocks, since_step=ZERO, at_weight=ZERO, unmeasured=ZERO, observing=False)
     route = Route(previous=_present(rollout.route), intended=split, weight_sum=rollout.route.weight_sum)
     return replace(
         rollout,
         route=route,
         clocks=clocks,
-        evidence=Evidence(judge_state=state),
+        evidence=_at_new_weight(rollout),
         unready_passes=0,
         told=(),
     )
+
+
+def _at_new_weight(rollout: Rollout) -> Evidence:
+    """Counts start anew; a judge that remembers goes on from where it is."""
+    evidence, judge = rollout.evidence, judge_of(rollout.policy)
+    if not evidence.judge_state:
+        return Evidence(judge_state=judge.begin())
+    state = judge.at_new_weight(evidence.judge_state)
+    if not judge.remembers:
+        return Evidence(judge_state=state)
+    return replace(
+        evidence,
+        since=None,
+        canary_requests=0,
+        stable_requests=0,
+        judge_state=state,
+        verdict=Verdict.UNKNOWN,
+    )
+
+
+def judged_anew(rollout: Rollout) -> Rollout:
+    """The record without any evidence."""
+    return replace(rollout, evidence=Evidence(judge_state=judge_of(rollout.policy).begin()))
 
 
 def _present(route: Route) -> Split:
@@ -104,30 +134,49 @@ def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None
 def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence:
     evidence = rollout.evidence
     if isinstance(reading, NoReading) and reading.reason is Reason.CLOCK_STEPPED:
-        return replace(evidence, cursor=None)
+        return replace(evidence, cursor=None, since=None)
     if not isinstance(reading, Reading):
         return evidence
-    if evidence.cursor is None:
-        anchored = replace(evidence, cursor=reading.server_time, settled=False)
-        return anchored if rollout.route.in_force else evidence
-    # the first block begins between two scrapes, of which one may be older than the weight
-    settling = ZERO if evidence.settled else rollout.policy.interval
-    blocks = [block for block in reading.blocks if block.start >= evidence.cursor + settling]
+    judge = judge_of(rollout.policy)
+    cursor, since = evidence.cursor, evidence.since
+    if since is None and rollout.route.in_force:
+        # a block that begins sooner lies between two scrapes, of which one may be older than the weight
+        since = reading.server_time + rollout.policy.interval
+        evidence = replace(evidence, since=since, cursor=cursor or _first(rollout, reading.server_time))
+    terms = terms_of(rollout)
+    settled = [block for block in reading.blocks if since is not None and block.start >= since]
+    blocks = [block for block in reading.blocks if cursor and block.start >= cursor]
+    if not judge.remembers:
+        blocks = settled
     if not blocks:
         return evidence
-    judge, terms = judge_of(rollout.policy), terms_of(rollout)
     state = judge.fold(evidence.judge_state or judge.begin(), blocks, reading.gauges, terms)
     assessment = judge.assess(state, terms)
     return replace(
         evidence,
         cursor=blocks[-1].end,
-        settled=True,
-        canary_requests=evidence.canary_requests + _sum(blocks, canary=True),
-        stable_requests=evidence.stable_requests + _sum(blocks, canary=False),
+        canary_requests=evidence.canary_requests + _sum(settled, canary=True),
+        stable_requests=evidence.stable_requests + _sum(settled, canary=False),
         judge_state=state,
         verdict=assessment.verdict,
         checks=assessment.checks,
+        ceiling_permille=assessment.ceiling_permille,
+        held=assessment.held,
+        answered=evidence.answered or _sum(blocks, canary=True) > 0,
     )
+
+
+def _first(rollout: Rollout, now: datetime) -> datetime:
+    """Where counts begin: for a judge that remembers with the block that has begun, which is seen in part."""
+    if not judge_of(rollout.policy).remembers:
+        return now
+    return EPOCH + (now - EPOCH) // rollout.policy.interval * rollout.policy.interval
+
+
+def measured_at_weight(rollout: Rollout) -> bool:
+    """Whether the canary was measured to answer a request at this weight; on a ladder, at any."""
+    evidence = rollout.evidence
+    return evidence.answered if rollout.policy.auto_steps else evidence.canary_requests > 0
 
 
 def _sum(blocks: Sequence[Block], *, canary: bool) -> int:
@@ -154,7 +203,7 @@ def _clocks(rollout: Rollout, seen: Observation) -> Clocks:
     measured = isinstance(seen.reading, Reading)
     observing = rollout.route.in_force and measured and rollout.evidence.cursor is not None
     if phase is Phase.PROGRESSING:
-        observing = observing and rollout.evidence.canary_requests > 0
+        observing = observing and measured_at_weight(rollout)
     unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
     return Clocks(
         total=clocks.total + elapsed,

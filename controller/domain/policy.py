@@ -130,8 +130,26 @@ class NoData:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeRules:
+    """How sure the sequential judge must be, and what finding out may cost.
+
+    ``confidence`` 0.99: at most one good version in a hundred is ever rolled back, however often the evidence
+    is looked at. ``budget`` is how many bad requests more than stable's the canary may plausibly answer
+    before the judge can react. A version whose share of bad requests is shown to be below ``promote_ratio``
+    times stable's is promoted.
+    """
+
+    confidence: float = 0.99
+    budget: int = 20
+    promote_ratio: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """All that rules a rollout of one model. ``interval`` is the time from check to check."""
+    """All that rules a rollout of one model. ``interval`` is the time from check to check.
+
+    With ``auto_steps`` the steps are a ladder of weights, and the judge's exposure budget chooses the rung.
+    """
 
     model: str
     namespace: str
@@ -150,6 +168,8 @@ class Policy:
     on_drift: OnDrift = OnDrift.FREEZE
     workload: WorkloadRules = field(default_factory=WorkloadRules)
     notify: tuple[str, ...] = ()
-    judge: str = "threshold"
+    judge: str = "sequential"
+    judge_rules: JudgeRules = field(default_factory=JudgeRules)
+    auto_steps: bool = False
     digest: str = ""
     """SHA-256 of the policy file, in hex: which text a rollout was judged by."""

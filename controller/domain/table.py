@@ -23,6 +23,7 @@ class Trigger(StrEnum):
     VALID = "canary_validated"
     REFUSE = "not_deployed"
     STEP = "step_advanced"
+    EASE = "weight_lowered"
     PROMOTE = "promotion_started"
     IN_FORCE = "bake_started"
     BAKED = "rollout_succeeded"
@@ -55,6 +56,7 @@ TABLE: Mapping[Trigger, Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
         Trigger.VALID: _from((_P.VALIDATING,), _P.PROGRESSING, _P.PROMOTING),
         Trigger.REFUSE: _from(_BEFORE_TRAFFIC, _P.NOT_DEPLOYED),
         Trigger.STEP: _from((_P.PROGRESSING,), _P.PROGRESSING),
+        Trigger.EASE: _from((_P.PROGRESSING,), _P.PROGRESSING),
         Trigger.PROMOTE: _from((_P.PROGRESSING, _P.PAUSED), _P.PROMOTING),
         Trigger.IN_FORCE: _from((_P.PROMOTING,), _P.BAKING),
         Trigger.BAKED: _from((_P.BAKING,), _P.SUCCEEDED),

@@ -1,6 +1,8 @@
 """Numbers and checks in the words that people read, the same in the log, the terminal and a notification."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from controller.domain.judge.base import CheckResult
 from controller.domain.policy import Check, CheckKind
@@ -49,24 +51,40 @@ def quantity(value: float | None, kind: CheckKind) -> str:
 
 def sentence(check: Check, result: CheckResult) -> str:
     """What one check found: value against limit, and on how many requests."""
-    value = quantity(result.value, check.kind)
-    limit = quantity(result.limit, check.kind)
     on = "" if check.kind is CheckKind.GAUGE else f" over {result.requests:,} requests"
-    match result.reason:
-        case Reason.WITHIN_LIMIT:
-            return f"{check.name} {value} is within {limit}{on}"
-        case Reason.ABOVE_LIMIT:
-            return f"{check.name} {value} is above its limit {limit}{on}"
-        case Reason.WORSE_THAN_STABLE:
-            stable = quantity(result.stable_value, check.kind)
-            return f"{check.name} {value} is worse than stable's {stable} allows ({limit}){on}"
-        case Reason.TOO_FEW_REQUESTS:
-            return f"{check.name} {value} on too few requests ({result.requests:,}) to judge"
-        case Reason.NO_STABLE_TRAFFIC:
-            if result.verdict is Verdict.SKIPPED:
-                return f"{check.name} has nothing to be compared with"
-            return f"{check.name} waits for stable's requests ({result.stable_requests:,}) to compare with"
-        case Reason.LIMIT_OUTSIDE_BUCKETS:
-            return f"{check.name}: the limit {limit} lies above the histogram's last bucket; lower the limit"
-        case _:
-            return f"{check.name} has no value yet"
+    told = _SENTENCES.get(result.reason, "has no value yet")
+    if result.reason is Reason.NO_STABLE_TRAFFIC and result.verdict is Verdict.SKIPPED:
+        told = "has nothing to be compared with"
+    said = told.format(
+        value=quantity(result.value, check.kind),
+        limit=quantity(result.limit, check.kind),
+        stable=quantity(result.stable_value, check.kind),
+        beside=""
+        if result.stable_value is None
+        else f" beside stable's {quantity(result.stable_value, check.kind)}",
+        requests=f"{result.requests:,}",
+        stable_requests=f"{result.stable_requests:,}",
+        on=on,
+    )
+    return f"{check.name}{said}" if said.startswith(":") else f"{check.name} {said}"
+
+
+_SENTENCES: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.WITHIN_LIMIT: "{value} is within {limit}{on}",
+        Reason.ABOVE_LIMIT: "{value} is above its limit {limit}{on}",
+        Reason.WORSE_THAN_STABLE: "{value} is worse than stable's {stable} allows ({limit}){on}",
+        Reason.TOO_FEW_REQUESTS: "{value} on too few requests ({requests}) to judge",
+        Reason.NO_STABLE_TRAFFIC: "waits for stable's requests ({stable_requests}) to compare with",
+        Reason.LIMIT_OUTSIDE_BUCKETS: (
+            ": the limit {limit} lies above the histogram's last bucket; lower the limit"
+        ),
+        Reason.WARMING_UP: "is judged as soon as the canary is warm",
+        Reason.BOTH_ABOVE_LIMIT: "{value}, stable {stable}: both are above the limit {limit} now",
+        Reason.EVIDENCE_AGAINST: "{value}{beside}: there is evidence that it is worse{on}",
+        Reason.SHOWN_GOOD: "{value} is shown to be as good as the policy asks{on}",
+        Reason.NOTHING_AGAINST: "{value}: nothing speaks against it{on}",
+        Reason.NOT_YET_SHOWN: "{value}{beside} is not shown yet to be as good as the policy asks{on}",
+    }
+)
+"""What follows the check's name, by the reason of its verdict."""

@@ -63,11 +63,18 @@ class CheckSection(Section):
         default=3,
         ge=1,
         le=100,
-        description="Failing measurements in a row that end the rollout.",
+        description=(
+            "Failing measurements in a row that end the rollout. Only for a query, or with judge: threshold."
+        ),
         examples=[5],
     )
     critical: bool = Field(
-        default=False, description="Whether a single failing measurement ends the rollout.", examples=[True]
+        default=False,
+        description=(
+            "Whether a single failing measurement ends the rollout. Only for a query, or with"
+            " judge: threshold."
+        ),
+        examples=[True],
     )
     report_only: bool = Field(
         default=False,

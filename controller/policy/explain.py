@@ -12,7 +12,7 @@ from controller.policy.fields import Section, json_schema_of
 from controller.policy.findings import inline
 from controller.policy.quantities import shown
 from controller.policy.schema import PolicySection
-from controller.policy.structure import keys, kind_of, section_at, split_location
+from controller.policy.structure import keys, kind_of, section_at, sections_at, split_location
 
 _SCHEMA_ID = "urn:serinus:schema:policy"
 _HINT = "serinus explain FIELD says more, for example: serinus explain steps.min_requests"
@@ -32,10 +32,10 @@ def explain(path: str | None) -> str:
         if section is None:
             raise LookupError(_unknown(location))
         return "\n".join([".".join(location), f"  {_summary(section)}", "", "Fields:", *_listing(section)])
-    parent = section_at(PolicySection, location[:-1])
-    if parent is None or location[-1] not in keys(parent):
+    known = _keys_at(location[:-1])
+    if location[-1] not in known:
         raise LookupError(_unknown(location))
-    return _field(location, keys(parent)[location[-1]])
+    return _field(location, known[location[-1]])
 
 
 def json_schema() -> dict[str, Any]:
@@ -57,13 +57,20 @@ def _listing(section: type[Section]) -> list[str]:
     ]
 
 
+def _keys_at(location: Sequence[str]) -> dict[str, FieldInfo]:
+    """The fields there, in whichever form the section is written."""
+    sections = sections_at(PolicySection, location)
+    return {name: info for section in sections for name, info in keys(section).items()}
+
+
 def _field(location: Sequence[str], info: FieldInfo) -> str:
     lines = [".".join(location), f"  {info.description}", f"  Type: {kind_of(info)}. {_default(info)}"]
     lines += [f"  Example: {location[-1]}: {inline(example)}" for example in info.examples or []]
-    below = section_at(PolicySection, location)
-    if below is not None:
-        lines += ["", "Fields:", *_listing(below)]
-    elif location[-1] == "checks":
+    below = sections_at(PolicySection, location)
+    for section in below:
+        heading = "Fields" if len(below) == 1 else _summary(section).rstrip(".")
+        lines += ["", f"{heading}:", *_listing(section)]
+    if location[-1] == "checks":
         lines += [
             "",
             "Checks, by name:",
@@ -86,10 +93,9 @@ def _summary(section: type[Section]) -> str:
 
 def _unknown(location: Sequence[str]) -> str:
     for length in range(len(location) - 1, -1, -1):
-        section = section_at(PolicySection, location[:length])
-        if section is not None:
+        if fields := _keys_at(location[:length]):
             path = ".".join([*location[:length], ""])
-            known = frozenset(path + name for name in keys(section))
+            known = frozenset(path + name for name in fields)
             suggestion = did_you_mean(path + location[length], known)
             return f"there is no field {shown('.'.join(location))}; {suggestion}"
     raise InvariantError("the root is a section")

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from controller.domain.policy import Fallback, NoData, OnDrift, Policy, Validation
+from controller.domain.policy import Fallback, JudgeRules, NoData, OnDrift, Policy, Validation
 from controller.policy.catalogue import Catalogue
 from controller.policy.checks import to_check
 from controller.policy.document import Limits, parse_document
@@ -17,6 +17,7 @@ from controller.policy.findings import check
 from controller.policy.golden_file import GOLDEN_LIMITS, parse_golden
 from controller.policy.schema import PolicySection
 from controller.policy.source import UnreadableError, decode, read_within
+from controller.policy.steps import AutoSteps, to_steps
 from controller.policy.tree import Document, MappingNode, ScalarNode
 
 POLICY_LIMITS = Limits(size_bytes=256 * 1024, nodes=2000, depth=32)
@@ -98,7 +99,7 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         namespace=section.namespace,
         route=section.route,
         metrics=section.metrics,
-        steps=tuple(step.to_step() for step in section.steps),
+        steps=to_steps(section.steps, section.interval),
         checks=tuple(to_check(name, check) for name, check in section.checks.items()),
         interval=section.interval,
         ready_deadline=section.ready_deadline,
@@ -112,5 +113,7 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         workload=section.workload.to_rules(),
         notify=tuple(section.notify),
         judge=section.judge,
+        judge_rules=JudgeRules(section.confidence, section.budget, section.promote_if_not_worse_than),
+        auto_steps=isinstance(section.steps, AutoSteps),
         digest=digest,
     )

@@ -1,4 +1,4 @@
-"""Durations, percentages and points as people write them; exact, because they are never binary fractions.
+"""Durations, percentages, ratios and counts as people write them; exact: they are never binary fractions.
 
 Every refusal names the text that was given and suggests one that would be accepted.
 """
@@ -11,6 +11,9 @@ _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,6})?"
 _PART = re.compile(rf"({_NUMBER})(ms|s|m|h|d)")
 _PERCENT = re.compile(rf"({_NUMBER})%")
 _POINTS = re.compile(rf"({_NUMBER})pp")
+_RATIO = re.compile(rf"({_NUMBER})x")
+_BAD_REQUESTS = re.compile(r"([0-9]{1,9}) bad requests?")
+_COUNT = re.compile(r"([0-9][0-9,_]{0,12})(?=[a-z ]*$)")
 _SECONDS = {
     "d": Decimal(86400),
     "h": Decimal(3600),
@@ -73,17 +76,35 @@ def parse_duration(value: object, units: tuple[str, ...] = ("s", "m", "h")) -> t
     return timedelta(milliseconds=int(seconds / _SECONDS["ms"]))
 
 
-def parse_percent(value: object) -> Decimal:
+def parse_percent(value: object, example: str = "5") -> Decimal:
     """A percentage such as ``0.5%``, as the number before the sign. Raises `QuantityError`."""
     guesses = [f"{shown(value)}%"]
     if isinstance(value, float) and 0 < value < 1:
         guesses.append(f"{(Decimal(str(value)) * 100).normalize():f}%")
-    return _with_unit(value, "percentage", _PERCENT, "%", guesses)
+    return _with_unit(value, "percentage", _PERCENT, "%", guesses, example)
 
 
 def parse_points(value: object) -> Decimal:
     """Percentage points such as ``0.5pp``, as the number before the unit. Raises `QuantityError`."""
     return _with_unit(value, "number of percentage points", _POINTS, "pp", [f"{shown(value)}pp"])
+
+
+def parse_ratio(value: object) -> Decimal:
+    """A ratio such as ``1.5x``, as the number before the sign. Raises `QuantityError`."""
+    return _with_unit(value, "ratio", _RATIO, "x", [f"{shown(value)}x"], "1.5")
+
+
+def parse_bad_requests(value: object) -> int:
+    """A count such as ``20 bad requests``, or the whole number alone. Raises `QuantityError`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _BAD_REQUESTS.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return int(match[1])
+    close = _COUNT.match(value[:_SHOWN_LENGTH].lower()) if isinstance(value, str) else None
+    count = int(re.sub("[,_]", "", close[1])) if close else 20
+    suggestion = f"write {'' if close else 'it like '}{show_bad_requests(count)}"
+    raise QuantityError(f"{shown(value)} is not a number of bad requests", suggestion)
 
 
 def parse_weight(value: object) -> int:
@@ -119,6 +140,11 @@ def show_weight(permille: int) -> str:
     return f"{(Decimal(permille) / 10).normalize():f}%"
 
 
+def show_bad_requests(count: int) -> str:
+    """A count with its unit, as `parse_bad_requests` reads it back."""
+    return f"{count} bad {'request' if count == 1 else 'requests'}"
+
+
 def _text(value: object, kind: str, examples: str, guesses: list[str]) -> str:
     if isinstance(value, str):
         return value
@@ -131,13 +157,16 @@ def _either(guesses: list[str]) -> str:
     return " or ".join([", ".join(guesses[:-1]), guesses[-1]] if len(guesses) > 1 else guesses)
 
 
-def _with_unit(value: object, kind: str, pattern: re.Pattern[str], unit: str, guesses: list[str]) -> Decimal:
-    text = _text(value, kind, f"write it like 5{unit}", guesses)
+def _with_unit(
+    value: object, kind: str, pattern: re.Pattern[str], unit: str, guesses: list[str], example: str = "5"
+) -> Decimal:
+    like = f"write it like {example}{unit}"
+    text = _text(value, kind, like, guesses)
     match = pattern.fullmatch(text)
     if match is not None:
         return Decimal(match[1])
     bare = re.match(_NUMBER, text)
-    suggestion = f"write {bare[0]}{unit}" if bare and not text.startswith("-") else f"write it like 5{unit}"
+    suggestion = f"write {bare[0]}{unit}" if bare else like
     raise QuantityError(f"{shown(text)} is not a {kind}", suggestion)
 
 

@@ -1,51 +1,27 @@
 """The policy file: its fields, their defaults, and what they say about themselves.
 
-A rule between two fields sits on the later one, so that it is told together with every other fault. The
-`Catalogue` of known names comes in as pydantic's validation context.
+A rule between two fields sits on the later one, so that it is told together with every other fault; what a
+judge does not know is found in the file's own words, where a default is not. The `Catalogue` of known names
+comes in as pydantic's validation context.
 """
 
-import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ModelWrapValidatorHandler as Handler
 
 from controller.policy.catalogue import did_you_mean
 from controller.policy.checks import Checks
-from controller.policy.fields import Duration, Section, catalogue_of, complaint, parsed_by, written
-from controller.policy.quantities import QuantityError, show_duration, shown
+from controller.policy.fields import Duration, Section, catalogue_of, complaint, together, written
+from controller.policy.judging import DEFAULT_JUDGE, Budget, Confidence, PromoteRatio, misplaced
+from controller.policy.names import Label, Model
+from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS, Route
-from controller.policy.steps import Steps
+from controller.policy.steps import Steps, to_steps
 from controller.policy.workloads import WorkloadSection, demand_cluster
 
-_MODEL = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 OnSilence = Literal["hold", "rollback"]
-
-
-def _name(pattern: re.Pattern[str], letters: str) -> Any:
-    def parse(value: object) -> str:
-        if isinstance(value, str) and pattern.fullmatch(value):
-            return value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            raise QuantityError(
-                f"{value} is a number, not a name", f'write "{value}", in quotes, if it is one'
-            )
-        kebab = re.sub(r"[^a-z0-9.]+", "-", value.lower()).strip("-.") if isinstance(value, str) else ""
-        suggestion = f"; did you mean {kebab}?" if kebab and pattern.fullmatch(kebab) else ""
-        raise QuantityError(
-            f"{shown(value)} is not a name", f"use at most 63 {letters}, without - at an end{suggestion}"
-        )
-
-    return parsed_by(parse)
-
-
-def _named_schema(pattern: re.Pattern[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$"})
-
-
-Model = Annotated[str, _name(_MODEL, "lower-case letters, digits, dots and -"), _named_schema(_MODEL)]
-Label = Annotated[str, _name(_LABEL, "lower-case letters, digits and -"), _named_schema(_LABEL)]
 
 
 class WarmUpSection(Section):
@@ -127,8 +103,11 @@ class PolicySection(Section):
         examples=["envoy"],
     )
     steps: Steps = Field(
-        description="Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000}.",
-        examples=[["1%", "5%", "25%", "50%"]],
+        description=(
+            "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000};"
+            " or auto, and the sequential judge chooses them, up to {max_weight: 50%}."
+        ),
+        examples=[["1%", "5%", "25%", "50%"], "auto", {"max_weight": "30%"}],
     )
     checks: Checks = Field(
         description="Limits by name: errors, latency_pNN, or any other name with a query.",
@@ -189,8 +168,44 @@ class PolicySection(Section):
         examples=[["ml-releases"]],
     )
     judge: str = Field(
-        default="threshold", description="How evidence becomes a verdict.", examples=["threshold"]
+        default=DEFAULT_JUDGE,
+        description=(
+            "How evidence becomes a verdict: sequential weighs every request,"
+            " threshold counts failing measurements in a row."
+        ),
+        examples=["threshold"],
     )
+    budget: Budget = Field(
+        default=written("20 bad requests"),
+        description=(
+            "Bad requests, more than stable's, that a version may plausibly cost before the sequential judge"
+            " can react; it keeps the weight low enough for that."
+        ),
+        examples=["50 bad requests"],
+    )
+    confidence: Confidence = Field(
+        default=written("99%"),
+        description=(
+            "How sure the sequential judge must be to roll back: at 99%, at most one good version in a"
+            " hundred is rolled back, however often it looks."
+        ),
+        examples=["99.9%"],
+    )
+    promote_if_not_worse_than: PromoteRatio = Field(
+        default=written("1.5x"),
+        description=(
+            "The sequential judge promotes a version whose share of bad requests is shown to be below this"
+            " many times stable's."
+        ),
+        examples=["1.2x"],
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _for_the_judge(cls, value: Any, handler: Handler[Self], info: ValidationInfo) -> Self:
+        found = misplaced(value, catalogue_of(info).judges)
+        section: Self = together(value, handler, found)
+        return section
 
     @field_validator("metrics")
     @classmethod
@@ -220,9 +235,10 @@ class PolicySection(Section):
     @field_validator("deadline")
     @classmethod
     def _long_enough(cls, deadline: timedelta, info: ValidationInfo) -> timedelta:
-        if "steps" not in info.data or "bake" not in info.data:
+        if not info.data.keys() >= {"steps", "interval", "bake"}:
             return deadline
-        needed = sum((step.hold for step in info.data["steps"]), info.data["bake"])
+        steps = to_steps(info.data["steps"], info.data["interval"])
+        needed = sum((step.hold for step in steps), info.data["bake"])
         if deadline < needed:
             sentence = (
                 f"{show_duration(deadline)} is shorter than all steps and bake ({show_duration(needed)})"

@@ -1,10 +1,14 @@
-"""The steps of a policy: rising weights, and what must hold at each."""
+"""The steps of a policy: rising weights, and what must hold at each; or a ceiling, and the judge chooses."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import (
     Field,
+    PlainValidator,
+    TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     WrapValidator,
@@ -18,6 +22,7 @@ from controller.policy.fields import (
     PERCENT_TEXT,
     Duration,
     Found,
+    Kind,
     Section,
     Weight,
     complaint,
@@ -25,11 +30,19 @@ from controller.policy.fields import (
     together,
     written,
 )
-from controller.policy.quantities import QuantityError, parse_weight, show_duration, show_weight
+from controller.policy.quantities import QuantityError, parse_weight, show_duration, show_weight, shown
 
 _MOST_STEPS = 50
 _MOST_REQUESTS = 1_000_000_000
 _SHORTEST_STEP_DEADLINE = timedelta(hours=1)
+_AUTO = "auto"
+_NEARLY_AUTO = (_AUTO, "automatic")
+_FIRST_PERMILLE = 10
+_PERCENT = 10
+"""In thousandths."""
+_GROWTH_PERCENT = 40
+"""From weight to weight of auto steps. Source: reference/judge.md, exposure budget."""
+_LAST_LOOKS = 4
 
 
 class StepSection(Section):
@@ -85,8 +98,48 @@ class StepSection(Section):
 
     def to_step(self) -> Step:
         """The step in the words of the domain."""
-        deadline = self.deadline or max(_SHORTEST_STEP_DEADLINE, 4 * self.hold)
+        deadline = self.deadline or _step_deadline(self.hold)
         return Step(self.weight, self.hold, self.min_requests, deadline)
+
+
+class AutoSteps(Section):
+    """Weights that the sequential judge chooses, as high as its budget of bad requests allows."""
+
+    max_weight: Weight = Field(
+        default=written("50%"),
+        description="The largest weight before the promotion.",
+        examples=["30%"],
+    )
+
+    @field_validator("max_weight")
+    @classmethod
+    def _between_first_and_everything(cls, weight: int) -> int:
+        if weight < _FIRST_PERMILLE:
+            sentence = (
+                f"{show_weight(weight)} is below {show_weight(_FIRST_PERMILLE)}, where auto steps begin"
+            )
+            raise complaint(sentence, f"write {show_weight(_FIRST_PERMILLE)} or more, or list the weights")
+        if weight >= FULL_WEIGHT_PERMILLE:
+            sentence = f"{show_weight(weight)} leaves stable nothing to be compared with"
+            raise complaint(sentence, "write less than 100%; the promotion follows by itself")
+        return weight
+
+    def to_steps(self, interval: timedelta) -> tuple[Step, ...]:
+        """The ladder that the judge climbs: one check at each weight, a longer look at the last.
+
+        Its weights are whole percents, which any route can express whose weights add up to 100.
+        """
+        weights, weight = [], _FIRST_PERMILLE
+        while weight < self.max_weight:
+            weights.append(weight)
+            weight += max(weight * _GROWTH_PERCENT // 100 // _PERCENT, 1) * _PERCENT
+        holds = [*(interval for _ in weights), _LAST_LOOKS * interval]
+        ladder = zip([*weights, self.max_weight], holds, strict=True)
+        return tuple(Step(weight, hold, 0, _step_deadline(hold)) for weight, hold in ladder)
+
+
+def _step_deadline(hold: timedelta) -> timedelta:
+    return max(_SHORTEST_STEP_DEADLINE, 4 * hold)
 
 
 def _rising(value: object, handler: Handler) -> Any:
@@ -115,6 +168,54 @@ def _weight_if_any(step: object) -> int | None:
 
 
 _BARE_WEIGHT = {"type": "string", "pattern": PERCENT_TEXT, "description": "The weight alone, such as 5%."}
-_StepOrWeight = Annotated[StepSection, WithJsonSchema({"anyOf": [_BARE_WEIGHT, json_schema_of(StepSection)]})]
-Steps = Annotated[list[_StepOrWeight], Field(min_length=1, max_length=_MOST_STEPS), WrapValidator(_rising)]
-"""The steps in order."""
+_Listed = Annotated[list[StepSection], Field(min_length=1, max_length=_MOST_STEPS), WrapValidator(_rising)]
+_LISTED: TypeAdapter[list[StepSection]] = TypeAdapter(_Listed)
+
+
+def is_auto(value: object) -> bool:
+    """Whether the text of a file leaves the weights to the judge."""
+    return value == _AUTO or (isinstance(value, dict) and _form_trouble(value) is None)
+
+
+def _validate(value: object, info: ValidationInfo) -> list[StepSection] | AutoSteps:
+    if trouble := _form_trouble(value):
+        raise complaint(*trouble)
+    if is_auto(value):
+        return AutoSteps.model_validate({} if value == _AUTO else value, context=info.context)
+    return _LISTED.validate_python(value, strict=True, context=info.context)
+
+
+def _form_trouble(value: object) -> tuple[str, str] | None:
+    """What is neither a list nor auto, but close to one of them, with a suggestion."""
+    if value == {}:
+        return "the mapping is empty", f"write {_AUTO}, or {{max_weight: 30%}}"
+    if isinstance(value, dict) and "weight" in value:
+        return "a mapping is not a list", "begin each step with a -, also a single one"
+    if value == [_AUTO]:
+        return f"{_AUTO} is no step of a list", f"write steps: {_AUTO}, without brackets"
+    if isinstance(value, str) and value != _AUTO and get_close_matches(value[:20].lower(), _NEARLY_AUTO):
+        return f"{shown(value)} is not a list", f"did you mean {_AUTO}?"
+    return None
+
+
+def to_steps(steps: Sequence[StepSection] | AutoSteps, interval: timedelta) -> tuple[Step, ...]:
+    """The steps in the words of the domain. ``interval`` is the time from check to check."""
+    if isinstance(steps, AutoSteps):
+        return steps.to_steps(interval)
+    return tuple(step.to_step() for step in steps)
+
+
+def _json_schema() -> dict[str, Any]:
+    steps = {"anyOf": [_BARE_WEIGHT, json_schema_of(StepSection)]}
+    listed = {"type": "array", "items": steps, "minItems": 1, "maxItems": _MOST_STEPS}
+    automatic = {"const": _AUTO, "description": AutoSteps.__doc__}
+    return {"anyOf": [listed, automatic, json_schema_of(AutoSteps) | {"minProperties": 1}]}
+
+
+Steps = Annotated[
+    AutoSteps | list[StepSection],
+    Kind("a list, or auto"),
+    PlainValidator(_validate),
+    WithJsonSchema(_json_schema()),
+]
+"""The steps in order, or the ceiling of auto steps."""

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from controller.policy.checks import check_section
 from controller.policy.fields import Kind, Section
 from controller.policy.routes import route_section
+from controller.policy.steps import AutoSteps, StepSection
 
 _KIND_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 _INDEX = re.compile(r"\[[0-9]*\]")
@@ -24,8 +25,10 @@ def section_at(root: type[Section], location: Sequence[str | int]) -> type[Secti
     """The section that a location leads to; None where there are only values, or nothing."""
     section: type[Section] | None = root
     place: str | None = None
-    for part in (part for part in location if isinstance(part, str)):
-        if place == "checks":
+    for part in location:
+        if isinstance(part, int):
+            section = StepSection if section is AutoSteps else section
+        elif place == "checks":
             section, place = check_section(part), None
         elif place == "route":
             section, place = route_section(part), None
@@ -35,6 +38,12 @@ def section_at(root: type[Section], location: Sequence[str | int]) -> type[Secti
         else:
             return None
     return section
+
+
+def sections_at(root: type[Section], location: Sequence[str | int]) -> tuple[type[Section], ...]:
+    """The sections that a location without indices can mean: of a list's entries, or in place of the list."""
+    found = section_at(root, (*location, 0)), section_at(root, location)
+    return tuple(dict.fromkeys(section for section in found if section is not None))
 
 
 def split_location(text: str) -> tuple[str, ...]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
+from controller.adapters.registry import catalogue
 from controller.control.client import ControlClient
+from controller.domain.policy import Policy
+from controller.policy.loader import load_policy
 from deploy.local.render import LOOPBACK
-from deploy.local.stack import Service, Stack, free_port, wait_until_ready
+from deploy.local.stack import Service, Stack, StackError, free_port, wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 ARGV = (sys.executable, "-m", "controller", "run")
+_POLL_SECONDS = 0.1
+_SEEN_WITHIN_SECONDS = 20
 
 
 class LocalDaemon:
@@ -55,6 +63,32 @@ class LocalDaemon:
         service = self.launch(state)
         wait_until_ready(service, self.port, path)
         return service
+
+    def rule_by(self, policy: Path) -> None:
+        """Put a policy file into the daemon's folder, and wait until it is in force. Raises StackError."""
+        assert self.service is not None
+        said, target = self.service.log.stat().st_size, self.policies / policy.name
+        if target.read_bytes() == policy.read_bytes():
+            return
+        shutil.copy(policy, target.with_suffix(".new"))
+        target.with_suffix(".new").replace(target)
+        loaded = load_policy(target, catalogue())
+        digest = loaded.digest if isinstance(loaded, Policy) else ""
+        deadline = time.monotonic() + _SEEN_WITHIN_SECONDS
+        while not any(digest.startswith(line["digest"]) for line in self._said("policy_in_force", said)):
+            if time.monotonic() > deadline:
+                msg = f"{target} is not in force after {_SEEN_WITHIN_SECONDS} s"
+                raise StackError(msg)
+            time.sleep(_POLL_SECONDS)
+
+    def _said(self, event: str, since: int) -> list[dict[str, Any]]:
+        """The log's lines of one event, from a byte of the log on."""
+        assert self.service is not None
+        with self.service.log.open("rb") as log:
+            log.seek(since)
+            lines = log.read().decode().splitlines()
+        parsed = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return [line for line in parsed if line.get("event") == event]
 
     def client(self) -> ControlClient:
         """A client of whatever process answers at the socket."""

@@ -30,8 +30,12 @@ MODEL = "tumor-classifier"
 VERSIONS = ("v1", "v2", "v3", "v4", "v5")
 REQUESTS_PER_SECOND = 200
 LONGEST_SECONDS = 300
+SLOW_SECONDS = 0.1
+"""The latency limit of the demo's policy."""
 _MODELS = REPOSITORY / "deploy" / "local" / ".build" / "models"
-_POLICIES = REPOSITORY / "deploy" / "local" / "policies"
+POLICIES = REPOSITORY / "deploy" / "local" / "policies"
+CLASSIC_POLICIES = POLICIES.with_name("policies-classic")
+"""The same with the classic rule, to compare with."""
 _MLSERVER = REPOSITORY / ".cache" / "mlserver-venv"
 
 Engine = Literal["onnx", "mlserver"]
@@ -78,11 +82,19 @@ class Stage:
         """Where a version answers."""
         return f"{LOOPBACK}:{self.engines[version].port}"
 
-    def stream(self, model: str = MODEL, rate: int = REQUESTS_PER_SECOND) -> Stream:
+    def stream(
+        self, model: str = MODEL, rate: int = REQUESTS_PER_SECOND, seconds: int = LONGEST_SECONDS
+    ) -> Stream:
         """Begin to send real rows to a model's route; bounded in rate and time."""
         url = f"http://{LOOPBACK}:{self.gateway.port}/v2/models/{model}/infer"
         rows, name = _MODELS / "rows.json", f"traffic-{model}"
-        return Stream(self.stack, [url], rows, rate=rate, seconds=LONGEST_SECONDS, name=name)
+        return Stream(
+            self.stack, [url], rows, rate=rate, seconds=seconds, name=name, slow_seconds=SLOW_SECONDS
+        )
+
+    def rule_by(self, policies: Path) -> None:
+        """Let the demo's policy of another folder rule what is deployed from now on."""
+        self.daemon.rule_by(policies / f"{MODEL}.yaml")
 
     def start_engine(self, version: str, port: int = 0) -> Service:
         """Start the engine of a version, at a port where one was before or at a free one."""
@@ -109,7 +121,7 @@ class Stage:
             EngineTarget(MODEL, version, service.metrics_port) for version, service in self.engines.items()
         )
         self.daemon = LocalDaemon(self.stack, self.gateway, self.prometheus, self._settings)
-        shutil.copytree(_POLICIES, self.daemon.policies, dirs_exist_ok=True)
+        shutil.copytree(POLICIES, self.daemon.policies, dirs_exist_ok=True)
         write_golden(_MODELS / "golden.json", self.daemon.policies / f"{MODEL}.golden.yaml")
         self.daemon.start()
 

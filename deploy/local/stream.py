@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,16 @@ _SCRIPT = Path(__file__).with_name("traffic.py")
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What a stream saw: answers by status and by the backend that the gateway chose, and lost requests."""
+    """What a stream saw: answers by status and by the backend that the gateway chose, and lost requests.
+
+    ``slow`` answers by backend took longer than the stream's limit, from when they were due.
+    """
 
     sent: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     backends: dict[str, dict[str, int]] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+    slow: dict[str, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -41,12 +46,23 @@ class Stream:
     """Sends rows to the URLs at a steady rate, from its making until `stop` or for ``seconds``."""
 
     def __init__(
-        self, stack: Stack, urls: Sequence[str], rows: Path, *, rate: float, seconds: int, name: str
+        self,
+        stack: Stack,
+        urls: Sequence[str],
+        rows: Path,
+        *,
+        rate: float,
+        seconds: int,
+        name: str,
+        slow_seconds: float = math.inf,
     ) -> None:
         self._report = stack.folder / f"{name}.json"
         self._report.unlink(missing_ok=True)
         argv = (sys.executable, str(_SCRIPT), "--rows", str(rows), *(f"--url={url}" for url in urls))
-        options = ("--report", str(self._report), "--rate", str(rate), "--seconds", str(seconds))
+        options = (
+            *("--report", str(self._report), "--rate", str(rate), "--seconds", str(seconds)),
+            *("--slow-seconds", str(slow_seconds)),
+        )
         self._service: Service = stack.launch(name, argv + options, 0, {})
 
     def traffic(self) -> Traffic:
@@ -54,7 +70,8 @@ class Stream:
         if not self._report.exists():
             return Traffic()
         report = json.loads(self._report.read_text())
-        return Traffic(report["sent"], report["statuses"], report["backends"], report["errors"])
+        counts = (report[name] for name in ("sent", "statuses", "backends", "errors", "slow"))
+        return Traffic(*counts)
 
     def stop(self) -> Traffic:
         """End the stream and give its last report."""

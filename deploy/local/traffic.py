@@ -3,8 +3,9 @@
 `python deploy/local/traffic.py --url http://127.0.0.1:PORT/v2/models/NAME/infer --rows FILE --rate 200
 --seconds N --report FILE`. With several `--url`, all of one gateway, each request goes to one of them. Open
 loop: a request is due at its time whatever happened to the earlier ones, and its latency counts from that
-time; while too many are in flight, further ones are counted as `shed` and not sent. The report is replaced
-once a second and at the end, also on SIGTERM and SIGINT.
+time; while too many are in flight, further ones are counted as `shed` and not sent. With `--slow-seconds`,
+longer answers are counted apart. The report is replaced once a second and at the end, also on SIGTERM and
+SIGINT.
 """
 
 from __future__ import annotations
@@ -16,114 +17,30 @@ import math
 import os
 import random
 import signal
-import time
-from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from deploy.local.http_client import Connection, Reply
+from deploy.local.http_client import Connection
+from deploy.local.tally import Tally
 
 MAX_RATE, MAX_SECONDS = 2000, 3600
 TIMEOUT_SECONDS = 15
-_BUCKETS_PER_OCTAVE = 16
-_HTTP_OK = 200
-
-
-class Latencies:
-    """Durations in buckets 4.4 % wide: constant memory, quantiles within one bucket."""
-
-    def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
-        self._max_ms = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Record one duration."""
-        ms = max(seconds * 1000, 0.01)
-        self._max_ms = max(self._max_ms, ms)
-        self._buckets[math.ceil(math.log2(ms) * _BUCKETS_PER_OCTAVE)] += 1
-
-    def summary(self) -> dict[str, float]:
-        """Give p50, p90, p99 (upper ends of their buckets) and max, in milliseconds."""
-        ordered, total = sorted(self._buckets.items()), self._buckets.total()
-        result = {}
-        for percent in (50, 90, 99):
-            left = total * percent / 100
-            for index, count in ordered:
-                left -= count
-                if left <= 0:
-                    upper = 2 ** (index / _BUCKETS_PER_OCTAVE)
-                    result[f"p{percent}"] = round(min(upper, self._max_ms), 2)
-                    break
-        return result | {"max": round(self._max_ms, 2)}
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened so far."""
-
-    started: float = field(default_factory=time.time)
-    sent: int = 0
-    shed: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    versions: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    backends: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    latencies: defaultdict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
-
-    def count(self, reply: Reply, seconds: float) -> None:
-        """Record one answer."""
-        status = str(reply.status)
-        version = model_version(reply)
-        backend = reply.headers.get(b"x-served-by", b"").decode("latin-1") or "unknown"
-        self.statuses[status] += 1
-        self.versions[version][status] += 1
-        self.backends[backend][status] += 1
-        self.latencies[version].add(seconds)
-
-    def report(self, in_flight: int) -> dict[str, Any]:
-        """Give the JSON report; sent = sum(statuses) + sum(errors) + in_flight.
-
-        `versions` is by the answer's model_version ("unknown" for errors, which name none), `backends`
-        by the cluster that the gateway chose; times are Unix seconds, latencies milliseconds.
-        """
-        return {
-            "started": round(self.started, 3),
-            "written": round(time.time(), 3),
-            "sent": self.sent,
-            "shed": self.shed,
-            "in_flight": in_flight,
-            "errors": self.errors,
-            "statuses": self.statuses,
-            "versions": self.versions,
-            "backends": self.backends,
-            "latency_ms": {v: hist.summary() for v, hist in self.latencies.items()},
-            "cpu_seconds": round(time.process_time(), 3),
-        }
-
-
-def model_version(reply: Reply) -> str:
-    """Read the version off an OIP answer, "unknown" if it names none."""
-    if reply.status == _HTTP_OK:
-        with suppress(ValueError, KeyError, TypeError):
-            return str(json.loads(reply.body)["model_version"])
-    return "unknown"
 
 
 class Load:
     """One run of the generator. Keeps at most `max_in_flight` connections."""
 
-    def __init__(self, host: str, port: int, requests: list[bytes], max_in_flight: int) -> None:
+    def __init__(
+        self, host: str, port: int, requests: list[bytes], max_in_flight: int, slow_seconds: float = math.inf
+    ) -> None:
         self._address = (host, port)
         self._requests = requests
         self._max_in_flight = max_in_flight
         self._idle: list[Connection] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
-        self.tally = Tally()
+        self.tally = Tally(slow_seconds)
 
     @property
     def in_flight(self) -> int:
@@ -212,7 +129,8 @@ def write_report(path: Path, load: Load) -> None:
 
 async def generate(arguments: argparse.Namespace) -> None:
     """Run the load, with a report every second and one at the end."""
-    load = Load(*requests_for(arguments.url, arguments.rows), arguments.max_in_flight)
+    requests = requests_for(arguments.url, arguments.rows)
+    load = Load(*requests, arguments.max_in_flight, arguments.slow_seconds)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, load.stopping.set)
@@ -236,6 +154,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-in-flight", type=int, default=64)
+    parser.add_argument("--slow-seconds", type=float, default=math.inf, help="longer answers are slow")
     arguments = parser.parse_args()
     if not (0 < arguments.rate <= MAX_RATE and 0 < arguments.seconds <= MAX_SECONDS):
         parser.error(f"rate must be in (0, {MAX_RATE}], seconds in (0, {MAX_SECONDS}]")

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -30,7 +30,7 @@ from controller.policy.loader import load_policy
 from deploy.local.stack import REPOSITORY, answers
 from deploy.local.stage import Stage
 from deploy.local.stream import Stream
-from tests.e2e.policies import ONE_STEP, Fields, policy_text
+from tests.e2e.policies import ONE_STEP, Steps, policy_text
 from tests.e2e.proof import eventually
 
 
@@ -91,14 +91,14 @@ class Harness:
             self.until(model, Phase.SUCCEEDED, within=60)
         self._ready += new
 
-    def model(self, steps: Sequence[Fields], **more: object) -> str:
+    def model(self, steps: Steps, **more: object) -> str:
         """A model that v1 serves, under this policy."""
         model = self._ready.pop()
         self.write_policy(model, steps, **more)
         self.until_in_force(model)
         return model
 
-    def new_model(self, steps: Sequence[Fields]) -> str:
+    def new_model(self, steps: Steps) -> str:
         """A model without any version."""
         model = f"m{self._named}"
         self._named += 1
@@ -109,7 +109,7 @@ class Harness:
     def policy_file(self, model: str) -> Path:
         return self.stage.daemon.policies / f"{model}.yaml"
 
-    def write_policy(self, model: str, steps: Sequence[Fields], **more: object) -> None:
+    def write_policy(self, model: str, steps: Steps, **more: object) -> None:
         self.policy_file(model).write_text(policy_text(model, steps, **more))
 
     def until_in_force(self, model: str) -> None:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from deploy.local.stage import MODEL
 
 Fields = Mapping[str, Any]
+Steps = Sequence[Fields] | Literal["auto"]
 
 FAST: Fields = {
     "metrics": "envoy",
@@ -14,7 +15,9 @@ FAST: Fields = {
     "interval": "1s",
     "bake": "1s",
     "ready_deadline": "2s",
+    "judge": "threshold",
 }
+"""The classic rule, whose verdicts fall at foreseeable times."""
 
 
 def step(weight: str, hold: str, min_requests: int = 20) -> Fields:
@@ -24,9 +27,10 @@ def step(weight: str, hold: str, min_requests: int = 20) -> Fields:
 ONE_STEP = (step("50%", "2s"),)
 ENDLESS = (step("50%", "1h"),)
 """A step that only a person or a fault ends."""
+AUTO: Steps = "auto"
 
 
-def policy_text(model: str, steps: Sequence[Fields], **more: object) -> str:
+def policy_text(model: str, steps: Steps, **more: object) -> str:
     """A policy file: a route of the model's own to the engines that all share. JSON is YAML."""
     route = {"envoy": {"prefix": f"/v2/models/{model}", "rewrite": f"/v2/models/{MODEL}"}}
-    return json.dumps({"model": model, "route": route, "steps": list(steps), **FAST, **more}, indent=1)
+    return json.dumps({"model": model, "route": route, "steps": steps, **FAST, **more}, indent=1)

@@ -1,7 +1,7 @@
 """Rollouts through every fault that the world can offer keep the guarantees.
 
 Hypothesis drives `tests.domain_world` and `tests.domain_checker` judges what happened. ``SERINUS_FAULT_RUNS``
-sets the number of runs (100 unless set).
+sets the number of runs (100 unless set); half of them have the sequential judge.
 """
 
 import os

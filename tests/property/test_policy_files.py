@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -17,18 +18,24 @@ from controller.policy.golden_file import parse_golden
 from controller.policy.loader import parse_policy
 from controller.policy.quantities import (
     QuantityError,
+    parse_bad_requests,
     parse_duration,
     parse_percent,
     parse_points,
+    parse_ratio,
     parse_weight,
+    show_bad_requests,
     show_duration,
     show_weight,
 )
 from controller.policy.render import Format, render
 from controller.policy.source import UnreadableError
+from controller.policy.steps import AutoSteps
 from controller.policy.tree import Document, plain
 
-CATALOGUE = Catalogue(frozenset({"envoy", "httpRoute"}), frozenset({"envoy"}), frozenset({"threshold"}))
+CATALOGUE = Catalogue(
+    frozenset({"envoy", "httpRoute"}), frozenset({"envoy"}), frozenset({"threshold", "sequential"})
+)
 LIMITS = Limits(size_bytes=1 << 20, nodes=5000, depth=64)
 VALID = """\
 # the policy
@@ -56,6 +63,17 @@ steps: [1%, 5%]
 checks: {errors: {max: 1%}}
 on_drift: restore
 workload: {discover: true, scale: false, drain: 90s, keep_for: 7d, history: 5}
+"""
+BY_THE_JUDGE = """\
+model: fraud-detector
+route: {envoy: /v2/models/fraud-detector}
+metrics: envoy
+steps: {max_weight: 30%}
+checks: {errors: {max: 1%}}
+judge: sequential
+budget: 10 bad requests
+confidence: 99.9%
+promote_if_not_worse_than: 1.3x
 """
 GOLDEN = """\
 protocol: openai-chat
@@ -136,6 +154,14 @@ def test_any_damaged_policy_of_a_cluster_is_answered(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@given(mutated(BY_THE_JUDGE))
+@example(BY_THE_JUDGE.replace("sequential", "[sequential]"))
+@example(BY_THE_JUDGE.replace("sequential", "{threshold: 1}"))
+def test_any_damaged_policy_of_the_sequential_judge_is_answered(text: str) -> None:
+    answer(text.encode())
+
+
+@settings(max_examples=200, deadline=None)
 @given(mutated(GOLDEN))
 def test_any_damaged_golden_file_is_answered(text: str) -> None:
     result = parse_golden(text.encode(), "g.yaml", "llama")
@@ -184,9 +210,28 @@ def test_a_weight_that_is_shown_is_read_back(permille: int) -> None:
 
 
 @settings(deadline=None)
+@given(st.integers(0, 999_999_999))
+def test_a_count_of_bad_requests_that_is_shown_is_read_back(count: int) -> None:
+    assert parse_bad_requests(show_bad_requests(count)) == parse_bad_requests(count) == count
+
+
+@settings(deadline=None)
+@given(st.integers(10, 999), st.integers(1, 7200))
+def test_auto_steps_rise_from_one_percent_to_the_ceiling(highest: int, interval_seconds: int) -> None:
+    interval = timedelta(seconds=interval_seconds)
+    steps = AutoSteps(max_weight=show_weight(highest)).to_steps(interval)  # type: ignore[arg-type]
+    weights = [step.weight_permille for step in steps]
+    assert (weights[0], weights[-1]) == (10, highest)
+    assert all(low < high <= max(1.4 * low, low + 10) for low, high in pairwise(weights))
+    assert all(step.hold == interval for step in steps[:-1])
+    assert all(step.deadline >= max(timedelta(hours=1), 4 * step.hold) for step in steps)
+
+
+@settings(deadline=None)
 @given(st.decimals(0, 1000, places=6))
-def test_percentages_and_points_keep_every_digit(number: Decimal) -> None:
+def test_percentages_points_and_ratios_keep_every_digit(number: Decimal) -> None:
     assert parse_percent(f"{number:f}%") == number
+    assert parse_ratio(f"{number:f}x") == number
     assert parse_points(f"{number:f}pp") == number
 
 
@@ -195,12 +240,13 @@ def test_percentages_and_points_keep_every_digit(number: Decimal) -> None:
     st.one_of(
         st.text(max_size=12),
         st.from_regex(r"[0-9.]{1,5} ?[a-z%]{0,4}"),
+        st.from_regex(r"[0-9,_]{1,12} ?(bad)? ?(requests?)?"),
         st.integers(),
         st.floats(),
         st.none(),
     )
 )
 def test_what_is_no_quantity_is_refused_and_nothing_else_is_raised(value: object) -> None:
-    for parse in (parse_duration, parse_percent, parse_points, parse_weight):
+    for parse in (parse_duration, parse_percent, parse_points, parse_weight, parse_ratio, parse_bad_requests):
         with suppress(QuantityError):
             parse(value)

@@ -15,8 +15,10 @@ from controller.adapters.metrics.batch import Batch
 from controller.adapters.metrics.cases import Case
 from controller.adapters.metrics.client import PrometheusAccess, QueryError
 from controller.adapters.metrics.gauges import Gauges
+from controller.adapters.metrics.history import read_history
 from controller.adapters.metrics.packs import Pack
 from controller.adapters.metrics.readings import reading_of
+from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Rollout
 from controller.domain.observation import Measure, NoReading, Reading
 from controller.domain.vocabulary import Reason
@@ -66,11 +68,7 @@ class PrometheusSource:
 
         Raises `TargetError` if the policy names a pack that is not there.
         """
-        pack = self._packs.get(rollout.policy.metrics)
-        if pack is None:
-            known = ", ".join(sorted(self._packs))
-            raise TargetError(f"there is no metrics pack {rollout.policy.metrics!r}; known here: {known}")
-        ask = _Ask(rollout, pack, measure.since)
+        ask = _Ask(rollout, self._pack(rollout), measure.since)
         if self._gathering is None:
             asks: list[_Ask] = []
             task = asyncio.create_task(self._answer_soon(asks))
@@ -80,6 +78,20 @@ class PrometheusSource:
         asks, task = self._gathering
         asks.append(ask)
         return (await asyncio.shield(task))[ask]
+
+    async def history(self, rollout: Rollout) -> PodHistory | NoReading:
+        """Stable's last hour; empty where it was not recorded, or there is no stable.
+
+        Raises `TargetError` if the policy names a pack that is not there.
+        """
+        return await read_history(self._asker, self._access, self._pack(rollout), rollout)
+
+    def _pack(self, rollout: Rollout) -> Pack:
+        pack = self._packs.get(rollout.policy.metrics)
+        if pack is None:
+            known = ", ".join(sorted(self._packs))
+            raise TargetError(f"there is no metrics pack {rollout.policy.metrics!r}; known here: {known}")
+        return pack
 
     async def _answer_soon(self, asks: Sequence[_Ask]) -> _Answers:
         await asyncio.sleep(self._access.gather.total_seconds())

@@ -33,7 +33,7 @@ class _Matcher:
 
 def samples_query(counter: Counter, selectors: Iterable[Selector], window: timedelta) -> str:
     """All samples of the window, of all the versions."""
-    return f"{_selection(counter, selectors)}[{window // _MILLISECOND}ms]"
+    return f"{selection(counter, selectors)}[{window // _MILLISECOND}ms]"
 
 
 def last_query(counter: Counter, selectors: Iterable[Selector], longest: timedelta) -> str:
@@ -62,7 +62,8 @@ def filled_query(query: str, model: str, release: Release) -> str:
     return text
 
 
-def _selection(counter: Counter, selectors: Iterable[Selector]) -> str:
+def selection(counter: Counter, selectors: Iterable[Selector]) -> str:
+    """The counter's series of all the versions."""
     allowed: dict[str, set[str]] = {}
     for selector in selectors:
         for label, values in selector.values.items():

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.control.views import Document, View
+from controller.control.check_views import View
+from controller.control.views import Document
 
 _WORTH_MENDING = timedelta(seconds=5)
 """Half of it is the coarseness of an HTTP date and the way of an answer."""

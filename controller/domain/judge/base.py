@@ -8,8 +8,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
+from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.vocabulary import Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How much the counts of one check say.
+
+    ``against`` and ``favour`` are e-values: 1 says nothing, and without a regression 100 is reached by one
+    rollout in a hundred at most. They are no probabilities. ``difference`` is the interval of the canary's
+    bad share minus stable's, right at all times with ``confidence``; None where nothing is compared.
+    ``bound_seconds`` is the histogram bound above which a request is bad here. ``requests_needed`` more of
+    the canary's requests would show that it is as good, ``seconds_needed`` at the present rate; None where
+    that cannot be said. ``skipped`` blocks proved nothing because stable itself changed in them.
+    """
+
+    against: float
+    favour: float
+    bad: int
+    stable_bad: int
+    difference: tuple[float, float] | None
+    confidence: float
+    bound_seconds: float | None = None
+    requests_needed: int | None = None
+    seconds_needed: float | None = None
+    skipped: int = 0
+    design_effect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +58,21 @@ class CheckResult:
     failures: int = 0
     budget: int = 1
     report_only: bool = False
+    strength: Strength | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The verdict on the rollout, and the checks that it rests on."""
+    """The verdict on the rollout, and the checks that it rests on.
+
+    PASS lets the weight rise; at the last step it promotes. ``ceiling_permille`` is the most weight that may
+    be given now, whatever the verdict; ``held`` says why it is less than all.
+    """
 
     verdict: Verdict
     checks: tuple[CheckResult, ...] = ()
+    ceiling_permille: int = FULL_WEIGHT_PERMILLE
+    held: Reason | None = None
 
     @property
     def blamed(self) -> CheckResult | None:
@@ -52,15 +86,24 @@ class Terms:
     """What the present step demands of the evidence.
 
     ``compare`` is False where stable gets no traffic to compare with (first deployment, after promotion):
-    limits against stable are then SKIPPED.
+    limits against stable are then SKIPPED. ``final`` is True where a PASS promotes. ``weight_permille`` is
+    the canary's, as asked for.
     """
 
     min_requests: int
     compare: bool
+    final: bool = False
+    weight_permille: int = 0
+    calibration: Calibration | None = None
 
 
 class Judge(Protocol):
     """Turns counts into a verdict. States are JSON text, opaque to everybody else."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether its evidence goes on when the canary's weight changes."""
+        ...
 
     def begin(self) -> str:
         """The state before any evidence."""

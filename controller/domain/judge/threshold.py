@@ -33,6 +33,8 @@ class _Memory:
 class ThresholdJudge:
     """`Judge` by fixed limits. Blocks are judged one by one, so polling them together changes nothing."""
 
+    remembers = False
+
     def __init__(self, checks: Sequence[Check]) -> None:
         self._checks = tuple(checks)
 

@@ -33,6 +33,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             *_HARM,
             serving.silent,
             serving.misrouted,
+            serving.eased,
             serving.expired,
             serving.promoted_early,
             serving.advanced,

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.release import Release, Split
 from controller.domain.rules.turns import Turn, healthy, hold, rise, rise_to_all, serves_alone, withdraw
+from controller.domain.rules.wanting import highest_step
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
 from controller.domain.wording import duration
@@ -79,7 +81,7 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
 
 def ready(folded: Folded, seen: Observation) -> Turn | None:
     """The canary answers, and is warm where the policy asks for it."""
-    rollout = folded.rollout
+    rollout = _calibrated(folded.rollout)
     cold = rollout.policy.warm_up_requests > 0 and not (seen.warm_up and seen.warm_up.ok)
     unroutable = seen.survey is not None and seen.survey.problem is not None
     few = seen.canary is not None and seen.canary.carries_permille < rollout.supply_permille
@@ -92,8 +94,25 @@ def ready(folded: Folded, seen: Observation) -> Turn | None:
     return Turn(moved, Trigger.READY)
 
 
+def _calibrated(rollout: Rollout) -> Rollout:
+    """With copies asked for as the first weight needs them, which stable's past may have raised."""
+    if rollout.stable is None:
+        return rollout
+    first = rollout.policy.steps[first_step(rollout)].weight_permille
+    return replace(rollout, supply_permille=max(rollout.supply_permille, first))
+
+
+def first_step(rollout: Rollout) -> int:
+    """Where to begin: on a ladder, as high as the exposure budget allows with stable's usual traffic."""
+    policy, past = rollout.policy, rollout.calibration
+    if not policy.auto_steps or past is None or not past.requests_per_second:
+        return 0
+    return highest_step(policy, budget_of(policy).first_permille(past.requests_per_second))
+
+
 def not_ready(folded: Folded, seen: Observation) -> Turn | None:
     """Not ready yet, or not ready in time."""
+    folded = replace(folded, rollout=_calibrated(folded.rollout))
     rollout = folded.rollout
     reason, why = Reason.WAITING_FOR_READY, seen.canary.message if seen.canary else ""
     if seen.canary is not None and seen.canary.problem is not None:
@@ -123,7 +142,7 @@ def valid(folded: Folded, seen: Observation) -> Turn | None:
     """Every golden request was answered as it should: traffic may begin."""
     if folded.rollout.stable is None:
         return rise_to_all(folded.rollout, Trigger.VALID, seen)
-    return rise(folded.rollout, seen, Trigger.VALID, 0)
+    return rise(folded.rollout, seen, Trigger.VALID, first_step(folded.rollout))
 
 
 def _refuse(rollout: Rollout, reason: Reason, message: str) -> Turn:

@@ -8,11 +8,21 @@ from controller.domain.observation import NoReading, Observation, RouteSeen
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback, OnDrift
 from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, withdraw
-from controller.domain.rules.wanting import enough, few, next_weight, row, wanting
+from controller.domain.rules.wanting import (
+    enough,
+    few,
+    highest_step,
+    next_weight,
+    restraint,
+    row,
+    wanting,
+)
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import duration, percent, sentence
 
+BRAKE = 2
+"""How many times what the judge allows a weight may be before it is lowered; below that it only holds."""
 UNREADY_PASSES = 3
 """Passes in a row that find the canary not ready before its traffic is taken away."""
 
@@ -102,6 +112,22 @@ def misrouted(folded: Folded, seen: Observation) -> Turn | None:
         f"which contradicts its weight {percent(rollout.weight_permille)}"
     )
     return freeze(rollout, Reason.ROUTE_NOT_HONOURED, message)
+
+
+def eased(folded: Folded, seen: Observation) -> Turn | None:
+    """The judge allows much less than the weight, or suspects the canary: an earlier step's."""
+    rollout, evidence = folded.rollout, folded.rollout.evidence
+    if rollout.step is None or not rollout.step or not rollout.route.in_force or not folded.fresh:
+        return None
+    braked = evidence.ceiling_permille < rollout.weight_permille / BRAKE
+    suspected = evidence.held is Reason.EVIDENCE_AGAINST
+    step = highest_step(rollout.policy, evidence.ceiling_permille)
+    if step >= rollout.step or not (braked or suspected):
+        return None
+    turn = rise(rollout, seen, Trigger.EASE, step)
+    reason = evidence.held or Reason.BUDGET_SPENT
+    message = f"lowered to {percent(turn.rollout.weight_permille)}: {restraint(rollout)}"
+    return replace(turn, rollout=replace(turn.rollout, reason=reason, message=message))
 
 
 def expired(folded: Folded, seen: Observation) -> Turn | None:

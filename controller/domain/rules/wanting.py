@@ -3,8 +3,8 @@
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
-from controller.domain.observing import Folded
-from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.observing import Folded, measured_at_weight
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, Policy
 from controller.domain.rules.turns import failing
 from controller.domain.vocabulary import Reason, Verdict
 from controller.domain.wording import duration, percent, sentence
@@ -26,25 +26,52 @@ def _lacking_evidence(folded: Folded) -> tuple[Reason, str] | None:
     assert rollout.step is not None
     step = rollout.policy.steps[rollout.step]
     at = percent(step.weight_permille)
-    if not rollout.route.in_force:
-        return Reason.WAITING_FOR_GATEWAY, f"waits until the gateway runs {at}"
-    if evidence.cursor is None:
-        return Reason.WAITING_FOR_METRICS, f"waits for the first measurement at {at}"
-    if evidence.canary_requests == 0:
-        return Reason.WAITING_FOR_FIRST_REQUEST, f"waits for the canary's first request at {at}"
+    unseen = _unseen(rollout, at)
+    if unseen is not None:
+        return unseen
     worst = failing(rollout)
     if worst is not None:
         return Reason.CHECKS_FAILING, row(rollout, worst)
+    accused = [r for r in evidence.checks if r.reason is Reason.EVIDENCE_AGAINST and not r.report_only]
+    if accused:
+        return Reason.EVIDENCE_AGAINST, "; ".join(sentence(_check_of(rollout, r), r) for r in accused)
     if evidence.canary_requests < step.min_requests:
         got = f"{evidence.canary_requests:,} of {step.min_requests:,} requests"
         return Reason.WAITING_FOR_REQUESTS, f"{got} at {at}"
     if clocks.at_weight < step.hold:
         return Reason.STEP_RUNNING, f"{duration(step.hold - clocks.at_weight)} more at {at}"
     if evidence.verdict is not Verdict.PASS:
-        by_name = {check.name: check for check in rollout.policy.checks}
         open_ = [r for r in evidence.checks if r.verdict is Verdict.UNKNOWN and not r.report_only]
-        return Reason.WAITING_FOR_CHECKS, "; ".join(sentence(by_name[r.name], r) for r in open_)
+        return Reason.WAITING_FOR_CHECKS, "; ".join(sentence(_check_of(rollout, r), r) for r in open_)
+    if evidence.ceiling_permille < next_weight(rollout) < FULL_WEIGHT_PERMILLE:
+        return evidence.held or Reason.BUDGET_SPENT, f"stays at {at}: {restraint(rollout)}"
     return None
+
+
+def _unseen(rollout: Rollout, at: str) -> tuple[Reason, str] | None:
+    """What must be seen before any evidence at the weight counts."""
+    if not rollout.route.in_force:
+        return Reason.WAITING_FOR_GATEWAY, f"waits until the gateway runs {at}"
+    if rollout.evidence.cursor is None:
+        return Reason.WAITING_FOR_METRICS, f"waits for the first measurement at {at}"
+    if not measured_at_weight(rollout):
+        return Reason.WAITING_FOR_FIRST_REQUEST, f"waits for the canary's first request at {at}"
+    return None
+
+
+def highest_step(policy: Policy, permille: int) -> int:
+    """The last step whose weight is allowed; the first in any case."""
+    allowed = [index for index, step in enumerate(policy.steps) if step.weight_permille <= permille]
+    return max(allowed, default=0)
+
+
+def restraint(rollout: Rollout) -> str:
+    """Why the judge does not allow more, in words for people."""
+    evidence = rollout.evidence
+    if evidence.held is Reason.EVIDENCE_AGAINST:
+        return "there is evidence against the canary, which shows best at a small weight"
+    budget, most = rollout.policy.judge_rules.budget, percent(evidence.ceiling_permille)
+    return f"more than {most} could cost more than {budget} bad requests before they are seen"
 
 
 def next_weight(rollout: Rollout) -> int:
@@ -64,7 +91,10 @@ def few(seen: Observation, weight_permille: int) -> str:
     return f"waits for copies enough for {percent(weight_permille)}{why}"
 
 
+def _check_of(rollout: Rollout, result: CheckResult) -> Check:
+    return next(check for check in rollout.policy.checks if check.name == result.name)
+
+
 def row(rollout: Rollout, result: CheckResult) -> str:
     """A failing check, and how many failures it has left."""
-    check = next(check for check in rollout.policy.checks if check.name == result.name)
-    return f"{sentence(check, result)} ({result.failures} of {result.budget} in a row)"
+    return f"{sentence(_check_of(rollout, result), result)} ({result.failures} of {result.budget} in a row)"

@@ -23,6 +23,7 @@ FAST: Fields = {
     "interval": "1s",
     "bake": "1s",
     "ready_deadline": "20s",
+    "judge": "threshold",
 }
 
 

@@ -101,6 +101,14 @@ def bad_at_the_first_step() -> World:
     return world
 
 
+def suspected_at_the_second_step() -> World:
+    world = at(Phase.PROGRESSING, judge="sequential")
+    reach(world, Phase.PROGRESSING, step=1)
+    world.versions["v2"].bad["errors"] = BAD
+    reach(world, Phase.ROLLED_BACK)
+    return world
+
+
 def bad_after_promotion() -> World:
     world = at(Phase.BAKING)
     world.versions["v2"].bad["errors"] = BAD
@@ -195,6 +203,7 @@ STORIES: dict[str, Callable[[], World]] = {
     "golden request failed": golden_request_failed,
     "already serving": already_serving,
     "bad at the first step": bad_at_the_first_step,
+    "suspected at the second step": suspected_at_the_second_step,
     "bad after promotion": bad_after_promotion,
     "not ready while promoting": not_ready_while_promoting,
     "not ready while paused": not_ready_while_paused,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from controller.domain.judge import JUDGES, judge_of
+from controller.domain.judge import judge_of
 from controller.domain.judge.base import Assessment, CheckResult, Terms
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample, Tally
 from controller.domain.judge.threshold import ThresholdJudge
@@ -70,8 +70,7 @@ def sensed(
 
 
 def test_the_threshold_judge_goes_by_its_name() -> None:
-    assert JUDGES["threshold"] is ThresholdJudge
-    assert isinstance(judge_of(a_policy()), ThresholdJudge)
+    assert isinstance(judge_of(a_policy(judge="threshold")), ThresholdJudge)
 
 
 # the four verdicts

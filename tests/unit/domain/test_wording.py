@@ -99,3 +99,30 @@ def test_a_check_that_cannot_be_judged_yet() -> None:
     assert found(P99, Reason.LIMIT_OUTSIDE_BUCKETS, unknown, limit=90.0) == (
         "latency_p99: the limit 90.0s lies above the histogram's last bucket; lower the limit"
     )
+
+
+def test_a_check_whose_canary_is_still_cold() -> None:
+    assert found(P99, Reason.WARMING_UP, Verdict.UNKNOWN) == (
+        "latency_p99 is judged as soon as the canary is warm"
+    )
+
+
+def test_a_check_with_evidence_against_the_canary() -> None:
+    assert found(ERRORS, Reason.EVIDENCE_AGAINST, Verdict.UNKNOWN, stable_value=0.001) == (
+        "errors 2% beside stable's 0.1%: there is evidence that it is worse over 1,200 requests"
+    )
+
+
+def test_a_check_that_is_not_shown_yet_to_be_as_good() -> None:
+    assert found(P99, Reason.NOT_YET_SHOWN, Verdict.UNKNOWN, value=0.31, stable_value=0.3) == (
+        "latency_p99 310ms beside stable's 300ms is not shown yet to be as good as the policy asks"
+        " over 1,200 requests"
+    )
+
+
+@pytest.mark.parametrize("reason", [Reason.WARMING_UP, Reason.EVIDENCE_AGAINST, Reason.NOT_YET_SHOWN])
+def test_what_the_sequential_judge_says_is_a_sentence_of_its_own(reason: Reason) -> None:
+    told = found(ERRORS, reason, Verdict.UNKNOWN, stable_value=0.001)
+    assert told.startswith("errors ")
+    assert "has no value yet" not in told
+    assert "{" not in told

@@ -102,7 +102,7 @@ def large(checks: int = 20, buckets: int = 21) -> Rollout:
     block = Block(NOW, NOW + timedelta(seconds=15), 1234, 5678, counts)
     state = judge.fold(judge.begin(), [block], (), terms)
     found = judge.assess(state, terms)
-    evidence = Evidence(NOW, True, 1234, 5678, state, found.verdict, found.checks)
+    evidence = Evidence(NOW, NOW, 1234, 5678, state, found.verdict, found.checks)
     return replace(begun(), policy=policy, evidence=evidence, step=0)
 
 

@@ -23,7 +23,7 @@ def catalogue() -> Catalogue:
     return Catalogue(
         frozenset({"envoy", "httpRoute", "grpcRoute"}),
         frozenset({"envoy", "envoy-gateway", "mlserver"}),
-        frozenset({"threshold"}),
+        frozenset({"threshold", "sequential"}),
     )
 
 

@@ -11,6 +11,7 @@ from controller.policy.explain import explain, json_schema
 from controller.policy.fields import Section
 from controller.policy.routes import ObjectRoute, PathRoute
 from controller.policy.schema import PolicySection
+from controller.policy.steps import AutoSteps, StepSection
 from controller.policy.structure import keys, section_at
 
 POLICIES = Path(__file__).parents[3] / "policies"
@@ -22,9 +23,11 @@ PLACES: list[tuple[str, type[Section]]] = [
     ("checks.errors.", ErrorsCheck),
     ("checks.latency_p99.9.", LatencyCheck),
     ("checks.queue.", QueryCheck),
+    ("steps.", StepSection),
+    ("steps.", AutoSteps),
     *[
         (f"{name}.", section)
-        for name in ("steps", "validation", "warm_up", "no_data", "workload")
+        for name in ("validation", "warm_up", "no_data", "workload")
         if (section := section_at(PolicySection, [name]))
     ],
 ]
@@ -53,13 +56,37 @@ def test_an_index_is_allowed_as_lint_writes_it() -> None:
     assert explain("steps[2].min_requests") == explain("steps.min_requests")
 
 
+def test_both_forms_of_steps_are_explained() -> None:
+    text = explain("steps")
+    assert "Type: a list, or auto. Required." in text
+    assert "  Example: steps: auto\n" in text
+    assert "\n  min_requests " in text
+    assert "\n  max_weight " in text
+
+
+@pytest.mark.parametrize(
+    ("path", "default"),
+    [
+        ("budget", "20 bad requests"),
+        ("confidence", "99%"),
+        ("promote_if_not_worse_than", "1.5x"),
+        ("steps.max_weight", "50%"),
+    ],
+)
+def test_what_only_the_sequential_judge_knows_has_its_default_as_a_file_would_say_it(
+    path: str, default: str
+) -> None:
+    assert f"Default: {default}.\n" in explain(path)
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
         ("stepz", "did you mean steps?"),
         ("steps.min_request", "did you mean steps.min_requests?"),
         ("steps.for.more", "did you mean"),
-        ("zzz", "known here: bake, checks"),
+        ("steps.max_wieght", "did you mean steps.max_weight?"),
+        ("zzz", "known here: bake, budget, checks"),
         ("route.zzz", "did you mean route?"),
         ("route.httpRoute.stabel", "did you mean route.httpRoute.stable?"),
     ],

@@ -9,6 +9,7 @@ from controller.domain.policy import (
     Check,
     CheckKind,
     Fallback,
+    JudgeRules,
     NoData,
     OnDrift,
     Policy,
@@ -159,6 +160,51 @@ def test_the_fields_of_a_cluster_arrive_in_the_policy(policy_text: str, catalogu
         discover=True, scale=True, drain=timedelta(minutes=10), keep_for=timedelta(days=7), history=0
     )
     assert parsed(text, catalogue).workload == WorkloadRules()
+
+
+@pytest.mark.parametrize(
+    ("budget", "confidence", "promote", "rules"),
+    [
+        ("20 bad requests", "99%", "1.5x", JudgeRules()),
+        ("1 bad request", "95%", "1.01x", JudgeRules(0.95, 1, 1.01)),
+        ("10000", "99.99%", "10x", JudgeRules(0.9999, 10_000, 10)),
+    ],
+)
+def test_what_the_sequential_judge_is_told_arrives_in_the_policy(
+    budget: str, confidence: str, promote: str, rules: JudgeRules, policy_text: str, catalogue: Catalogue
+) -> None:
+    fields = f"budget: {budget}\nconfidence: {confidence}\npromote_if_not_worse_than: {promote}\n"
+    policy = parsed(f"{policy_text}judge: sequential\n{fields}", catalogue)
+    assert (policy.judge, policy.judge_rules) == ("sequential", rules)
+    assert not policy.auto_steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "weights"),
+    [
+        ("auto", [10, 20, 30, 40, 50, 70, 90, 120, 160, 220, 300, 420, 500]),
+        ("{max_weight: 50%}", [10, 20, 30, 40, 50, 70, 90, 120, 160, 220, 300, 420, 500]),
+        ("{max_weight: 7.5%}", [10, 20, 30, 40, 50, 70, 75]),
+        ("{max_weight: 1%}", [10]),
+    ],
+)
+def test_auto_steps_are_a_ladder_up_to_the_ceiling(
+    steps: str, weights: list[int], policy_text: str, catalogue: Catalogue
+) -> None:
+    text = policy_text.replace("[1%, 5%]", steps) + "judge: sequential\n"
+    policy = parsed(text, catalogue)
+    look, last_look, hour = timedelta(seconds=15), timedelta(seconds=60), timedelta(hours=1)
+    assert policy.auto_steps
+    assert policy.steps == (
+        *(Step(weight, look, 0, hour) for weight in weights[:-1]),
+        Step(weights[-1], last_look, 0, hour),
+    )
+
+
+def test_auto_steps_hold_for_the_policy_s_interval(policy_text: str, catalogue: Catalogue) -> None:
+    text = policy_text.replace("[1%, 5%]", "{max_weight: 2%}") + "judge: sequential\ninterval: 20m\n"
+    look, looks = timedelta(minutes=20), timedelta(minutes=80)
+    assert parsed(text, catalogue).steps == (Step(10, look, 0, looks), Step(20, looks, 0, 4 * looks))
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(catalogue: Catalogue) -> None:

@@ -1,0 +1,1 @@
+"""What ``serinus backtest`` does: `injecting` reads what shall be worse, `running` reads and replays."""

@@ -1,0 +1,232 @@
+"""What the sequential judge's memory means: a verdict, a ceiling for the weight, and a row for each check."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from controller.domain.judge.base import Assessment, CheckResult, Strength, Terms
+from controller.domain.judge.contest import ENOUGH_IN_FAVOUR, Contest, Question, requests_needed
+from controller.domain.judge.memory import CheckMemory, Memory
+from controller.domain.judge.questions import counts_of, questions
+from controller.domain.judge.values import limit, unanswerable, value
+from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of, excess_upper
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
+from controller.domain.vocabulary import Reason, Verdict
+
+HOLD_AT = 2.0
+"""Evidence from which the weight no longer rises."""
+SUSPECT_AT = 5.0
+"""Evidence from which the weight is lowered: at a small one, evidence costs the fewest bad requests."""
+_ROUNDING = 1e-12
+_CLEARLY = 2.0
+"""Standard errors by which stable must be above a limit for an incident."""
+SHOWN_CONFIDENCE = 0.95
+"""Of the interval that people are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One check with its questions and what they brought. ``evidence`` is its part of the whole, from 1."""
+
+    check: Check
+    memory: CheckMemory
+    asked: Sequence[Question]
+    evidence: float
+
+    @property
+    def pairs(self) -> list[tuple[Question, Contest]]:
+        return list(zip(self.asked, self.memory.contests, strict=True))
+
+    @property
+    def own(self) -> float:
+        """The evidence as it were if the check stood alone: enough for suspicion, not for a verdict."""
+        share = sum(question.share for question in self.asked)
+        return 1 + (self.evidence - 1) / share if share else 1.0
+
+    @property
+    def comparisons(self) -> list[Contest]:
+        """The contests that must show that the canary is as good: with stable, where that is asked."""
+        relative = [contest for question, contest in self.pairs if question.relative]
+        return relative or [contest for _, contest in self.pairs]
+
+    @property
+    def as_good(self) -> bool:
+        """Whether non-inferiority is shown."""
+        return bool(self.comparisons) and all(
+            contest.favour.wealth >= ENOUGH_IN_FAVOUR for contest in self.comparisons
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspicion:
+    """What a check is held for: ``accused`` stops the weight, ``guilty`` ends the rollout."""
+
+    accused: bool
+    guilty: bool
+
+
+def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms) -> Assessment:
+    """The verdict on all checks. ``gauges`` is the threshold rule's on those that are no counts."""
+    deciding = sum(c.kind is not CheckKind.GAUGE and not c.report_only for c in policy.checks)
+    seen = {
+        check.name: _seen(policy, check, memory, deciding)
+        for check in policy.checks
+        if check.kind is not CheckKind.GAUGE
+    }
+    voting = [each for each in seen.values() if not each.check.report_only]
+    evidence = 1 + sum(each.evidence - 1 for each in voting)
+    enough = 1 / (1 - policy.judge_rules.confidence) * (1 - _ROUNDING)
+    leader = max(voting, key=lambda each: each.evidence, default=None)
+    by_gauge = {result.name: result for result in gauges.checks}
+    results = []
+    for check in policy.checks:
+        if check.kind is CheckKind.GAUGE:
+            results.append(by_gauge[check.name])
+            continue
+        each = seen[check.name]
+        # what is only reported is judged by its own evidence, the others by all of theirs together
+        weighed = each.evidence if check.report_only else evidence
+        leads = check.report_only or each is leader
+        accused = leads and max(weighed, each.own) >= HOLD_AT
+        suspicion = _Suspicion(accused=accused, guilty=leads and weighed >= enough)
+        results.append(_result(each, terms, policy.interval.total_seconds(), suspicion))
+    ceiling, held = _ceiling(policy, memory, voting, evidence)
+    verdict = _verdict(results, gauges.verdict, guilty=evidence >= enough)
+    return Assessment(verdict, tuple(results), ceiling, held)
+
+
+def _verdict(results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -> Verdict:
+    if guilty or gauges is Verdict.FAIL:
+        return Verdict.FAIL
+    counted = [result for result in results if not result.report_only]
+    if all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in counted):
+        return Verdict.PASS
+    return Verdict.UNKNOWN
+
+
+def _seen(policy: Policy, check: Check, memory: Memory, deciding: int) -> _Seen:
+    mine = memory.checks.get(check.name, CheckMemory())
+    if mine.known is None or not mine.contests:
+        return _Seen(check, mine, (), mine.kept)
+    rivals = 1 if check.report_only else deciding
+    asked = questions(check, policy.judge_rules, mine.known, checks=rivals, compare=bool(memory.compare))
+    gained = sum(
+        question.share * (contest.against.wealth - 1)
+        for question, contest in zip(asked, mine.contests, strict=True)
+    )
+    return _Seen(check, mine, asked, 1 + gained)
+
+
+def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspicion) -> CheckResult:
+    memory, check = seen.memory, seen.check
+    verdict, reason = _found(seen, terms, suspicion)
+    return CheckResult(
+        name=check.name,
+        verdict=verdict,
+        reason=reason,
+        value=value(check, memory, canary=True),
+        limit=limit(check, memory, reason),
+        stable_value=value(check, memory, canary=False),
+        requests=memory.canary.requests,
+        stable_requests=memory.stable.requests,
+        failures=int(suspicion.guilty),
+        report_only=check.report_only,
+        strength=_strength(seen, block_seconds) if seen.asked else None,
+    )
+
+
+def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, Reason]:
+    if suspicion.guilty:
+        return Verdict.FAIL, _breach(seen)
+    missing = _missing(seen)
+    if missing is not None:
+        return Verdict.UNKNOWN, missing
+    if not seen.asked:
+        return Verdict.SKIPPED, Reason.NO_STABLE_TRAFFIC
+    if suspicion.accused and not seen.as_good:
+        return Verdict.UNKNOWN, Reason.EVIDENCE_AGAINST
+    if _both_above(seen):
+        return Verdict.UNKNOWN, Reason.BOTH_ABOVE_LIMIT
+    if terms.final and not seen.as_good:
+        return Verdict.UNKNOWN, Reason.NOT_YET_SHOWN
+    return Verdict.PASS, Reason.SHOWN_GOOD if seen.as_good else Reason.NOTHING_AGAINST
+
+
+def _both_above(seen: _Seen) -> bool:
+    """Whether in the last minute both versions broke the limit: an incident, and no time for a release."""
+    question = seen.asked[-1]
+    recent = seen.memory.recent
+    stable, stable_bad = sum(each.stable for each in recent), sum(each.stable_bad for each in recent)
+    canary, canary_bad = sum(each.canary for each in recent), sum(each.canary_bad for each in recent)
+    if question.relative or not stable or not canary:
+        return False
+    allowed = question.worse.increase * stable
+    clearly = stable_bad > allowed + _CLEARLY * sqrt(allowed)
+    return clearly and canary_bad > question.worse.increase * canary
+
+
+def _missing(seen: _Seen) -> Reason | None:
+    """What is lacking before the check can say anything."""
+    memory = seen.memory
+    if not memory.canary.requests:
+        return Reason.TOO_FEW_REQUESTS
+    if unanswerable(seen.check, memory):
+        return Reason.LIMIT_OUTSIDE_BUCKETS
+    if memory.wait:
+        return Reason.WARMING_UP
+    return Reason.NO_STABLE_TRAFFIC if memory.known is None else None
+
+
+def _breach(seen: _Seen) -> Reason:
+    question, _ = max(seen.pairs, key=lambda pair: pair[0].share * pair[1].against.wealth)
+    return Reason.WORSE_THAN_STABLE if question.relative else Reason.ABOVE_LIMIT
+
+
+def _requests_needed(seen: _Seen) -> int | None:
+    needed = [requests_needed(contest, seen.memory.canary.requests) for contest in seen.comparisons]
+    known = [each for each in needed if each is not None]
+    return max(known) if len(known) == len(needed) else None
+
+
+def _strength(seen: _Seen, block_seconds: float) -> Strength:
+    memory, bound = seen.memory, seen.asked[-1].bound_seconds
+    total = counts_of(memory.canary, memory.stable, bound)
+    weakest = min(seen.comparisons, key=lambda contest: contest.favour.wealth)
+    needed = _requests_needed(seen)
+    per_block = sum(counts.canary for counts in memory.recent) / max(len(memory.recent), 1)
+    compared = memory.stable.requests > 0 and memory.canary.requests > 0
+    return Strength(
+        against=seen.evidence,
+        favour=weakest.favour.wealth,
+        bad=round(total.canary_bad),
+        stable_bad=round(total.stable_bad),
+        difference=memory.difference.interval(1 - SHOWN_CONFIDENCE) if compared else None,
+        confidence=SHOWN_CONFIDENCE,
+        bound_seconds=bound,
+        requests_needed=needed,
+        seconds_needed=needed / per_block * block_seconds if needed and per_block else None,
+        skipped=max(contest.jumps for contest in memory.contests),
+        design_effect=memory.design_effect,
+    )
+
+
+def _ceiling(
+    policy: Policy, memory: Memory, voting: Sequence[_Seen], evidence: float
+) -> tuple[int, Reason | None]:
+    """The most weight that may be given now, and why it is not all."""
+    budget = budget_of(policy)
+    rate = memory.requests_per_second
+    excess = max((excess_upper(each.memory.recent) for each in voting if _spends(each)), default=0.0)
+    ceiling = max(budget.ceiling_permille(rate, excess), budget.first_permille(rate))
+    as_good = bool(voting) and all(each.as_good for each in voting)
+    if as_good:
+        return FULL_WEIGHT_PERMILLE, None
+    held = Reason.BUDGET_SPENT if ceiling < FULL_WEIGHT_PERMILLE else None
+    if max([evidence, *(each.own for each in voting)]) >= SUSPECT_AT:
+        return min(ceiling, max(budget.first_permille(rate), SUSPECT_PERMILLE)), Reason.EVIDENCE_AGAINST
+    return ceiling, held
+
+
+def _spends(seen: _Seen) -> bool:
+    """Whether a bad request of the check counts against the budget: errors do, slow answers are answers."""
+    return seen.check.kind is CheckKind.RATIO

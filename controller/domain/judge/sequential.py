@@ -1,0 +1,214 @@
+"""The default judge: evidence that may be looked at after every block, at any traffic.
+
+Each counted check asks questions (`questions`), each question is a contest of two e-processes (`contest`).
+The weighted mean of all evidence against the canary is itself an e-value: the canary is rolled back when it
+reaches 1 / (1 - confidence), and a good version ever gets there with a chance of at most 1 - confidence,
+however many checks there are and however long it takes. It is promoted when every comparison has shown that
+it is no worse than the policy allows. In between the weight grows as the exposure budget lets it (`weights`),
+and stands while there is suspicion. Evidence goes on from weight to weight. Gauges keep the threshold rule.
+
+**Source**: the rule and its figures, Vovk and Wang, "E-values: calibration, combination and applications"
+(2021) for the weighted mean; Ville's inequality for the bound.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+
+from controller.domain.judge.base import Assessment, Terms
+from controller.domain.judge.calibration import SHORTEST_SPAN, CheckHistory
+from controller.domain.judge.contest import Question, Setting, new_contest, thinned
+from controller.domain.judge.counts import Block, CheckCounts, GaugeSample
+from controller.domain.judge.dependence import design_effect
+from controller.domain.judge.evidence import Counts
+from controller.domain.judge.memory import CheckMemory, Memory, dump, load
+from controller.domain.judge.questions import Known, counts_of, questions, shares_of
+from controller.domain.judge.report import assessment
+from controller.domain.judge.threshold import ThresholdJudge
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
+
+_WARM_UP_BLOCKS = 4
+_ENOUGH_STABLE_REQUESTS = 100
+"""Stable's requests from which its histogram says which bounds are worth comparing, where no past does."""
+_FEW_PODS = 2
+_MINUTE_SECONDS = 60
+
+
+class SequentialJudge:
+    """`Judge` by e-processes on counts, canary against stable and against the limits."""
+
+    remembers = True
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._counted = [check for check in policy.checks if check.kind is not CheckKind.GAUGE]
+        self._deciding = sum(not check.report_only for check in self._counted)
+        self._gauges = ThresholdJudge([c for c in policy.checks if c.kind is CheckKind.GAUGE])
+
+    def begin(self) -> str:
+        """No evidence; a canary's first answers are slow, so latency waits."""
+        return dump(self._nothing())
+
+    def _nothing(self) -> Memory:
+        waits = {check.name: _WARM_UP_BLOCKS * (check.kind is CheckKind.QUANTILE) for check in self._counted}
+        checks = {name: CheckMemory(wait=wait) for name, wait in waits.items()}
+        return Memory(checks, self._gauges.begin())
+
+    def at_new_weight(self, state: str) -> str:
+        """Evidence stays. Requests longer than a block are counted late: their check waits for them."""
+        memory = load(state) or self._nothing()
+        checks = {
+            name: replace(check, wait=max(check.wait, self._late_blocks(check)))
+            for name, check in memory.checks.items()
+        }
+        return dump(replace(memory, checks=checks, gauges=self._gauges.at_new_weight(memory.gauges)))
+
+    def fold(self, state: str, blocks: Sequence[Block], gauges: Sequence[GaugeSample], terms: Terms) -> str:
+        """Add each block; gauges are measured once."""
+        memory = load(state) or self._nothing()
+        for block in blocks:
+            memory = self._with_block(memory, block, terms)
+        return dump(replace(memory, gauges=self._gauges.fold(memory.gauges, [], gauges, terms)))
+
+    def assess(self, state: str, terms: Terms) -> Assessment:
+        """FAIL on enough evidence; PASS without suspicion, at the last step only if shown to be as good."""
+        memory = load(state) or self._nothing()
+        return assessment(self._policy, memory, self._gauges.assess(memory.gauges, terms), terms)
+
+    def _with_block(self, memory: Memory, block: Block, terms: Terms) -> Memory:
+        seconds = (block.end - block.start).total_seconds()
+        memory = memory.flowing(seconds, block.canary_requests + block.stable_requests)
+        if memory.compare is None:
+            memory = replace(memory, compare=terms.compare)
+        elif memory.compare and not terms.compare:
+            memory = self._alone(memory)
+        counts = {each.check: each for each in block.checks}
+        checks = {
+            check.name: self._with_counts(check, memory, counts.get(check.name), terms)
+            for check in self._counted
+        }
+        return replace(memory, checks=checks)
+
+    def _alone(self, memory: Memory) -> Memory:
+        """Stable has no traffic any more: what was gathered is bet on the limits alone."""
+        checks = {}
+        for check in self._counted:
+            mine = memory.checks.get(check.name, CheckMemory())
+            if mine.known is not None:
+                pairs = zip(self._asked(check, mine.known, compare=True), mine.contests, strict=True)
+                whole = [(question, contest) for question, contest in pairs]
+                share = sum(question.share for question, _ in whole) or 1.0
+                wealth = sum(question.share * contest.against.wealth for question, contest in whole) / share
+                kept = [contest for question, contest in whole if not question.relative]
+                mine = replace(
+                    mine,
+                    contests=tuple(contest.with_wealth(wealth) for contest in kept),
+                    kept=1 + share * (wealth - 1),
+                )
+            checks[check.name] = mine
+        return replace(memory, checks=checks, compare=False)
+
+    def _asked(self, check: Check, known: Known, *, compare: bool) -> list[Question]:
+        rivals = 1 if check.report_only else self._deciding
+        return questions(check, self._policy.judge_rules, known, checks=rivals, compare=compare)
+
+    def _with_counts(
+        self, check: Check, memory: Memory, found: CheckCounts | None, terms: Terms
+    ) -> CheckMemory:
+        mine = memory.checks.get(check.name, CheckMemory())
+        if found is None:
+            return mine
+        mine = mine.counted(found.canary, found.stable)
+        newly = mine.known is None
+        if newly:
+            mine = self._acquainted(check, mine, memory, terms)
+        if mine.wait:
+            return replace(mine, wait=mine.wait - 1) if mine.canary.requests else mine
+        # what a histogram is asked was chosen by this very block, which so proves nothing itself
+        if mine.known is None or (newly and check.kind is CheckKind.QUANTILE):
+            return mine
+        return self._contested(check, mine, found, terms, compare=bool(memory.compare))
+
+    def _acquainted(self, check: Check, mine: CheckMemory, memory: Memory, terms: Terms) -> CheckMemory:
+        """Fix what is asked, from what is known before the check's first block counts."""
+        past = terms.calibration.requests_per_second if terms.calibration else 0.0
+        rate = past or memory.requests_per_second
+        shares = _shares(check, mine, terms, compare=bool(memory.compare))
+        if shares is None or not rate:
+            return mine
+        known = Known(rate, shares)
+        asked = self._asked(check, known, compare=bool(memory.compare))
+        return replace(mine, known=known, contests=tuple(new_contest(each) for each in asked))
+
+    def _contested(
+        self, check: Check, mine: CheckMemory, found: CheckCounts, terms: Terms, *, compare: bool
+    ) -> CheckMemory:
+        assert mine.known is not None
+        asked = self._asked(check, mine.known, compare=compare)
+        setting = _setting(check, mine, terms, self._policy.interval.total_seconds())
+        contests = []
+        for question, contest in zip(asked, mine.contests, strict=True):
+            worse = counts_of(found.canary, found.stable, question.bound_seconds)
+            better = counts_of(found.canary, found.stable, question.good_bound_seconds)
+            if check.kind is CheckKind.RATIO:
+                worse = _expected(worse, terms)
+            contests.append(contest.after(question, worse, better, setting))
+        if not asked:
+            return mine
+        told = counts_of(found.canary, found.stable, asked[-1].bound_seconds)
+        return replace(
+            mine.remembering(told),
+            contests=tuple(contests),
+            difference=mine.difference.after(thinned(told, setting.design_effect)),
+            design_effect=setting.design_effect,
+        )
+
+    def _late_blocks(self, check: CheckMemory) -> int:
+        """Blocks in which requests from before a change of the weight may still end."""
+        if check.known is None or not check.known.shares:
+            return 0
+        slow = max((bound for bound, share in check.known.shares if share > 0), default=0.0)
+        block_seconds = self._policy.interval.total_seconds()
+        return ceil(slow / block_seconds) if slow > block_seconds else 0
+
+
+def _shares(
+    check: Check, mine: CheckMemory, terms: Terms, *, compare: bool
+) -> tuple[tuple[float, float], ...] | None:
+    """Stable's share above each bound, from its past or else from what was seen; None if not yet known."""
+    if check.kind is not CheckKind.QUANTILE:
+        return ()
+    if not mine.canary.bounds:
+        return None
+    if not compare:
+        return tuple((bound, 0.0) for bound in mine.canary.bounds)
+    seen = shares_of(mine.stable) if mine.stable.requests >= _ENOUGH_STABLE_REQUESTS else None
+    found = _past(check.name, terms) or seen
+    common = frozenset(mine.canary.bounds)
+    return found and tuple((bound, share) for bound, share in found if bound in common)
+
+
+def _past(name: str, terms: Terms) -> tuple[tuple[float, float], ...]:
+    checks = terms.calibration.checks if terms.calibration else ()
+    return next((tuple(past.shares) for past in checks if past.check == name), ())
+
+
+def _setting(check: Check, mine: CheckMemory, terms: Terms, block_seconds: float) -> Setting:
+    """From stable's past and the canary's requests before this block."""
+    past = terms.calibration
+    if past is None:
+        return Setting(cautious=True)
+    of_check = next((each for each in past.checks if each.check == check.name), CheckHistory(check.name))
+    per_block = sum(counts.canary for counts in mine.recent) / max(len(mine.recent), 1)
+    effect = design_effect(of_check.icc, per_block * _MINUTE_SECONDS / block_seconds)
+    if check.kind is CheckKind.RATIO:  # a batch that fails is as large at a small weight
+        effect = max(effect, of_check.cluster)
+    return Setting(effect, past.pods < _FEW_PODS or past.span < SHORTEST_SPAN)
+
+
+def _expected(counts: Counts, terms: Terms) -> Counts:
+    """Errors come back before answers that take long: the canary had at least its share of the requests."""
+    share = terms.weight_permille / FULL_WEIGHT_PERMILLE
+    if not counts.canary or not 0 < share < 1:
+        return counts
+    return replace(counts, canary=max(counts.canary, round(share / (1 - share) * counts.stable)))

@@ -1,0 +1,57 @@
+"""The sequential judge, the default of a policy, on a real Envoy and a real Prometheus."""
+
+from datetime import timedelta
+
+import pytest
+
+from controller.domain.vocabulary import Phase, Reason
+from controller.policy.steps import AutoSteps
+from tests.e2e.harness import Harness
+from tests.e2e.policies import AUTO, Fields, step
+from tests.e2e.proof import assert_gapless, weights
+
+pytestmark = pytest.mark.integration
+
+JUDGED: Fields = {
+    "judge": "sequential",
+    "checks": {"errors": {"max": "2%", "worse_by": "1pp"}, "latency_p99": {"max": "1s"}},
+}
+STEPS = (step("10%", "2s"), step("50%", "2s"))
+LADDER = AutoSteps.model_validate({"max_weight": "50%"}).to_steps(timedelta(seconds=1))
+RATE = 200
+WITHIN = 45
+
+
+def test_a_good_version_is_promoted_once_it_is_shown_to_be_as_good(harness: Harness) -> None:
+    model = harness.model(STEPS, **JUDGED)
+    with harness.traffic(model, RATE) as stream:
+        rollout = harness.deploy(model, "v2")
+        status = harness.until(rollout, Phase.SUCCEEDED, within=WITHIN)
+        assert stream.stop().failed == 0
+    assert status.reason is Reason.PROMOTED
+    entries = harness.entries(rollout)
+    assert_gapless(entries)
+    assert weights(entries) == [0, 10, 50, 100]
+    promoted = next(entry for entry in harness.stored(rollout) if entry.phase is Phase.PROMOTING)
+    for check in promoted.assessment.checks:
+        assert check.strength is not None
+        assert check.strength.against < check.strength.favour, check
+
+
+def test_a_version_that_fails_is_rolled_back_from_a_weight_that_the_judge_chose(harness: Harness) -> None:
+    model = harness.model(AUTO, **JUDGED)
+    with harness.traffic(model, RATE) as stream:
+        rollout = harness.deploy(model, "v3")
+        status = harness.until(rollout, Phase.ROLLED_BACK, within=WITHIN)
+        traffic = stream.stop()
+    assert status.reason is Reason.CHECK_FAILED
+    assert status.message.startswith("errors ")
+    assert harness.ask(model, 30) == {f"{model}@v1": 30}
+    seen = {weight for weight in weights(harness.entries(rollout)) if weight}
+    assert seen
+    assert seen <= {each.weight_permille / 10 for each in LADDER}, seen
+    served, bad = traffic.served(f"{model}@v3")
+    assert 0 < bad < served
+    answer = harness.cli("why", rollout)
+    assert answer.returncode == 0, answer.stderr
+    assert "errors" in answer.stdout
