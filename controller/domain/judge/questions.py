@@ -8,6 +8,7 @@ below.
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controller.domain.judge.calibration import choose_latency_bounds
 from controller.domain.judge.contest import Question
@@ -37,8 +38,14 @@ class Known:
     shares: tuple[tuple[float, float], ...] = ()
 
 
-def questions(check: Check, rules: JudgeRules, known: Known, *, checks: int, compare: bool) -> list[Question]:
-    """The check's questions. ``checks`` are asked together and share what evidence may be brought."""
+@lru_cache(maxsize=1024)
+def questions(
+    check: Check, rules: JudgeRules, known: Known, *, checks: int, compare: bool
+) -> tuple[Question, ...]:
+    """The check's questions. ``checks`` are asked together and share what evidence may be brought.
+
+    They are the same for every block, and so worth keeping.
+    """
     found: list[Question] = []
     compare = compare and check.relative
     if compare:
@@ -50,7 +57,7 @@ def questions(check: Check, rules: JudgeRules, known: Known, *, checks: int, com
         if check.kind is CheckKind.RATIO:
             found = [Question(worse, better, share)]
     absolute = _absolute(check, known, (1 - _RELATIVE_SHARE if compare else 1.0) / checks)
-    return [*found, absolute] if absolute else found
+    return (*found, absolute) if absolute else tuple(found)
 
 
 def counts_of(canary: Tally, stable: Tally, bound_seconds: float | None) -> Counts:

@@ -108,7 +108,7 @@ class SequentialJudge:
             checks[check.name] = mine
         return replace(memory, checks=checks, compare=False)
 
-    def _asked(self, check: Check, known: Known, *, compare: bool) -> list[Question]:
+    def _asked(self, check: Check, known: Known, *, compare: bool) -> tuple[Question, ...]:
         rivals = 1 if check.report_only else self._deciding
         return questions(check, self._policy.judge_rules, known, checks=rivals, compare=compare)
 
@@ -145,17 +145,18 @@ class SequentialJudge:
     ) -> CheckMemory:
         assert mine.known is not None
         asked = self._asked(check, mine.known, compare=compare)
+        if not asked:
+            return mine
         setting = _setting(check, mine, terms, self._policy.interval.total_seconds())
+        bounds = {bound for each in asked for bound in (each.bound_seconds, each.good_bound_seconds)}
+        at = {bound: counts_of(found.canary, found.stable, bound) for bound in bounds}
         contests = []
         for question, contest in zip(asked, mine.contests, strict=True):
-            worse = counts_of(found.canary, found.stable, question.bound_seconds)
-            better = counts_of(found.canary, found.stable, question.good_bound_seconds)
+            worse, better = at[question.bound_seconds], at[question.good_bound_seconds]
             if check.kind is CheckKind.RATIO:
                 worse = _expected(worse, terms)
             contests.append(contest.after(question, worse, better, setting))
-        if not asked:
-            return mine
-        told = counts_of(found.canary, found.stable, asked[-1].bound_seconds)
+        told = at[asked[-1].bound_seconds]
         return replace(
             mine.remembering(told),
             contests=tuple(contests),

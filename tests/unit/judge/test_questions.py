@@ -31,7 +31,7 @@ FAST = Known(RATE, ((0.1, 0.6), (0.25, 0.08), (0.5, 0.004), (1.0, 0.0002)))
 
 
 def asked(check: Check, known: Known = FAST, *, checks: int = 1, compare: bool = True) -> list[Question]:
-    return questions(check, RULES, known, checks=checks, compare=compare)
+    return list(questions(check, RULES, known, checks=checks, compare=compare))
 
 
 def absolute(check: Check, known: Known = FAST) -> Question:
