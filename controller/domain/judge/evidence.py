@@ -33,6 +33,16 @@ class Counts:
     stable_bad: float
 
 
+def summed(blocks: Sequence[Counts]) -> Counts:
+    """All of them together."""
+    return Counts(
+        sum(each.canary for each in blocks),
+        sum(each.canary_bad for each in blocks),
+        sum(each.stable for each in blocks),
+        sum(each.stable_bad for each in blocks),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Null:
     """What is to be refuted: the canary's bad share is at most ``ratio`` times stable's plus ``increase``.

@@ -14,7 +14,7 @@ from controller.domain.judge.calibration import choose_latency_bounds
 from controller.domain.judge.contest import Question
 from controller.domain.judge.counts import Tally
 from controller.domain.judge.evidence import Counts, Null
-from controller.domain.policy import Check, CheckKind, JudgeRules
+from controller.domain.policy import Check, CheckKind, JudgeRules, Policy
 
 _BODY = 0.15
 """From this share of bad requests on the form for rare events loses too much."""
@@ -58,6 +58,13 @@ def questions(
             found = [Question(worse, better, share)]
     absolute = _absolute(check, known, (1 - _RELATIVE_SHARE if compare else 1.0) / checks)
     return (*found, absolute) if absolute else tuple(found)
+
+
+def asked_of(policy: Policy, check: Check, known: Known, *, compare: bool) -> tuple[Question, ...]:
+    """The check's questions under its policy; what is only reported takes no evidence from the others."""
+    deciding = sum(each.kind is not CheckKind.GAUGE and not each.report_only for each in policy.checks)
+    rivals = 1 if check.report_only else deciding
+    return questions(check, policy.judge_rules, known, checks=rivals, compare=compare)
 
 
 def counts_of(canary: Tally, stable: Tally, bound_seconds: float | None) -> Counts:

@@ -6,8 +6,9 @@ from math import sqrt
 
 from controller.domain.judge.base import Assessment, CheckResult, Strength, Terms
 from controller.domain.judge.contest import ENOUGH_IN_FAVOUR, Contest, Question, requests_needed
+from controller.domain.judge.evidence import summed
 from controller.domain.judge.memory import CheckMemory, Memory
-from controller.domain.judge.questions import counts_of, questions
+from controller.domain.judge.questions import asked_of, counts_of
 from controller.domain.judge.values import limit, unanswerable, value
 from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of, excess_upper
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
@@ -67,9 +68,8 @@ class _Suspicion:
 
 def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms) -> Assessment:
     """The verdict on all checks. ``gauges`` is the threshold rule's on those that are no counts."""
-    deciding = sum(c.kind is not CheckKind.GAUGE and not c.report_only for c in policy.checks)
     seen = {
-        check.name: _seen(policy, check, memory, deciding)
+        check.name: _seen(policy, check, memory)
         for check in policy.checks
         if check.kind is not CheckKind.GAUGE
     }
@@ -104,12 +104,11 @@ def _verdict(results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -
     return Verdict.UNKNOWN
 
 
-def _seen(policy: Policy, check: Check, memory: Memory, deciding: int) -> _Seen:
+def _seen(policy: Policy, check: Check, memory: Memory) -> _Seen:
     mine = memory.checks.get(check.name, CheckMemory())
     if mine.known is None or not mine.contests:
         return _Seen(check, mine, (), mine.kept)
-    rivals = 1 if check.report_only else deciding
-    asked = questions(check, policy.judge_rules, mine.known, checks=rivals, compare=bool(memory.compare))
+    asked = asked_of(policy, check, mine.known, compare=bool(memory.compare))
     gained = sum(
         question.share * (contest.against.wealth - 1)
         for question, contest in zip(asked, mine.contests, strict=True)
@@ -155,14 +154,12 @@ def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, R
 def _both_above(seen: _Seen) -> bool:
     """Whether in the last minute both versions broke the limit: an incident, and no time for a release."""
     question = seen.asked[-1]
-    recent = seen.memory.recent
-    stable, stable_bad = sum(each.stable for each in recent), sum(each.stable_bad for each in recent)
-    canary, canary_bad = sum(each.canary for each in recent), sum(each.canary_bad for each in recent)
-    if question.relative or not stable or not canary:
+    recent = summed(seen.memory.recent)
+    if question.relative or not recent.stable or not recent.canary:
         return False
-    allowed = question.worse.increase * stable
-    clearly = stable_bad > allowed + _CLEARLY * sqrt(allowed)
-    return clearly and canary_bad > question.worse.increase * canary
+    allowed = question.worse.increase * recent.stable
+    clearly = recent.stable_bad > allowed + _CLEARLY * sqrt(allowed)
+    return clearly and recent.canary_bad > question.worse.increase * recent.canary
 
 
 def _missing(seen: _Seen) -> Reason | None:
@@ -193,7 +190,7 @@ def _strength(seen: _Seen, block_seconds: float) -> Strength:
     total = counts_of(memory.canary, memory.stable, bound)
     weakest = min(seen.comparisons, key=lambda contest: contest.favour.wealth)
     needed = _requests_needed(seen)
-    per_block = sum(counts.canary for counts in memory.recent) / max(len(memory.recent), 1)
+    per_block = summed(memory.recent).canary / max(len(memory.recent), 1)
     compared = memory.stable.requests > 0 and memory.canary.requests > 0
     return Strength(
         against=seen.evidence,

@@ -17,12 +17,12 @@ from math import ceil
 
 from controller.domain.judge.base import Assessment, Terms
 from controller.domain.judge.calibration import SHORTEST_SPAN, CheckHistory
-from controller.domain.judge.contest import Question, Setting, new_contest, thinned
+from controller.domain.judge.contest import Setting, new_contest, thinned
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample
 from controller.domain.judge.dependence import design_effect
-from controller.domain.judge.evidence import Counts
+from controller.domain.judge.evidence import Counts, summed
 from controller.domain.judge.memory import CheckMemory, Memory, dump, load
-from controller.domain.judge.questions import Known, counts_of, questions, shares_of
+from controller.domain.judge.questions import Known, asked_of, counts_of, shares_of
 from controller.domain.judge.report import assessment
 from controller.domain.judge.threshold import ThresholdJudge
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
@@ -42,7 +42,6 @@ class SequentialJudge:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._counted = [check for check in policy.checks if check.kind is not CheckKind.GAUGE]
-        self._deciding = sum(not check.report_only for check in self._counted)
         self._gauges = ThresholdJudge([c for c in policy.checks if c.kind is CheckKind.GAUGE])
 
     def begin(self) -> str:
@@ -95,8 +94,8 @@ class SequentialJudge:
         for check in self._counted:
             mine = memory.checks.get(check.name, CheckMemory())
             if mine.known is not None:
-                pairs = zip(self._asked(check, mine.known, compare=True), mine.contests, strict=True)
-                whole = [(question, contest) for question, contest in pairs]
+                asked = asked_of(self._policy, check, mine.known, compare=True)
+                whole = list(zip(asked, mine.contests, strict=True))
                 share = sum(question.share for question, _ in whole) or 1.0
                 wealth = sum(question.share * contest.against.wealth for question, contest in whole) / share
                 kept = [contest for question, contest in whole if not question.relative]
@@ -107,10 +106,6 @@ class SequentialJudge:
                 )
             checks[check.name] = mine
         return replace(memory, checks=checks, compare=False)
-
-    def _asked(self, check: Check, known: Known, *, compare: bool) -> tuple[Question, ...]:
-        rivals = 1 if check.report_only else self._deciding
-        return questions(check, self._policy.judge_rules, known, checks=rivals, compare=compare)
 
     def _with_counts(
         self, check: Check, memory: Memory, found: CheckCounts | None, terms: Terms
@@ -137,14 +132,14 @@ class SequentialJudge:
         if shares is None or not rate:
             return mine
         known = Known(rate, shares)
-        asked = self._asked(check, known, compare=bool(memory.compare))
+        asked = asked_of(self._policy, check, known, compare=bool(memory.compare))
         return replace(mine, known=known, contests=tuple(new_contest(each) for each in asked))
 
     def _contested(
         self, check: Check, mine: CheckMemory, found: CheckCounts, terms: Terms, *, compare: bool
     ) -> CheckMemory:
         assert mine.known is not None
-        asked = self._asked(check, mine.known, compare=compare)
+        asked = asked_of(self._policy, check, mine.known, compare=compare)
         if not asked:
             return mine
         setting = _setting(check, mine, terms, self._policy.interval.total_seconds())
@@ -200,7 +195,7 @@ def _setting(check: Check, mine: CheckMemory, terms: Terms, block_seconds: float
     if past is None:
         return Setting(cautious=True)
     of_check = next((each for each in past.checks if each.check == check.name), CheckHistory(check.name))
-    per_block = sum(counts.canary for counts in mine.recent) / max(len(mine.recent), 1)
+    per_block = summed(mine.recent).canary / max(len(mine.recent), 1)
     effect = design_effect(of_check.icc, per_block * _MINUTE_SECONDS / block_seconds)
     if check.kind is CheckKind.RATIO:  # a batch that fails is as large at a small weight
         effect = max(effect, of_check.cluster)

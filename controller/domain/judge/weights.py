@@ -8,7 +8,7 @@ as the last minute leaves possible.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.domain.judge.evidence import Counts
+from controller.domain.judge.evidence import Counts, summed
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 
 LEAST_PERMILLE = 10
@@ -49,12 +49,11 @@ def budget_of(policy: Policy) -> ExposureBudget:
 
 def excess_upper(recent: Sequence[Counts]) -> float:
     """The largest plausible excess of the canary's bad share over stable's in these blocks; 1 without any."""
-    canary, bad = sum(each.canary for each in recent), sum(each.canary_bad for each in recent)
-    stable, stable_bad = sum(each.stable for each in recent), sum(each.stable_bad for each in recent)
-    if not canary:
+    total = summed(recent)
+    if not total.canary:
         return 1.0
-    usual = stable_bad / stable if stable else 0.0
-    return min(max(poisson_upper(bad) / canary - usual, 0.0), 1.0)
+    usual = total.stable_bad / total.stable if total.stable else 0.0
+    return min(max(poisson_upper(total.canary_bad) / total.canary - usual, 0.0), 1.0)
 
 
 def poisson_upper(count: float) -> float:

@@ -15,11 +15,12 @@ from controller.domain.rules.wanting import (
     next_weight,
     restraint,
     row,
+    told,
     wanting,
 )
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
-from controller.domain.wording import duration, percent, sentence
+from controller.domain.wording import duration, percent
 
 BRAKE = 2
 """How many times what the judge allows a weight may be before it is lowered; below that it only holds."""
@@ -215,6 +216,5 @@ def _tell(rollout: Rollout, event: str, told: Reason, reason: Reason, message: s
 
 
 def _blame(rollout: Rollout) -> str:
-    by_name = {check.name: check for check in rollout.policy.checks}
-    exhausted = [r for r in rollout.evidence.checks if not r.report_only and r.failures >= r.budget]
-    return "; ".join(sentence(by_name[r.name], r) for r in exhausted)
+    exhausted = (r for r in rollout.evidence.checks if not r.report_only and r.failures >= r.budget)
+    return told(rollout, exhausted)

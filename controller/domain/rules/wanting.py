@@ -1,10 +1,12 @@
 """What a step still lacks before the next weight: time, requests, checks, copies."""
 
+from collections.abc import Iterable
+
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded, measured_at_weight
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, Policy
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.rules.turns import failing
 from controller.domain.vocabulary import Reason, Verdict
 from controller.domain.wording import duration, percent, sentence
@@ -34,7 +36,7 @@ def _lacking_evidence(folded: Folded) -> tuple[Reason, str] | None:
         return Reason.CHECKS_FAILING, row(rollout, worst)
     accused = [r for r in evidence.checks if r.reason is Reason.EVIDENCE_AGAINST and not r.report_only]
     if accused:
-        return Reason.EVIDENCE_AGAINST, "; ".join(sentence(_check_of(rollout, r), r) for r in accused)
+        return Reason.EVIDENCE_AGAINST, told(rollout, accused)
     if evidence.canary_requests < step.min_requests:
         got = f"{evidence.canary_requests:,} of {step.min_requests:,} requests"
         return Reason.WAITING_FOR_REQUESTS, f"{got} at {at}"
@@ -42,7 +44,7 @@ def _lacking_evidence(folded: Folded) -> tuple[Reason, str] | None:
         return Reason.STEP_RUNNING, f"{duration(step.hold - clocks.at_weight)} more at {at}"
     if evidence.verdict is not Verdict.PASS:
         open_ = [r for r in evidence.checks if r.verdict is Verdict.UNKNOWN and not r.report_only]
-        return Reason.WAITING_FOR_CHECKS, "; ".join(sentence(_check_of(rollout, r), r) for r in open_)
+        return Reason.WAITING_FOR_CHECKS, told(rollout, open_)
     if evidence.ceiling_permille < next_weight(rollout) < FULL_WEIGHT_PERMILLE:
         return evidence.held or Reason.BUDGET_SPENT, f"stays at {at}: {restraint(rollout)}"
     return None
@@ -91,10 +93,12 @@ def few(seen: Observation, weight_permille: int) -> str:
     return f"waits for copies enough for {percent(weight_permille)}{why}"
 
 
-def _check_of(rollout: Rollout, result: CheckResult) -> Check:
-    return next(check for check in rollout.policy.checks if check.name == result.name)
+def told(rollout: Rollout, results: Iterable[CheckResult]) -> str:
+    """What checks found, a sentence each."""
+    by_name = {check.name: check for check in rollout.policy.checks}
+    return "; ".join(sentence(by_name[result.name], result) for result in results)
 
 
 def row(rollout: Rollout, result: CheckResult) -> str:
     """A failing check, and how many failures it has left."""
-    return f"{sentence(_check_of(rollout, result), result)} ({result.failures} of {result.budget} in a row)"
+    return f"{told(rollout, [result])} ({result.failures} of {result.budget} in a row)"
