@@ -157,6 +157,8 @@ def _gains(
 
 def thinned(counts: Counts, design_effect: float) -> Counts:
     """The canary's requests as so many witnesses as they are worth."""
+    if design_effect == 1.0:
+        return counts
     return replace(counts, canary=counts.canary / design_effect, canary_bad=counts.canary_bad / design_effect)
 
 

@@ -13,14 +13,18 @@ and Grünwald (2302.11401) for e-variables of two shares; Shin, Ramdas, Rinaldo,
 for mixtures over the time of the change.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, inf, lgamma, log
+from functools import lru_cache
+from itertools import islice
+from math import exp, lgamma, log
 
 _LARGEST = 1e12
 """Wealth beyond this decides nothing more; holding it there keeps every number finite."""
 _NEGLIGIBLE = 1e-18
-_BISECTIONS = 40
+_MOST_NEWTON_STEPS = 40
+_FINE = 1e-9
+"""Differences of shares closer than this are the same to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +97,29 @@ def bulk(counts: Counts, odds: float, tilts: Sequence[float]) -> list[float]:
 def _log_partition(n_c: int, n_s: int, total: int, odds: float) -> float:
     """``log sum_j C(n_c, j) C(n_s, total - j) odds^j``, summed outwards from the largest term."""
     low, high = max(0, total - n_s), min(n_c, total)
-    mode = _mode(n_c, n_s, total, odds)
-    mode = min(max(mode, low), high)
-    peak = _log_choose(n_c, mode) + _log_choose(n_s, total - mode) + mode * log(odds)
-    weight, term, j = 1.0, 1.0, mode
-    while j < high and term > _NEGLIGIBLE:
-        term *= odds * (n_c - j) * (total - j) / ((j + 1) * (n_s - total + j + 1))
-        j += 1
+    mode = min(max(_mode(n_c, n_s, total, odds), low), high)
+    ratios = _ratios(n_c, n_s, total)
+    weight = term = 1.0
+    for ratio in islice(ratios, mode - low, None):
+        term *= odds * ratio
         weight += term
-    term, j = 1.0, mode
-    while j > low and term > _NEGLIGIBLE:
-        term *= j * (n_s - total + j) / (odds * (n_c - j + 1) * (total - j + 1))
-        j -= 1
+        if term < _NEGLIGIBLE:
+            break
+    term = 1.0
+    for ratio in islice(reversed(ratios), high - mode, None):
+        term /= odds * ratio
         weight += term
-    return peak + log(weight)
+        if term < _NEGLIGIBLE:
+            break
+    return _log_choose(n_c, mode) + _log_choose(n_s, total - mode) + mode * log(odds) + log(weight)
+
+
+@lru_cache(maxsize=64)
+def _ratios(n_c: int, n_s: int, total: int) -> Sequence[float]:
+    """Each term over the one before it, for odds of 1. Kept, because every bet on a block needs them."""
+    rest = n_s - total
+    below = range(max(0, -rest), min(n_c, total))
+    return [(n_c - j) * (total - j) / ((j + 1) * (rest + j + 1)) for j in below]
 
 
 def _mode(n_c: int, n_s: int, total: int, odds: float) -> int:
@@ -202,25 +215,28 @@ class Difference:
     def interval(self, miss: float) -> tuple[float, float]:
         """The differences that are not refuted, from -1 to 1; with a chance of ``miss`` at most it errs."""
         wanted = log(2 / miss)
-        worse = [pair for pair, tilt in zip(self.sums, self.TILTS, strict=True) if tilt > 1]
-        better = [pair for pair, tilt in zip(self.sums, self.TILTS, strict=True) if tilt < 1]
-        low = _edge(lambda d: _log_mean(worse, d) >= wanted)
-        high = -_edge(lambda d: _log_mean(better, -d) >= wanted)
+        pairs = list(zip(self.sums, self.TILTS, strict=True))
+        low = _edge([(a, b) for (a, b), tilt in pairs if tilt > 1], wanted)
+        high = -_edge([(a, -b) for (a, b), tilt in pairs if tilt < 1], wanted)
         return min(low, high), max(low, high)
 
 
-def _edge(refuted: Callable[[float], bool]) -> float:
-    """The largest refuted difference, if all below are refuted too; -1 if none is."""
-    low, high = -1.0, 1.0
-    if not refuted(low):
-        return low
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if refuted(middle) else (low, middle)
-    return low
+def _edge(pairs: Sequence[tuple[float, float]], wanted: float) -> float:
+    """The largest refuted difference from -1 to 1; -1 if none is.
 
-
-def _log_mean(pairs: Sequence[tuple[float, float]], d: float) -> float:
-    logs = [a - d * b for a, b in pairs]
-    top = max(logs, default=-inf)
-    return top + log(sum(exp(each - top) for each in logs) / len(logs))
+    The log of the mean evidence is convex and falls with the difference, so Newton's steps from the left
+    never pass the edge.
+    """
+    d = -1.0
+    for _ in range(_MOST_NEWTON_STEPS):
+        logs = [a - d * b for a, b in pairs]
+        top = max(logs)
+        parts = [exp(each - top) for each in logs]
+        excess = top + log(sum(parts) / len(parts)) - wanted
+        if excess <= 0:
+            break
+        step = excess * sum(parts) / sum(part * b for part, (_, b) in zip(parts, pairs, strict=True))
+        d = min(d + step, 1.0)
+        if step < _FINE or d == 1.0:
+            break
+    return d
