@@ -27,7 +27,8 @@ from controller.domain.judge.report import assessment
 from controller.domain.judge.threshold import ThresholdJudge
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
 
-_WARM_UP_BLOCKS = 4
+_COLD_BLOCKS, _WARM_BLOCKS = 4, 1
+"""Blocks of first answers whose latency is left out: caches are cold, unless warm-up requests were sent."""
 _ENOUGH_STABLE_REQUESTS = 100
 """Stable's requests from which its histogram says which bounds are worth comparing, where no past does."""
 _FEW_PODS = 2
@@ -49,7 +50,8 @@ class SequentialJudge:
         return dump(self._nothing())
 
     def _nothing(self) -> Memory:
-        waits = {check.name: _WARM_UP_BLOCKS * (check.kind is CheckKind.QUANTILE) for check in self._counted}
+        cold = _WARM_BLOCKS if self._policy.warm_up_requests else _COLD_BLOCKS
+        waits = {check.name: cold * (check.kind is CheckKind.QUANTILE) for check in self._counted}
         checks = {name: CheckMemory(wait=wait) for name, wait in waits.items()}
         return Memory(checks, self._gauges.begin())
 

@@ -1,6 +1,7 @@
 """Rules before any traffic: Pending, Preparing, Validating."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
@@ -13,6 +14,9 @@ from controller.domain.rules.wanting import highest_step
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
 from controller.domain.wording import duration
+
+_SHORTEST_USUAL = timedelta(minutes=5)
+"""A shorter past does not say how much traffic is usual: perhaps stable has just been promoted."""
 
 
 def overtaken(folded: Folded, seen: Observation) -> Turn | None:
@@ -105,7 +109,7 @@ def _calibrated(rollout: Rollout) -> Rollout:
 def first_step(rollout: Rollout) -> int:
     """Where to begin: on a ladder, as high as the exposure budget allows with stable's usual traffic."""
     policy, past = rollout.policy, rollout.calibration
-    if not policy.auto_steps or past is None or not past.requests_per_second:
+    if not policy.auto_steps or past is None or past.span < _SHORTEST_USUAL or not past.requests_per_second:
         return 0
     return highest_step(policy, budget_of(policy).first_permille(past.requests_per_second))
 

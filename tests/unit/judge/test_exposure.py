@@ -48,6 +48,15 @@ def test_a_ladder_begins_at_its_first_weight_where_nothing_is_known_of_stable() 
     assert oldest(climbing()).weight_permille == LADDER[0]
 
 
+def test_a_stable_that_has_just_been_promoted_does_not_say_what_is_usual() -> None:
+    world = at(Phase.VALIDATING, judge="sequential", steps=steps(*LADDER), auto_steps=True)
+    weights = [
+        decide(replace(oldest(world), calibration=past(0.5, minutes=minutes)), seen(world)).rollout
+        for minutes in (4, 5)
+    ]
+    assert weights[0].weight_permille == LADDER[0] < weights[1].weight_permille
+
+
 def test_steps_that_a_policy_lists_begin_with_the_first() -> None:
     world = at(Phase.VALIDATING, judge="sequential", steps=steps(50, 250))
     rollout = replace(oldest(world), calibration=past(0.5))

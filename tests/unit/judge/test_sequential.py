@@ -14,7 +14,7 @@ from controller.domain.judge.counts import GaugeSample, Tally
 from controller.domain.judge.evidence import Stakes
 from controller.domain.judge.questions import Known, questions
 from controller.domain.judge.report import HOLD_AT, SUSPECT_AT
-from controller.domain.judge.sequential import _WARM_UP_BLOCKS, SequentialJudge
+from controller.domain.judge.sequential import _COLD_BLOCKS, _WARM_BLOCKS, SequentialJudge
 from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, JudgeRules
 from controller.domain.vocabulary import Reason, Verdict
@@ -109,7 +109,7 @@ def test_weak_evidence_of_several_checks_adds_up() -> None:
 
 def test_slow_answers_roll_back_after_the_warm_up() -> None:
     trial = Trial(judged(p99(max=0.5, worse_by_ratio=0.2)))
-    trial.show(_WARM_UP_BLOCKS, p99=(SLOW, FAST))
+    trial.show(_COLD_BLOCKS, p99=(SLOW, FAST))
     found = trial.assess()
     assert (found.verdict, found.checks[0].reason) != (Verdict.FAIL, Reason.WARMING_UP)
     assert strength(found).against == pytest.approx(1.0)
@@ -119,7 +119,7 @@ def test_slow_answers_roll_back_after_the_warm_up() -> None:
 
 def test_a_slow_start_is_forgiven() -> None:
     trial = Trial(judged(p99(max=0.5, worse_by_ratio=0.2)))
-    warming = trial.show(_WARM_UP_BLOCKS - 1, p99=(SLOW, FAST))
+    warming = trial.show(_COLD_BLOCKS - 1, p99=(SLOW, FAST))
     assert (warming.verdict, warming.checks[0].reason) == (Verdict.UNKNOWN, Reason.WARMING_UP)
     found = trial.show(30, p99=(FAST, FAST))
     assert strength(found).against < HOLD_AT
@@ -128,8 +128,18 @@ def test_a_slow_start_is_forgiven() -> None:
 
 def test_a_warm_up_waits_for_the_canarys_first_request() -> None:
     trial = Trial(judged(p99(max=0.5)))
-    trial.show(5 * _WARM_UP_BLOCKS, p99=(Tally(), FAST))
-    assert trial.memory.checks["p99"].wait == _WARM_UP_BLOCKS
+    trial.show(5 * _COLD_BLOCKS, p99=(Tally(), FAST))
+    assert trial.memory.checks["p99"].wait == _COLD_BLOCKS
+
+
+def test_a_canary_that_was_warmed_up_is_timed_sooner() -> None:
+    warm = Trial(judged(p99(max=0.5, worse_by_ratio=0.2), warm_up_requests=5))
+    warm.show(_WARM_BLOCKS, p99=(SLOW, FAST))
+    assert warm.memory.checks["p99"].wait == 0
+    cold = Trial(judged(p99(max=0.5, worse_by_ratio=0.2)))
+    for trial in (warm, cold):
+        trial.show(2, p99=(SLOW, FAST))
+    assert strength(warm.assess()).against > strength(cold.assess()).against == 1.0
 
 
 def test_errors_are_never_forgiven_as_a_slow_start() -> None:
@@ -177,7 +187,7 @@ def test_a_block_in_which_stable_itself_jumps_proves_nothing() -> None:
 
 def test_the_block_that_chooses_what_is_asked_proves_nothing_itself() -> None:
     trial = Trial(judged(p99(worse_by_ratio=0.2)), calibration=None)
-    found = trial.show(2 * _WARM_UP_BLOCKS, p99=(SLOW, Tally()))
+    found = trial.show(2 * _COLD_BLOCKS, p99=(SLOW, Tally()))
     assert found.checks[0].strength is None
     assert strength(trial.show(p99=(SLOW, FAST))).against == 1.0
     assert strength(trial.show(p99=(SLOW, FAST))).against > HOLD_AT
