@@ -16,7 +16,8 @@ MEANINGS: Mapping[Trigger, str] = {
     Trigger.START: "no older rollout of the model is left",
     Trigger.READY: "every copy of the canary is ready, and warm where the policy asks for it",
     Trigger.VALID: "the golden requests were answered as they should be",
-    Trigger.REFUSE: "not ready in time, a golden request failed, or the version already serves everyone",
+    Trigger.REFUSE: "not ready in time, a golden request failed, no measurement could show that a limit is "
+    "kept, or the version already serves everyone",
     Trigger.STEP: "time, requests and checks of the step are all met",
     Trigger.EASE: "the judge suspects the canary, or its budget allows much less than the weight",
     Trigger.PROMOTE: "the last step is met, or a person said promote",

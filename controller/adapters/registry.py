@@ -6,12 +6,11 @@ where the routers share what follows the API; a metrics pack is one file in ``me
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from importlib.resources import files
 from typing import TYPE_CHECKING, Protocol
 
 from controller.domain.judge import JUDGES
 from controller.errors import InvariantError, TargetError
-from controller.policy.catalogue import Catalogue
+from controller.policy.catalogue import Catalogue, Measures
 from controller.ports import TrafficRouter
 from controller.settings import DestinationSettings, PrometheusSettings, Settings
 
@@ -52,12 +51,14 @@ def routers(settings: Settings) -> Mapping[str, OwnedRouter]:
 
 
 def catalogue() -> Catalogue:
-    """What a policy may name. Reads no pack: their file names are their names."""
-    packs = files("controller.adapters.metrics").joinpath("packs").iterdir()
-    names = {entry.name.removesuffix(".yaml") for entry in packs if entry.name.endswith(".yaml")}
-    return Catalogue(
-        routes=frozenset(_ROUTERS) | _CLUSTER_ROUTES, packs=frozenset(names), judges=frozenset(JUDGES)
-    )
+    """What a policy may name."""
+    from controller.adapters.metrics.packs import built_in_packs  # noqa: PLC0415 - other commands read none
+
+    packs = {
+        name: Measures(frozenset(pack.histograms), frozenset(pack.ratios))
+        for name, pack in built_in_packs().items()
+    }
+    return Catalogue(frozenset(_ROUTERS) | _CLUSTER_ROUTES, packs, frozenset(JUDGES))
 
 
 def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":

@@ -119,6 +119,8 @@ def why(answer: WhyView, now: datetime, as_called: Callable[[str], str]) -> Rend
         facts.add_row("check", line.append(f"  {printable(check.sentence)}", style="default"))
         for detail in check.details:
             facts.add_row("", _cell(f"  {detail}"))
+    for warning in answer.warnings:
+        facts.add_row("warning", _cell(warning))
     at = f", {_until(answer.next_at, now)} at the earliest" if answer.next_at else ""
     facts.add_row("next", _cell(f"{answer.next_action}{at}"))
     if answer.deadline is not None:

@@ -172,7 +172,7 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.LIMIT_OUTSIDE_BUCKETS: Explanation(
             "the limit lies above the histogram's last bucket, so nothing can tell whether it is kept",
-            "lower the check's limit, or add buckets to the histogram",
+            "lower the check's limit, or add buckets to the histogram; if it is over: serinus retry {model}",
         ),
         Reason.NO_VALUE: Explanation(
             "the check has no value yet", "wait; if it lasts, check that its query gives a number"

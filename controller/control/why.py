@@ -28,7 +28,10 @@ class CheckWhy(View):
 
 
 class WhyView(Document):
-    """``message`` is what happened, ``meaning`` what its reason means anywhere, ``remedy`` what to do."""
+    """``message`` is what happened, ``meaning`` what its reason means anywhere, ``remedy`` what to do.
+
+    ``warnings`` are what was wrong with the measurements since the rollout began, a line each.
+    """
 
     model: str
     rollout: str
@@ -40,6 +43,7 @@ class WhyView(Document):
     meaning: str
     remedy: str
     checks: tuple[CheckWhy, ...]
+    warnings: tuple[str, ...] = ()
     next_action: str
     next_at: datetime | None
     deadline: datetime | None
@@ -81,6 +85,7 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
             )
             for check, r in results
         ),
+        warnings=tuple(flaw.line for flaw in rollout.evidence.warnings),
         next_action=_next_action(rollout),
         next_at=next_at(rollout, now),
         deadline=max(now, since + deadline.left) if deadline else None,

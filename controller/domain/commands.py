@@ -95,7 +95,8 @@ def _resume(rollout: Rollout, command: Command) -> Turn | Refusal:
         asked = with_split(moved, moved.route.intended)
         moved = replace(asked, evidence=moved.evidence) if moved.phase is Phase.HALTED else asked
     # it grants new deadlines as well
-    clocks = replace(moved.clocks, total=ZERO, since_step=ZERO, unmeasured=ZERO, mark=None, observing=False)
+    clocks = replace(moved.clocks, total=ZERO, since_step=ZERO, unmeasured=ZERO, incident=ZERO)
+    clocks = replace(clocks, mark=None, observing=False)
     return Turn(replace(moved, clocks=clocks, told=()), Trigger.RESUME)
 
 

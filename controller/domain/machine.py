@@ -52,6 +52,7 @@ NOTABLE_EVENTS = frozenset(
     {
         *(trigger.value for trigger in Trigger),
         "metrics_unavailable",
+        "incident_found",
         "step_deadline_exceeded",
         "created",
         "drift_restored",

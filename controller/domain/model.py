@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from controller.domain.flaws import Flaw
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.calibration import Calibration
 from controller.domain.observation import Observation, Tick
@@ -33,6 +34,8 @@ class Clocks:
     """With the present weight in force and measured: what a step's ``for`` is counted in."""
     unmeasured: timedelta = ZERO
     """Since the metric source last answered; 0 when it did on the last pass."""
+    incident: timedelta = ZERO
+    """With both versions seen to break a limit, at whatever weight; 0 as soon as they do not."""
     observing: bool = False
     """Whether the last pass saw the weight in force and measured: the start of a credited span."""
     mark: Tick | None = None
@@ -81,6 +84,14 @@ class Evidence:
     """Why that is less than all."""
     answered: bool = False
     """Whether the canary was ever measured to answer a request, at any weight."""
+    warnings: tuple[Flaw, ...] = ()
+    """What was wrong with the measurements of this rollout, at any weight."""
+
+    @property
+    def broken_by_both(self) -> tuple[str, ...]:
+        """The checks that decide and whose limit both versions break: an incident, not the canary's doing."""
+        broken = (check for check in self.checks if check.reason is Reason.BOTH_ABOVE_LIMIT)
+        return tuple(check.name for check in broken if not check.report_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ class Rollout:
     unready_passes: int = 0
     """Passes in a row on which the canary was not ready while it had traffic."""
     told: tuple[Reason, ...] = ()
-    """What people were told at this weight, so that each is told once."""
+    """What people were told at this weight, and of an incident at any, so that each is told once."""
     retry_of: str | None = None
     seq: int = 0
     """Number of the last entry of the decision log."""

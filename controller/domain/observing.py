@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from controller.domain.flaws import with_warnings
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Terms
 from controller.domain.judge.calibration import Calibration
@@ -45,9 +46,7 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     if drift is None:
         rollout = replace(rollout, evidence=_evidence(rollout, seen.reading))
     unready = _unready(rollout, seen)
-    if isinstance(seen.reading, Reading):  # a second silence is told again
-        told = tuple(reason for reason in rollout.told if reason is not Reason.METRICS_UNAVAILABLE)
-        rollout = replace(rollout, told=told)
+    rollout = replace(rollout, told=_told(rollout, seen))
     if isinstance(seen.calibration, Calibration):
         rollout = replace(rollout, calibration=seen.calibration)
     clocks = _clocks(rollout, seen)
@@ -71,7 +70,10 @@ def terms_of(rollout: Rollout) -> Terms:
 
 
 def with_split(rollout: Rollout, split: Split) -> Rollout:
-    """The record asking for another split: step clock, counts and what was told start anew."""
+    """The record asking for another split: step clock, counts and what was told start anew.
+
+    But not an incident, which is none of the weight's.
+    """
     clocks = replace(rollout.clocks, since_step=ZERO, at_weight=ZERO, unmeasured=ZERO, observing=False)
     route = Route(previous=_present(rollout.route), intended=split, weight_sum=rollout.route.weight_sum)
     return replace(
@@ -80,7 +82,7 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
         clocks=clocks,
         evidence=_at_new_weight(rollout),
         unready_passes=0,
-        told=(),
+        told=tuple(reason for reason in rollout.told if reason is Reason.BOTH_ABOVE_LIMIT),
     )
 
 
@@ -91,7 +93,7 @@ def _at_new_weight(rollout: Rollout) -> Evidence:
         return Evidence(judge_state=judge.begin())
     state = judge.at_new_weight(evidence.judge_state)
     if not judge.remembers:
-        return Evidence(judge_state=state)
+        return Evidence(judge_state=state, warnings=evidence.warnings)
     return replace(
         evidence,
         since=None,
@@ -163,6 +165,8 @@ def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence
         ceiling_permille=assessment.ceiling_permille,
         held=assessment.held,
         answered=evidence.answered or _sum(blocks, canary=True) > 0,
+        # only of readings that brought blocks: the others are repeated by the next one
+        warnings=with_warnings(evidence.warnings, reading.warnings),
     )
 
 
@@ -181,6 +185,16 @@ def measured_at_weight(rollout: Rollout) -> bool:
 
 def _sum(blocks: Sequence[Block], *, canary: bool) -> int:
     return sum(block.canary_requests if canary else block.stable_requests for block in blocks)
+
+
+def _told(rollout: Rollout, seen: Observation) -> tuple[Reason, ...]:
+    """What need not be told again; a second silence and a second incident are."""
+    over: set[Reason] = set()
+    if isinstance(seen.reading, Reading):
+        over = {Reason.METRICS_UNAVAILABLE}
+        if not rollout.evidence.broken_by_both:
+            over.add(Reason.BOTH_ABOVE_LIMIT)
+    return tuple(reason for reason in rollout.told if reason not in over)
 
 
 def _unready(rollout: Rollout, seen: Observation) -> int:
@@ -205,12 +219,15 @@ def _clocks(rollout: Rollout, seen: Observation) -> Clocks:
     if phase is Phase.PROGRESSING:
         observing = observing and measured_at_weight(rollout)
     unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
+    # silence says neither that an incident lasts nor that it is over
+    incident = clocks.incident + watched if rollout.evidence.broken_by_both else ZERO
     return Clocks(
         total=clocks.total + elapsed,
         in_phase=clocks.in_phase + elapsed,
         since_step=clocks.since_step + elapsed,
         at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
         unmeasured=ZERO if measured else unmeasured,
+        incident=incident if measured else clocks.incident,
         observing=observing,
         mark=seen.tick,
     )

@@ -87,7 +87,10 @@ class Check:
 
     ``max`` is absolute (ratio, seconds, or the gauge's own unit). ``worse_by_ratio`` 0.2 allows the canary
     120 % of stable's value; ``worse_by_points`` 0.005 allows half a percentage point more than stable's.
-    ``failures`` is the number of failing measurements in a row that make the check FAIL.
+    ``failures`` is the number of failing measurements in a row that make the check FAIL. ``measure`` is what
+    of the metrics pack is counted, empty for its answers and their latency. What the policy counts itself has
+    ``query`` instead: the series of a histogram's buckets, or of bad requests, of which there are ``of`` in
+    all; for a gauge it gives the number.
     """
 
     name: str
@@ -100,6 +103,13 @@ class Check:
     critical: bool = False
     report_only: bool = False
     query: str | None = None
+    measure: str = ""
+    of: str | None = None
+
+    @property
+    def counts(self) -> str:
+        """What its counts are filed under, the same for all checks that count the same."""
+        return self.measure or "\n".join(text for text in (self.query, self.of) if text)
 
     @property
     def budget(self) -> int:

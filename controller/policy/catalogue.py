@@ -3,6 +3,7 @@
 The loader must not import adapters, and a new adapter must not change the loader.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -10,11 +11,24 @@ _LONGEST_WORD = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """What a pack of metrics measures: durations, of which checks have quantiles, and shares of requests."""
+
+    histograms: frozenset[str] = frozenset()
+    ratios: frozenset[str] = frozenset()
+
+    @property
+    def checks(self) -> list[str]:
+        """Names of checks that read them."""
+        return sorted([*self.ratios, *(f"{name}_p99" for name in self.histograms)])
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Known names: kinds of route, packs of metrics, judges."""
+    """Known names: kinds of route, packs of metrics with what they measure, judges."""
 
     routes: frozenset[str]
-    packs: frozenset[str]
+    packs: Mapping[str, Measures]
     judges: frozenset[str]
 
 

@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 
 from controller.errors import InvariantError
 from controller.policy.catalogue import did_you_mean
-from controller.policy.checks import ErrorsCheck, LatencyCheck, QueryCheck
+from controller.policy.check_sections import ErrorsCheck, LatencyCheck, QueryCheck, SharesCheck
 from controller.policy.fields import Section, json_schema_of
 from controller.policy.findings import inline
 from controller.policy.quantities import shown
@@ -16,7 +16,12 @@ from controller.policy.structure import keys, kind_of, section_at, sections_at, 
 
 _SCHEMA_ID = "urn:serinus:schema:policy"
 _HINT = "serinus explain FIELD says more, for example: serinus explain steps.min_requests"
-_CHECK_KINDS = (("errors", ErrorsCheck), ("latency_p99", LatencyCheck), ("any other name", QueryCheck))
+_CHECK_KINDS = (
+    ("errors", ErrorsCheck),
+    ("latency_p99", LatencyCheck),
+    ("any other name", SharesCheck),
+    ("any other name", QueryCheck),
+)
 
 
 def explain(path: str | None) -> str:

@@ -94,7 +94,11 @@ def _scalars(node: Node, location: Location) -> Iterator[tuple[Location, ScalarN
 
 def _faults(document: Document, root: type[Section], error: ValidationError) -> Iterator[PolicyFault]:
     items = error.errors(include_url=False)
-    misspelt = {_meant(root, tuple(item["loc"])) for item in items if item["type"] == "extra_forbidden"}
+    misspelt = {
+        _meant(_section(document, root, tuple(item["loc"])), tuple(item["loc"]))
+        for item in items
+        if item["type"] == "extra_forbidden"
+    }
     for item in items:
         location: Location = tuple(item["loc"])
         if item["type"] == "missing" and location in misspelt:
@@ -104,10 +108,12 @@ def _faults(document: Document, root: type[Section], error: ValidationError) -> 
         mark = document.key_mark(location) if at_key else document.value_mark(location)
         match kind:
             case "extra_forbidden":
-                sentence, suggestion = "unknown key", _known_keys(root, location)
+                section = _section(document, root, location)
+                sentence, suggestion = "unknown key", _known_keys(section, location)
             case "missing":
                 mark = document.value_mark(location[:-1])
-                sentence, suggestion = "missing", _example(root, location)
+                section = _section(document, root, location)
+                sentence, suggestion = "missing", _example(section, location)
             case _:
                 sentence, suggestion = _sentence(document, location, kind, context, item["msg"])
         yield PolicyFault(document.source, mark, field_name(location), sentence, suggestion)
@@ -132,23 +138,26 @@ def _sentence(
     return message, ""
 
 
-def _known_keys(root: type[Section], location: Location) -> str:
-    meant = _meant(root, location)
+def _section(document: Document, root: type[Section], location: Location) -> type[Section] | None:
+    """The section that a key is in."""
+    node = document.find(location[:-1])
+    return section_at(root, location[:-1], node.values if isinstance(node, MappingNode) else None)
+
+
+def _known_keys(section: type[Section] | None, location: Location) -> str:
+    meant = _meant(section, location)
     if meant:
         return f"did you mean {meant[-1]}?"
-    section = section_at(root, location[:-1])
     return f"keys known here: {', '.join(sorted(keys(section)))}" if section else "remove it"
 
 
-def _meant(root: type[Section], location: Location) -> Location | None:
+def _meant(section: type[Section] | None, location: Location) -> Location | None:
     """The location that an unknown key was probably meant to be."""
-    section = section_at(root, location[:-1])
     close = get_close_matches(str(location[-1])[:64], keys(section) if section else (), n=1, cutoff=0.6)
     return (*location[:-1], close[0]) if close else None
 
 
-def _example(root: type[Section], location: Location) -> str:
-    section = section_at(root, location[:-1])
+def _example(section: type[Section] | None, location: Location) -> str:
     info = keys(section).get(str(location[-1])) if section else None
     return f"add {location[-1]}: {inline(info.examples[0])}" if info and info.examples else "add it"
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import WithJsonSchema
 
 from controller.domain.policy import Policy
-from controller.policy.checks import QueryCheck, check_section
+from controller.policy.check_sections import QueryCheck, check_section
 from controller.policy.fields import KEY_COMPLAINT, PERCENT_TEXT, Found, Kind, complaint, parsed_by
 from controller.policy.quantities import (
     QuantityError,
@@ -129,7 +129,7 @@ def _classic(checks: object) -> list[Found]:
     return [
         (("checks", name, key), complaint(sentence, suggestion, KEY_COMPLAINT))
         for name, check in (checks.items() if isinstance(checks, dict) else ())
-        if isinstance(check, dict) and check_section(name) is not QueryCheck
+        if isinstance(check, dict) and check_section(name, check) is not QueryCheck
         for key in _CLASSIC_FIELDS
         if key in check
     ]

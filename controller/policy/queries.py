@@ -15,6 +15,7 @@ from controller.policy.quantities import QuantityError, shown
 VERSION_PLACEHOLDERS = frozenset({"$backend", "$version"})
 PLACEHOLDERS = VERSION_PLACEHOLDERS | {"$model"}
 MOST_BYTES = 4096
+_BOUND_LABEL = "le"
 _DEEPEST = 20
 _MOST_OPERATORS = 40
 _TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`|#[^\n]*', re.DOTALL)
@@ -53,6 +54,35 @@ def check_query(query: str) -> None:
     if not used & VERSION_PLACEHOLDERS:
         sentence = "the query has neither $backend nor $version: both versions would give the same series"
         raise QueryError(sentence, _TELL_APART)
+
+
+def check_selection(text: str) -> None:
+    """Raise `QueryError` unless the text selects the series of one metric, for each version its own."""
+    check_query(text)
+    tree = promql_parser.parse(text)
+    if not isinstance(tree, promql_parser.VectorSelector) or tree.offset or tree.at or not tree.name:
+        sentence = f"{shown(text)} is more than a selection, and only counters can be counted"
+        raise QueryError(sentence, 'write metric{label="value", …}, without functions, ranges and offsets')
+    if tree.matchers.or_matchers:
+        raise QueryError("a selection cannot have alternatives", 'write {label=~"one|other"}')
+    seen: set[tuple[str, bool]] = set()
+    for matcher in tree.matchers.matchers:
+        same = matcher.op in (promql_parser.MatchOp.Equal, promql_parser.MatchOp.Re)
+        if matcher.name == _BOUND_LABEL:
+            raise QueryError("le says which bucket it is, and all are read", "remove the matcher of le")
+        if (matcher.name, same) in seen:
+            raise QueryError(f"{matcher.name} is matched twice", "write both in one regular expression")
+        seen.add((matcher.name, same))
+        _check_regex(matcher)
+
+
+def _check_regex(matcher: Any) -> None:
+    if matcher.op in (promql_parser.MatchOp.Re, promql_parser.MatchOp.NotRe):
+        try:
+            re.compile(matcher.value)
+        except re.error as error:
+            sentence = f"{shown(matcher.value)} is not a regular expression: {error}"
+            raise QueryError(sentence, f"mend the matcher of {matcher.name}") from error
 
 
 def _check_size(query: str) -> None:

@@ -12,8 +12,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic import ModelWrapValidatorHandler as Handler
 
 from controller.policy.catalogue import did_you_mean
-from controller.policy.checks import Checks
-from controller.policy.fields import Duration, Section, catalogue_of, complaint, together, written
+from controller.policy.check_sections import AnyCheck
+from controller.policy.checks import Checks, unmeasured
+from controller.policy.fields import Duration, Section, catalogue_of, complaint, complaints, together, written
 from controller.policy.judging import DEFAULT_JUDGE, Budget, Confidence, PromoteRatio, misplaced
 from controller.policy.names import Label, Model
 from controller.policy.quantities import show_duration, shown
@@ -56,7 +57,9 @@ class NoDataSection(Section):
     """What to do when the metric source gives no answer that can be trusted."""
 
     alert_after: Duration = Field(
-        default=written("5m"), description="Silence after which people are told.", examples=["2m"]
+        default=written("5m"),
+        description="Silence, or an incident that both versions have, after which people are told.",
+        examples=["2m"],
     )
     act_after: Duration = Field(
         default=written("15m"), description="Silence after which action is taken.", examples=["30m"]
@@ -110,7 +113,10 @@ class PolicySection(Section):
         examples=[["1%", "5%", "25%", "50%"], "auto", {"max_weight": "30%"}],
     )
     checks: Checks = Field(
-        description="Limits by name: errors, latency_pNN, or any other name with a query.",
+        description=(
+            "Limits by name: errors, latency_pNN, what else the metrics pack measures, or any other name with"
+            " a histogram, two counters or a query."
+        ),
         examples=[{"errors": {"max": "1%"}}],
     )
     interval: Duration = Field(
@@ -210,7 +216,15 @@ class PolicySection(Section):
     @field_validator("metrics")
     @classmethod
     def _known_pack(cls, value: str, info: ValidationInfo) -> str:
-        return _known("a metrics pack", value, catalogue_of(info).packs)
+        return _known("a metrics pack", value, frozenset(catalogue_of(info).packs))
+
+    @field_validator("checks")
+    @classmethod
+    def _measured(cls, value: dict[str, AnyCheck], info: ValidationInfo) -> dict[str, AnyCheck]:
+        pack = info.data.get("metrics")
+        if pack is not None and (found := unmeasured(value, pack, catalogue_of(info).packs[pack])):
+            raise complaints(found)
+        return value
 
     @field_validator("judge")
     @classmethod

@@ -1,13 +1,13 @@
 """Which section of a file lies at which location: what its keys are, and what they say about themselves."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from controller.policy.checks import check_section
+from controller.policy.check_sections import check_section
 from controller.policy.fields import Kind, Section
 from controller.policy.routes import route_section
 from controller.policy.steps import AutoSteps, StepSection
@@ -21,15 +21,20 @@ def keys(section: type[Section]) -> dict[str, FieldInfo]:
     return {info.alias or name: info for name, info in section.model_fields.items()}
 
 
-def section_at(root: type[Section], location: Sequence[str | int]) -> type[Section] | None:
-    """The section that a location leads to; None where there are only values, or nothing."""
+def section_at(
+    root: type[Section], location: Sequence[str | int], written: Collection[str] | None = None
+) -> type[Section] | None:
+    """The section that a location leads to; None where there are only values, or nothing.
+
+    ``written`` are the keys that the file has there, where that tells which section it is.
+    """
     section: type[Section] | None = root
     place: str | None = None
     for part in location:
         if isinstance(part, int):
             section = StepSection if section is AutoSteps else section
         elif place == "checks":
-            section, place = check_section(part), None
+            section, place = check_section(part, written), None
         elif place == "route":
             section, place = route_section(part), None
         elif section is not None and part in keys(section):

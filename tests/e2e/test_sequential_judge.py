@@ -38,6 +38,27 @@ def test_a_good_version_is_promoted_once_it_is_shown_to_be_as_good(harness: Harn
         assert check.strength.against < check.strength.favour, check
 
 
+def test_a_version_is_rolled_back_for_what_only_its_policy_counts(harness: Harness) -> None:
+    version = '{model_version="$version",path=~".*infer"'
+    refused = {
+        "bad": f'rest_server_requests_total{version},status_code=~"5.."}}',
+        "of": f"rest_server_requests_total{version}}}",
+        "max": "2%",
+    }
+    served = {"histogram": f"rest_server_request_duration_seconds_bucket{version}}}", "max": "1s"}
+    model = harness.model(AUTO, **{**JUDGED, "checks": {"refused": refused, "served_p99": served}})
+    with harness.traffic(model, RATE) as stream:
+        rollout = harness.deploy(model, "v3")
+        status = harness.until(rollout, Phase.ROLLED_BACK, within=WITHIN)
+        stream.stop()
+    assert status.reason is Reason.CHECK_FAILED
+    assert status.message.startswith("refused "), status.message
+    assert "is above its limit 2%" in status.message
+    last = harness.stored(rollout)[-1].assessment
+    found = {check.name: check for entry in harness.stored(rollout) for check in entry.assessment.checks}
+    assert found["served_p99"].requests > 0, last
+
+
 def test_a_version_that_fails_is_rolled_back_from_a_weight_that_the_judge_chose(harness: Harness) -> None:
     model = harness.model(AUTO, **JUDGED)
     with harness.traffic(model, RATE) as stream:

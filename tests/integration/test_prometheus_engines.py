@@ -31,6 +31,24 @@ CHECKS = (
     Check("errors", CheckKind.RATIO, max=0.01),
     Check("latency_p99", CheckKind.QUANTILE, max=0.5, quantile=0.99),
 )
+MINE = '{model_name="$model",model_version="$version"}'
+OWN = (
+    Check(
+        "served_p99",
+        CheckKind.QUANTILE,
+        max=0.5,
+        quantile=0.99,
+        query='rest_server_request_duration_seconds_bucket{model_version="$version",path!~".*health.*"}',
+    ),
+    Check(
+        "failed",
+        CheckKind.RATIO,
+        max=0.01,
+        query=f"model_infer_request_failure_total{MINE}",
+        of=f"model_infer_request_duration_count{MINE}",
+    ),
+)
+"""The policy's own selections of what the pack measures, too."""
 
 
 class Engine:
@@ -81,7 +99,9 @@ class Engine:
 
 
 def rollout() -> Rollout:
-    policy = Policy("fraud", "ml", RouteRef("envoy", "/fraud"), "mlserver", (), CHECKS, interval=SECOND)
+    policy = Policy(
+        "fraud", "ml", RouteRef("envoy", "/fraud"), "mlserver", (), (*CHECKS, *OWN), interval=SECOND
+    )
     now = datetime.now(UTC)
     return Rollout("fraud", "fraud", Release("v2", ()), policy, now, "ann", stable=Release("v1", ()))
 
@@ -159,6 +179,10 @@ async def test_newborn_failures_and_restarts_are_counted_to_the_last_request(wor
     durations = [block.checks[1] for block in world.blocks]
     assert sum(counts.canary.requests for counts in durations) == 9 + 6
     assert sum(counts.stable.requests for counts in durations) == 500
+    for pack, own in ((0, 3), (1, 2)):
+        pairs = [(block.checks[pack], block.checks[own]) for block in world.blocks]
+        assert [mine.canary for _, mine in pairs] == [known.canary for known, _ in pairs]
+        assert [mine.stable for _, mine in pairs] == [known.stable for known, _ in pairs]
 
 
 async def test_an_engine_that_stops_is_stale_though_the_other_goes_on(world: World) -> None:

@@ -17,7 +17,11 @@ T = 1_750_000_000
 SCRAPE = timedelta(seconds=2)
 BLOCK = timedelta(seconds=5)
 PATIENCE = patience(SCRAPE)
-CHECKS = [Check("errors", CheckKind.RATIO), Check("latency_p99", CheckKind.QUANTILE, quantile=0.99)]
+CHECKS = [
+    Check("errors", CheckKind.RATIO),
+    Check("latency_p99", CheckKind.QUANTILE, quantile=0.99),
+    Check("own", CheckKind.RATIO, measure="own"),
+]
 
 
 def at(seconds: float) -> datetime:
@@ -74,6 +78,9 @@ def worlds(draw: st.DrawFn) -> World:
         high = [(instant, value + extra) for instant, value in low]
         series.append(Series(f"histogram{target}", arm, Role.BUCKET, low, 0.25))
         series.append(Series(f"histogram{target}", arm, Role.BUCKET, high))
+        if draw(st.booleans()):
+            own = draw(counters(instants))
+            series += [Series(f"own{target}", arm, role, own, measure="own") for role in (Role.ALL, Role.BAD)]
     known = draw(st.booleans())
     return World(tuple(replace(one, target=one.identity[-1] if known else "") for one in series))
 

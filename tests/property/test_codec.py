@@ -19,6 +19,7 @@ from controller.domain.model import Entry, Rollout
 from controller.domain.observation import NoReading, Observation, Reading, Tick
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import StoreUnavailable
+from tests.store_records import rollout
 
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     # Lone surrogates are refused by the codec; everything else that a str can hold must survive.
@@ -84,6 +85,14 @@ def test_the_stored_form_is_json_that_any_reader_takes(entry: Entry) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
     assert json.loads(encode_entry(entry), parse_constant=refuse)["schema_version"] == 1
+
+
+@pytest.mark.parametrize(("part", "added"), [("clocks", "incident"), ("evidence", "warnings")])
+def test_a_record_from_before_a_field_was_added_has_its_default(part: str, added: str) -> None:
+    written = rollout("fraud-1")
+    stored = json.loads(encode_rollout(written))
+    del stored["record"][part][added]
+    assert decode_rollout(json.dumps(stored).encode()) == written
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), -0.0, 5e-324, 0.1])

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller.domain.policy import Policy
-from controller.policy.catalogue import Catalogue
+from controller.policy.catalogue import Catalogue, Measures
 from controller.policy.document import Limits, parse_document
 from controller.policy.faults import PolicyFault, Source
 from controller.policy.golden_file import parse_golden
@@ -34,7 +34,9 @@ from controller.policy.steps import AutoSteps
 from controller.policy.tree import Document, plain
 
 CATALOGUE = Catalogue(
-    frozenset({"envoy", "httpRoute"}), frozenset({"envoy"}), frozenset({"threshold", "sequential"})
+    frozenset({"envoy", "httpRoute"}),
+    {"envoy": Measures(frozenset({"latency"}))},
+    frozenset({"threshold", "sequential"}),
 )
 LIMITS = Limits(size_bytes=1 << 20, nodes=5000, depth=64)
 VALID = """\

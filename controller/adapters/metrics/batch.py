@@ -15,8 +15,9 @@ from controller.adapters.metrics.answers import RawSeries, series
 from controller.adapters.metrics.asking import Asker, Halving
 from controller.adapters.metrics.cases import Case, Key, owners
 from controller.adapters.metrics.client import PrometheusAccess, QueryError
-from controller.adapters.metrics.packs import Counter, Pack, Selector
+from controller.adapters.metrics.packs import Pack, Selector
 from controller.adapters.metrics.queries import last_query, samples_query
+from controller.adapters.metrics.sought import Sought, pulse_of
 from controller.domain.judge.series import Arm, Window, patience, scrape_interval
 
 
@@ -64,7 +65,7 @@ class Batch:
 
     async def _fill_group(self, pack: Pack, cases: Sequence[Case]) -> dict[Case, Window]:
         slowest = self._access.slowest_scrape
-        await self._fetch(pack.pulse, cases, min(case.since for case in cases) - reach(slowest))
+        await self._fetch(pulse_of(pack), cases, min(case.since for case in cases) - reach(slowest))
         by_scrape: dict[timedelta | None, list[Case]] = defaultdict(list)
         for case in cases:
             if not case.problem:
@@ -80,41 +81,42 @@ class Batch:
         begin = min(case.since for case in cases) - reach(scrape or slowest)
         for case in cases:
             case.forget_before(begin)
-        counters = pack.counters(timed=any(case.timed for case in cases))
-        await asyncio.gather(*(self._fetch(counter, cases, begin) for counter in counters))
+        sought = _together(cases)
+        await asyncio.gather(*(self._fetch(one, who, begin) for one, who in sought))
         windows: dict[Case, Window] = {}
         for case in cases:
             seen = scrape or scrape_interval(case.series) or slowest
             windows[case] = Window(begin, case.since, self.server_time, case.rollout.policy.interval, seen)
         late = {case: case.newcomers(window) for case, window in windows.items()}
-        for counter in (pack.pulse, *counters):
-            await self._look_before(counter, begin, late)
+        for one in (pulse_of(pack), *(one for one, _ in sought)):
+            await self._look_before(one, begin, late)
         return windows
 
-    async def _fetch(self, counter: Counter, cases: Sequence[Case], begin: datetime) -> None:
-        """Add the metric's samples since ``begin`` to each case."""
+    async def _fetch(self, sought: Sought, cases: Sequence[Case], begin: datetime) -> None:
+        """Add the counter's samples since ``begin`` to each case."""
         window = self.server_time - begin
-        query = partial(samples_query, counter, window=window)
-        for case, arm, raw in await self._rows(cases, query, "matrix", self.server_time):
-            case.add(counter, arm, raw)
+        query = partial(samples_query, sought.counter, window=window)
+        for case, arm, raw in await self._rows(cases, sought, query, "matrix", self.server_time):
+            case.add(sought, arm, raw)
 
-    async def _look_before(self, counter: Counter, begin: datetime, late: Mapping[Case, set[Key]]) -> None:
+    async def _look_before(self, sought: Sought, begin: datetime, late: Mapping[Case, set[Key]]) -> None:
         """Put the last value before ``begin`` in front of each series that came later."""
-        cases = [case for case, keys in late.items() if case.has(counter, keys)]
+        cases = [case for case, keys in late.items() if case.has(sought, keys)]
         if cases:
-            query = partial(last_query, counter, longest=self._access.longest_window)
-            for case, arm, raw in await self._rows(cases, query, "vector", begin):
-                case.put_in_front(counter, arm, raw, late[case])
+            query = partial(last_query, sought.counter, longest=self._access.longest_window)
+            for case, arm, raw in await self._rows(cases, sought, query, "vector", begin):
+                case.put_in_front(sought, arm, raw, late[case])
 
     async def _rows(
         self,
         cases: Sequence[Case],
+        sought: Sought,
         query: Callable[[Iterable[Selector]], str],
         result_type: str,
         at: datetime,
     ) -> list[tuple[Case, Arm, RawSeries]]:
         async def question(group: Sequence[Case]) -> list[RawSeries]:
-            selectors = [selector for case in group for selector in case.selectors.values()]
+            selectors = [one for case in group for one in case.selectors(sought.versions).values()]
             read = partial(series, result_type=result_type)
             return await self._asker.ask(query(selectors), read, at.timestamp(), self._deadline)
 
@@ -124,5 +126,14 @@ class Batch:
                 for case in group:
                     case.fail(outcome.reason, outcome.message)
             else:
-                rows.extend(owners(group, outcome))
+                rows.extend(owners(group, sought.versions, outcome))
         return rows
+
+
+def _together(cases: Sequence[Case]) -> list[tuple[Sought, list[Case]]]:
+    """What the cases seek, each with those that seek it."""
+    found: dict[tuple[str, str], tuple[Sought, list[Case]]] = {}
+    for case in cases:
+        for one in case.sought:
+            found.setdefault(one.identity, (one, []))[1].append(case)
+    return list(found.values())

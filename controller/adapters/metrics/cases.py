@@ -10,17 +10,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.adapters.metrics.answers import NAME_LABEL, RawSeries
-from controller.adapters.metrics.packs import Counter, Latency, Pack, Pulse, Selector, role_of
+from controller.adapters.metrics.packs import (
+    Counter,
+    Histogram,
+    Pack,
+    Pulse,
+    Selector,
+    Template,
+    role_of,
+    selector_of,
+)
+from controller.adapters.metrics.sought import Sought, sought_by
 from controller.domain.judge.series import Arm, Role, Series, Window, newcomers
 from controller.domain.model import Rollout
 from controller.domain.observation import NoReading
-from controller.domain.policy import CheckKind
 from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 
 BOUND_LABEL = "le"
 
-Key = tuple[str, float]
+Key = tuple[str, Role, str, float]
+"""A series: what it counts for and how, and what tells it from others."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,8 +42,8 @@ class Case:
     since: datetime
     warnings: list[str] = field(default_factory=list)
     problem: NoReading | None = None
-    found: dict[str, dict[Key, Series]] = field(default_factory=lambda: defaultdict(dict))
-    """By metric."""
+    found: dict[tuple[str, str], dict[Key, Series]] = field(default_factory=lambda: defaultdict(dict))
+    """By what was sought."""
 
     @property
     def releases(self) -> dict[Arm, Release]:
@@ -42,27 +52,26 @@ class Case:
         return {arm: release for arm, release in arms.items() if release is not None}
 
     @property
-    def selectors(self) -> dict[Arm, Selector]:
-        """Whose series are read."""
+    def sought(self) -> tuple[Sought, ...]:
+        """What is counted, besides the pulse."""
+        return sought_by(self.pack, self.rollout.policy.checks)
+
+    def selectors(self, versions: Mapping[str, Template]) -> dict[Arm, Selector]:
+        """Whose series are read, where these labels tell versions apart."""
         model, series = self.rollout.model, self.series_names
-        return {arm: self.pack.selector(model, release, series) for arm, release in self.releases.items()}
+        return {arm: selector_of(versions, model, release, series) for arm, release in self.releases.items()}
 
     @property
     def series_names(self) -> dict[str, str]:
         """What the gateway calls each version's upstream."""
         return dict(self.rollout.route.series)
 
-    @property
-    def timed(self) -> bool:
-        """Whether durations are wanted."""
-        return any(check.kind is CheckKind.QUANTILE for check in self.rollout.policy.checks)
-
     def check_names(self) -> None:
         """Note a problem where the pack's labels cannot tell the two versions apart: they must never mix."""
         if self.pack.by_series:
             for release in self.releases.values():
                 self._check_series(release.version, self.series_names.get(release.version, ""))
-        selectors = tuple(self.selectors.values())
+        selectors = tuple(self.selectors(self.pack.versions).values())
         if len(selectors) > 1 and selectors[0] == selectors[1]:
             pack = self.rollout.policy.metrics
             self.fail(Reason.METRICS_AMBIGUOUS, f"the metrics pack {pack} cannot tell the two versions apart")
@@ -82,47 +91,50 @@ class Case:
     @property
     def series(self) -> list[Series]:
         """All that was found."""
-        return [one for of_metric in self.found.values() for one in of_metric.values()]
+        return [one for found in self.found.values() for one in found.values()]
 
-    def add(self, counter: Counter, arm: Arm, raw: RawSeries) -> None:
-        """Take a series in."""
-        one = _series(counter, arm, raw)
+    def add(self, sought: Sought, arm: Arm, raw: RawSeries) -> None:
+        """Take a series in. Two counters of one measure must not both count it."""
+        one, metric = _series(sought, arm, raw), sought.counter.metric
         if one is None:
-            self.fail(Reason.METRICS_INVALID, f"a series of {counter.metric} is malformed")
-        elif self.found[counter.metric].setdefault(_key(one), one) is not one:
-            self.fail(Reason.METRICS_INVALID, f"{counter.metric} has the same series twice")
+            self.fail(Reason.METRICS_INVALID, f"a series of {metric} is malformed")
+        elif any(_key(one) in found for found in self.found.values()):
+            self.fail(Reason.METRICS_INVALID, f"{metric} has the same series twice")
+        else:
+            self.found[sought.identity][_key(one)] = one
 
     def forget_before(self, begin: datetime) -> None:
         """Drop what was only needed to see how often the versions are scraped."""
         oldest = begin.timestamp()
-        for of_metric in self.found.values():
-            for key, one in of_metric.items():
+        for found in self.found.values():
+            for key, one in found.items():
                 samples = tuple(sample for sample in one.samples if not sample[0] < oldest)
-                of_metric[key] = replace(one, samples=samples)
+                found[key] = replace(one, samples=samples)
 
     def newcomers(self, window: Window) -> set[Key]:
         """The series that came late: new, or back."""
         return {_key(one) for one in newcomers(self.series, window)}
 
-    def put_in_front(self, counter: Counter, arm: Arm, raw: RawSeries, late: set[Key]) -> None:
+    def put_in_front(self, sought: Sought, arm: Arm, raw: RawSeries, late: set[Key]) -> None:
         """Give a series that came late the last value that it had before the window."""
-        before = _series(counter, arm, raw)
+        before, found = _series(sought, arm, raw), self.found[sought.identity]
         if before is not None and (key := _key(before)) in late:
             late.discard(key)
-            one = self.found[counter.metric][key]
-            self.found[counter.metric][key] = replace(one, samples=(*before.samples, *one.samples))
+            found[key] = replace(found[key], samples=(*before.samples, *found[key].samples))
 
-    def has(self, counter: Counter, keys: set[Key]) -> bool:
-        """Whether one of the series is the metric's."""
-        return not keys.isdisjoint(self.found[counter.metric])
+    def has(self, sought: Sought, keys: set[Key]) -> bool:
+        """Whether one of the series is what was sought."""
+        return not keys.isdisjoint(self.found[sought.identity])
 
 
-def owners(cases: Sequence[Case], rows: Iterable[RawSeries]) -> Iterator[tuple[Case, Arm, RawSeries]]:
+def owners(
+    cases: Sequence[Case], versions: Mapping[str, Template], rows: Iterable[RawSeries]
+) -> Iterator[tuple[Case, Arm, RawSeries]]:
     """Whose each series is; a series that only looks like somebody's is left out."""
-    label = next(iter(cases[0].pack.versions))
+    label = next(iter(versions))
     index: dict[str, list[tuple[Case, Arm, Selector]]] = defaultdict(list)
     for case in cases:
-        for arm, selector in case.selectors.items():
+        for arm, selector in case.selectors(versions).items():
             for value in selector.values[label]:
                 index[value].append((case, arm, selector))
     for raw in rows:
@@ -132,10 +144,11 @@ def owners(cases: Sequence[Case], rows: Iterable[RawSeries]) -> Iterator[tuple[C
 
 
 def _key(one: Series) -> Key:
-    return one.identity, one.bound_seconds
+    return one.measure, one.role, one.identity, one.bound_seconds
 
 
-def _series(counter: Counter, arm: Arm, raw: RawSeries) -> Series | None:
+def _series(sought: Sought, arm: Arm, raw: RawSeries) -> Series | None:
+    counter = sought.counter
     role = role_of(counter, raw.labels)
     bound = _bound(counter, raw.labels) if role is Role.BUCKET else math.inf
     if raw.samples is None or bound is None:
@@ -143,7 +156,8 @@ def _series(counter: Counter, arm: Arm, raw: RawSeries) -> Series | None:
     samples = raw.samples
     if isinstance(counter, Pulse) and counter.positive:
         samples = tuple(sample for sample in samples if sample[1] > 0)
-    return Series(_identity(counter, raw.labels), arm, role, samples, bound, _target(raw.labels))
+    identity, target = _identity(counter, raw.labels), _target(raw.labels)
+    return Series(identity, arm, role, samples, bound, target, sought.measure)
 
 
 def _target(labels: Mapping[str, str]) -> str:
@@ -162,5 +176,5 @@ def _bound(counter: Counter, labels: Mapping[str, str]) -> float | None:
         bound = float(labels[BOUND_LABEL])
     except (KeyError, ValueError):
         return None
-    units = counter.units_per_second if isinstance(counter, Latency) else 1.0
+    units = counter.units_per_second if isinstance(counter, Histogram) else 1.0
     return bound / units if bound > 0 else None

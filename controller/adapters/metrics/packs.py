@@ -39,8 +39,13 @@ def _regex(text: str) -> str:
 
 
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+MeasureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,55}$")]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 Matchers = Mapping[LabelName, Annotated[str, AfterValidator(_regex)]]
+
+
+LATENCY = "latency"
+"""The histogram that checks named latency_pNN read."""
 
 
 class Template(StrEnum):
@@ -61,10 +66,11 @@ class _Part(BaseModel):
 
 
 class Counter(_Part):
-    """One counter. ``where`` are regular expressions that labels must match whole."""
+    """One counter. ``where`` are regular expressions that labels must match whole, ``unless`` must not."""
 
     metric: MetricName
     where: Matchers = Field(default_factory=dict)
+    unless: Matchers = Field(default_factory=dict)
 
 
 class Answers(Counter):
@@ -73,13 +79,17 @@ class Answers(Counter):
     bad: bool | Matchers = False
 
 
+class Requests(Counter):
+    """Counts all requests, bad ones included."""
+
+
 class Pulse(Counter):
     """Is there whenever a version is scraped; with a value above 0 if ``positive``."""
 
     positive: bool = False
 
 
-class Latency(Counter):
+class Histogram(Counter):
     """The buckets of a histogram; ``beyond`` counts answers that took long but are missing from it."""
 
     units_per_second: Annotated[float, Field(strict=False, gt=0)] = 1.0
@@ -98,14 +108,22 @@ class Selector:
 
 
 class Pack(_Part):
-    """How to read one gateway or engine. ``shared_targets``: one scrape target reports on all versions."""
+    """How to read one gateway or engine. ``shared_targets``: one scrape target reports on all versions.
+
+    ``answers`` are the requests and what the check ``errors`` reads. ``histograms`` are durations by name:
+    ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
+    ones for further checks, by their names.
+    """
 
     about: str
     versions: Annotated[Mapping[LabelName, Annotated[Template, Field(strict=False)]], Field(min_length=1)]
     shared_targets: bool = False
     pulse: Pulse
     answers: Annotated[tuple[Answers, ...], Field(min_length=1, strict=False)]
-    latency: Latency | None = None
+    histograms: Annotated[Mapping[MeasureName, Histogram], Field(strict=False)] = Field(default_factory=dict)
+    ratios: Mapping[MeasureName, Annotated[tuple[Answers, ...], Field(min_length=1, strict=False)]] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _tells_versions_apart(self) -> Self:
@@ -114,37 +132,36 @@ class Pack(_Part):
             raise ValueError(f"versions: no label tells versions apart; use {known}")
         return self
 
-    def serves(self, kind: CheckKind) -> bool:
-        """Whether checks of this kind can be measured; gauges bring their own query."""
-        match kind:
-            case CheckKind.RATIO:
-                return any(answers.bad for answers in self.answers)
-            case CheckKind.QUANTILE:
-                return self.latency is not None
-            case CheckKind.GAUGE:
-                return True
+    def counters(self, kind: CheckKind, measure: str) -> tuple[Counter, ...]:
+        """What a check counts, of the answers and their latency where it names no measure.
+
+        **Shape**: empty if the pack does not measure it.
+        """
+        if kind is CheckKind.QUANTILE:
+            histogram = self.histograms.get(measure or LATENCY)
+            return (histogram, *histogram.beyond) if histogram else ()
+        answers = self.ratios.get(measure, ()) if measure else self.answers
+        return answers if any(one.bad for one in answers) else ()
 
     @property
     def by_series(self) -> bool:
         """Whether versions are told apart by names of the gateway's own."""
         return Template.SERIES in self.versions.values()
 
-    def selector(self, model: str, release: Release, series: Mapping[str, str]) -> Selector:
-        """Whose series are the release's; none are where ``series``, by version, lacks a name for it."""
-        named = series.get(release.version)
-        values = {
-            Template.BACKEND: frozenset({backend_name(model, release.version)}),
-            Template.ENDPOINTS: frozenset(release.endpoints),
-            Template.VERSION: frozenset({release.version}),
-            Template.MODEL: frozenset({model}),
-            Template.SERIES: frozenset({named} if named else ()),
-        }
-        return Selector({label: values[template] for label, template in self.versions.items()})
 
-    def counters(self, *, timed: bool) -> tuple[Counter, ...]:
-        """What to query for counts; durations only if ``timed``."""
-        latency = (self.latency, *self.latency.beyond) if self.latency and timed else ()
-        return (*self.answers, *latency)
+def selector_of(
+    versions: Mapping[str, Template], model: str, release: Release, series: Mapping[str, str]
+) -> Selector:
+    """Whose series are the release's; none are where ``series``, by version, lacks a name for it."""
+    named = series.get(release.version)
+    values = {
+        Template.BACKEND: frozenset({backend_name(model, release.version)}),
+        Template.ENDPOINTS: frozenset(release.endpoints),
+        Template.VERSION: frozenset({release.version}),
+        Template.MODEL: frozenset({model}),
+        Template.SERIES: frozenset({named} if named else ()),
+    }
+    return Selector({label: values[template] for label, template in versions.items()})
 
 
 def role_of(counter: Counter, labels: Mapping[str, str]) -> Role:
@@ -152,8 +169,10 @@ def role_of(counter: Counter, labels: Mapping[str, str]) -> Role:
     match counter:
         case Pulse():
             return Role.PULSE
-        case Latency():
+        case Histogram():
             return Role.BUCKET
+        case Requests():
+            return Role.ALL
         case Answers(bad=bool(bad)):
             return Role.BAD if bad else Role.GOOD
         case Answers(bad=Mapping() as bad):

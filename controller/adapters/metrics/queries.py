@@ -68,8 +68,9 @@ def selection(counter: Counter, selectors: Iterable[Selector]) -> str:
     for selector in selectors:
         for label, values in selector.values.items():
             allowed.setdefault(label, set()).update(values)
-    regexes = {label: "|".join(sorted(map(_escaped, values))) for label, values in allowed.items()}
+    regexes = {label: "|".join(sorted(map(escaped, values))) for label, values in allowed.items()}
     matchers = [f"{label}=~{_quoted(regex)}" for label, regex in [*counter.where.items(), *regexes.items()]]
+    matchers += [f"{label}!~{_quoted(regex)}" for label, regex in counter.unless.items()]
     return f"{counter.metric}{{{','.join(matchers)}}}"
 
 
@@ -104,7 +105,7 @@ def _collect(node: Any, found: list[_Matcher]) -> None:
         ]
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
     """As a regular expression of RE2, which refuses escapes of letters."""
     return _SPECIAL.sub(r"\\\g<0>", value)
 

@@ -7,6 +7,7 @@ it was scraped.
 from collections.abc import Sequence
 
 from controller.adapters.metrics.cases import Case
+from controller.adapters.metrics.sought import measurable
 from controller.domain.judge.blocks import assemble
 from controller.domain.judge.series import Arm, Series, Window, fresh, instant_of, micros, micros_of, patience
 from controller.domain.observation import NoReading, Reading
@@ -23,9 +24,9 @@ def reading_of(case: Case, window: Window) -> Reading | NoReading:
     policy = case.rollout.policy
     assembly = assemble(series, policy.checks, window)
     unserved = tuple(
-        f"{check.name}: the metrics pack {policy.metrics} cannot measure it"
+        f"{check.name} cannot be measured by the metrics pack {policy.metrics}"
         for check in policy.checks
-        if not case.pack.serves(check.kind)
+        if not measurable(case.pack, check)
     )
     warnings = (*case.warnings, *unserved, *assembly.warnings)
     return Reading(window.server_time, assembly.blocks, warnings=warnings)

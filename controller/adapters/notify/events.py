@@ -33,6 +33,7 @@ _WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.NOT_DEPLOYED
 _WARNING_REASONS = frozenset(
     {
         Reason.METRICS_UNAVAILABLE,
+        Reason.BOTH_ABOVE_LIMIT,
         Reason.TOO_LITTLE_EVIDENCE,
         Reason.CHECKS_FAILING,
         Reason.GATEWAY_UNAVAILABLE,

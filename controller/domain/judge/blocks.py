@@ -38,7 +38,7 @@ from controller.domain.policy import Check, CheckKind
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The closed blocks from the cursor on, gapless; and what was wrong with samples after the cursor."""
+    """The closed blocks from the cursor on, gapless; and what was wrong with the samples in their time."""
 
     blocks: tuple[Block, ...]
     warnings: tuple[str, ...] = ()
@@ -46,11 +46,12 @@ class Assembly:
 
 @dataclass(slots=True)
 class _Counted:
-    """One version's counts in one block."""
+    """What one version's counters of one measure counted in one block."""
 
-    bounds: tuple[float, ...]
+    bounds: tuple[float, ...] = ()
     good: int = 0
     bad: int = 0
+    all: int = 0
     buckets: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,16 +63,30 @@ class _Counted:
                 self.good += counts[0]
             case Role.BAD:
                 self.bad += counts[0]
+            case Role.ALL:
+                self.all += counts[0]
             case Role.BEYOND:
                 self.buckets[-1] += counts[0]
             case Role.BUCKET if track.bounds == self.bounds:
                 self.buckets = [a + b for a, b in zip(self.buckets, counts, strict=True)]
 
+    @property
+    def requests(self) -> int:
+        """A bad request that its own counter showed before that of all requests is one, too."""
+        return max(self.good + self.bad, self.all)
+
     def tally(self, kind: CheckKind) -> Tally:
         if kind is CheckKind.RATIO:
-            return Tally(requests=self.good + self.bad, bad=self.bad)
+            return Tally(requests=self.requests, bad=self.bad)
         total = sum(self.buckets) if self.bounds else 0
         return Tally(total, bounds=self.bounds, buckets=tuple(self.buckets)) if total else Tally()
+
+
+ANSWERS = ""
+"""What a version's requests are filed under, and what takes them how long."""
+
+_Measures = dict[str, _Counted]
+"""One version's counts in one block, by what they are filed under."""
 
 
 def assemble(series: Sequence[Series], checks: Sequence[Check], window: Window) -> Assembly:
@@ -84,7 +99,7 @@ def assemble(series: Sequence[Series], checks: Sequence[Check], window: Window) 
         _block(span, canary, stable, checks)
         for span, canary, stable in zip(pairwise(edges), *arms, strict=True)
     )
-    return Assembly(blocks, cleaning.warnings())
+    return Assembly(blocks, cleaning.warnings(until=edges[-1]) if edges else ())
 
 
 def _edges(tracks: Sequence[Track], window: Window) -> list[int]:
@@ -97,30 +112,39 @@ def _edges(tracks: Sequence[Track], window: Window) -> list[int]:
     return list(range(first, newest + 1, length))
 
 
-def _arm(tracks: Sequence[Track], arm: Arm, edges: Sequence[int], window: Window) -> list[_Counted]:
+def _arm(tracks: Sequence[Track], arm: Arm, edges: Sequence[int], window: Window) -> list[_Measures]:
     """One version's counts, block by block."""
     longest_gap = micros_of(patience(window.scrape))
     bounds = _bounds(tracks, arm)
-    counted = [_Counted(bounds) for _ in pairwise(edges)]
+    counted: list[_Measures] = [
+        {measure: _Counted(of_measure) for measure, of_measure in bounds.items()} for _ in pairwise(edges)
+    ]
     for track in tracks:
         if track.arm is arm and track.role is not Role.PULSE:
             for block, counts in zip(counted, track.increments(edges, longest_gap), strict=True):
-                block.add(track, counts)
+                block[track.measure].add(track, counts)
     return counted
 
 
-def _bounds(tracks: Sequence[Track], arm: Arm) -> tuple[float, ...]:
-    """The version's histogram bounds; the other's if all its answers are missing from its histogram."""
-    histograms = [track for track in tracks if track.bounds]
-    own = (track.bounds for track in histograms if track.arm is arm)
-    return next(own, histograms[0].bounds if histograms else ())
+def _bounds(tracks: Sequence[Track], arm: Arm) -> dict[str, tuple[float, ...]]:
+    """The version's histogram bounds; the other's where all its answers are missing from its histogram."""
+    bounds: dict[str, tuple[float, ...]] = {}
+    for track in sorted(tracks, key=lambda track: track.arm is arm):  # its own last: they stay
+        bounds[track.measure] = track.bounds or bounds.get(track.measure, ())
+    return bounds
 
 
-def _block(span: tuple[int, int], canary: _Counted, stable: _Counted, checks: Sequence[Check]) -> Block:
+def _block(span: tuple[int, int], canary: _Measures, stable: _Measures, checks: Sequence[Check]) -> Block:
     start, end = (EPOCH + edge * MICROSECOND for edge in span)
+    nothing = _Counted()
     counts = tuple(
-        CheckCounts(check.name, canary.tally(check.kind), stable.tally(check.kind))
+        CheckCounts(
+            check.name,
+            canary.get(check.counts, nothing).tally(check.kind),
+            stable.get(check.counts, nothing).tally(check.kind),
+        )
         for check in checks
         if check.kind is not CheckKind.GAUGE
     )
-    return Block(start, end, canary.good + canary.bad, stable.good + stable.bad, counts)
+    requests, beside = (arm.get(ANSWERS, nothing).requests for arm in (canary, stable))
+    return Block(start, end, requests, beside, counts)

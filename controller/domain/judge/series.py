@@ -32,6 +32,8 @@ class Role(StrEnum):
     """Answers that were not bad."""
     BAD = "bad"
     """Bad answers; requests are good and bad ones, so never fewer than bad ones."""
+    ALL = "all"
+    """Answers, good and bad ones, where good ones have no counter of their own."""
     BUCKET = "bucket"
     """Answers up to ``bound_seconds``: one cumulative bucket of a histogram."""
     BEYOND = "beyond"
@@ -45,7 +47,7 @@ class Series:
     """One time series. **Shape**: ``samples`` are (seconds since 1970, value) by time.
 
     ``identity`` tells counters apart; all buckets of one histogram share one. ``target`` is what was scraped
-    for it, empty if that is not known.
+    for it, empty if that is not known. ``measure`` is what it counts for, as `Check.counts` names it.
     """
 
     identity: str
@@ -54,6 +56,7 @@ class Series:
     samples: Sequence[tuple[float, float]]
     bound_seconds: float = math.inf
     target: str = ""
+    measure: str = ""
 
     @property
     def first(self) -> int:

@@ -27,10 +27,10 @@ Counts = tuple[int, ...]
 
 @dataclass(slots=True)
 class Cleaning:
-    """Sorts out samples that cannot be counts, and keeps count of them."""
+    """Sorts out samples that cannot be counts, and remembers what was wrong, and when."""
 
     window: Window
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: list[tuple[str, int]] = field(default_factory=list)
 
     def clean(self, one: Series) -> dict[int, int]:
         """Counts by instant, ascending."""
@@ -41,26 +41,35 @@ class Cleaning:
             if not is_count(value):
                 self.fault("samples that are not a count were ignored", instant)
             elif not last < instant <= latest:
-                self.fault("samples out of order, or from the future, were ignored", instant)
+                self.fault(
+                    "samples out of order, or from the future, were ignored",
+                    instant if instant <= latest else -1,
+                )
             else:
                 kept[instant] = int(value)
                 last = instant
         return kept
 
-    def fault(self, sentence: str, instant: int | None = None) -> None:
-        """Note it, unless it lies before the cursor and was told before."""
-        if instant is None or instant < 0 or instant >= micros(self.window.cursor):
-            self.faults[sentence] += 1
+    def fault(self, sentence: str, instant: int = -1) -> None:
+        """Note it; -1 for what is wrong at any time."""
+        self.faults.append((sentence, instant))
 
-    def warnings(self) -> tuple[str, ...]:
-        """One sentence for each kind of fault."""
-        return tuple(f"{count} {sentence}" for sentence, count in sorted(self.faults.items()))
+    def warnings(self, until: int) -> tuple[str, ...]:
+        """One sentence for each kind of fault, with how often it was seen from the cursor until then.
+
+        Samples before the cursor are seen by several calls, and later ones will be: each counts them once.
+        """
+        since = micros(self.window.cursor)
+        counts = Counter(sentence for sentence, instant in self.faults if since <= instant < until)
+        undated = sorted({sentence for sentence, instant in self.faults if instant < 0})
+        return (*(f"{count} {sentence}" for sentence, count in sorted(counts.items())), *undated)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """One counter of one or more parts, freed of resets: ``levels`` never fall."""
 
+    measure: str
     arm: Arm
     role: Role
     born: bool
@@ -97,11 +106,11 @@ def tracks_of(series: Sequence[Series], window: Window, cleaning: Cleaning) -> I
     """One track for each counter and each histogram that has a usable sample."""
     born = births(series, window)
     common = _common_bounds(series)
-    groups: dict[tuple[str, Arm, Role], dict[float, Series]] = defaultdict(dict)
+    groups: dict[tuple[str, str, Arm, Role], dict[float, Series]] = defaultdict(dict)
     for one in series:
-        if one.samples and (one.role is not Role.BUCKET or one.bound_seconds in common[one.arm]):
-            groups[one.identity, one.arm, one.role][one.bound_seconds] = one
-    for (_, arm, role), parts in groups.items():
+        if one.samples and (one.role is not Role.BUCKET or one.bound_seconds in common[one.measure, one.arm]):
+            groups[one.measure, one.identity, one.arm, one.role][one.bound_seconds] = one
+    for (measure, _, arm, role), parts in groups.items():
         bounds = sorted(parts)
         if bounds[-1] != math.inf:
             cleaning.fault("histograms without a last bucket were ignored")
@@ -110,7 +119,7 @@ def tracks_of(series: Sequence[Series], window: Window, cleaning: Cleaning) -> I
         if points:
             times, levels = _without_resets(points, cleaning)
             new = all(born(part) for part in parts.values())
-            yield Track(arm, role, new, times, levels, tuple(bounds[:-1]))
+            yield Track(measure, arm, role, new, times, levels, tuple(bounds[:-1]))
 
 
 def _points(parts: Sequence[dict[int, int]], cleaning: Cleaning) -> Iterator[tuple[int, Counts]]:
@@ -140,13 +149,13 @@ def _without_resets(
     return [instant for instant, _ in points], levels
 
 
-def _common_bounds(series: Sequence[Series]) -> dict[Arm, frozenset[float]]:
-    """The bounds that every histogram of an arm has: only these can be added up."""
-    bounds: dict[Arm, dict[str, set[float]]] = {arm: defaultdict(set) for arm in Arm}
+def _common_bounds(series: Sequence[Series]) -> dict[tuple[str, Arm], frozenset[float]]:
+    """The bounds that every histogram of an arm's measure has: only these can be added up."""
+    bounds: dict[tuple[str, Arm], dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
     for one in series:
         if one.role is Role.BUCKET:
-            bounds[one.arm][one.identity].add(one.bound_seconds)
+            bounds[one.measure, one.arm][one.identity].add(one.bound_seconds)
     return {
-        arm: frozenset.intersection(*map(frozenset, by_identity.values())) if by_identity else frozenset()
-        for arm, by_identity in bounds.items()
+        place: frozenset.intersection(*map(frozenset, by_identity.values()))
+        for place, by_identity in bounds.items()
     }

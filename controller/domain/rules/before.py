@@ -7,7 +7,7 @@ from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded, with_split
-from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, CheckKind
 from controller.domain.release import Release, Split
 from controller.domain.rules.turns import Turn, healthy, hold, rise, rise_to_all, serves_alone, withdraw
 from controller.domain.rules.wanting import highest_step
@@ -49,6 +49,26 @@ def hopeless(folded: Folded, seen: Observation) -> Turn | None:
         return _refuse(folded.rollout, survey.problem or Reason.ROUTE_REJECTED, survey.message)
     if canary is not None and canary.hopeless and not canary.ready:
         return _refuse(folded.rollout, canary.problem or Reason.WORKLOAD_REFUSED, canary.message)
+    return None
+
+
+def unanswerable(folded: Folded, seen: Observation) -> Turn | None:
+    """A check could never pass: its limit lies above every bound of the histogram that stable's past has."""
+    del seen
+    rollout = folded.rollout
+    past = {each.check: each.shares for each in rollout.calibration.checks} if rollout.calibration else {}
+    deciding = [check for check in rollout.policy.checks if not check.report_only]
+    for check in deciding:
+        shares = past.get(check.name)
+        if check.kind is not CheckKind.QUANTILE or check.max is None or not shares:
+            continue
+        last, _ = shares[-1]
+        if check.max > last:
+            message = (
+                f"{check.name}'s limit {check.max:g}s lies above the histogram's last bound {last:g}s: "
+                "no measurement could ever show that it is kept; lower the limit or add buckets"
+            )
+            return _refuse(rollout, Reason.LIMIT_OUTSIDE_BUCKETS, message)
     return None
 
 

@@ -131,6 +131,24 @@ def eased(folded: Folded, seen: Observation) -> Turn | None:
     return replace(turn, rollout=replace(turn.rollout, reason=reason, message=message))
 
 
+def incident(folded: Folded, seen: Observation) -> Turn | None:
+    """Both versions break a limit: the weight holds by itself, people are told.
+
+    After the time that the policy lets silence last before it is told: it has no other time for telling.
+    """
+    del seen
+    rollout, for_how_long = folded.rollout, folded.rollout.clocks.incident
+    broken, cause = rollout.evidence.broken_by_both, Reason.BOTH_ABOVE_LIMIT
+    if not broken or for_how_long < rollout.policy.no_data.alert_after or cause in rollout.told:
+        return None
+    limits = f"the {'limit' if len(broken) == 1 else 'limits'} of {' and '.join(broken)}"
+    message = (
+        f"both versions have broken {limits} for {duration(for_how_long)}: "
+        "an incident, not the canary; the weight holds"
+    )
+    return _tell(rollout, "incident_found", cause, cause, message)
+
+
 def expired(folded: Folded, seen: Observation) -> Turn | None:
     """The rollout as a whole, or its step, took too long."""
     rollout, policy = folded.rollout, folded.rollout.policy

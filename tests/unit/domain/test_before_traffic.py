@@ -1,16 +1,21 @@
 """Before any traffic: Pending, Preparing, Validating."""
 
+from dataclasses import replace
+
 import pytest
 
+from controller.domain.judge.calibration import CheckHistory
 from controller.domain.machine import decide, plan
-from controller.domain.observation import Plan, Readiness
-from controller.domain.policy import Validation
+from controller.domain.model import Rollout
+from controller.domain.observation import NoReading, Plan, Readiness
+from controller.domain.policy import Check, CheckKind, Validation
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_facts import Written
 from tests.domain_outside import release
 from tests.domain_scenes import a_world, at, entry_of, newest, oldest, once, reach, seconds, seen
 from tests.domain_world import World
+from tests.judge_scenes import past
 
 GOLDEN = Validation("golden.yaml", seconds(30))
 
@@ -122,6 +127,57 @@ def test_readiness_beats_the_ready_deadline() -> None:
     world.advance(late)
     world.versions["v2"].ready = True
     assert decide(oldest(world), seen(world, canary=Readiness(ready=True))).rollout.phase is Phase.VALIDATING
+
+
+# limits that no measurement can show to be kept
+
+P99 = Check("latency_p99", CheckKind.QUANTILE, max=20.0, quantile=0.99)
+UP_TO_TEN_SECONDS = ((0.5, 0.02), (2.5, 0.001), (10.0, 0.0))
+
+
+def prepared(check: Check, shares: tuple[tuple[float, float], ...] = UP_TO_TEN_SECONDS) -> Rollout:
+    """After the pass that finds the canary ready and reads stable's past."""
+    world = at(Phase.PREPARING, judge="sequential", checks=(check,))
+    known = past(100.0, CheckHistory(check.name, shares=shares))
+    return decide(oldest(world), seen(world, canary=Readiness(ready=True), calibration=known)).rollout
+
+
+def test_a_limit_above_the_last_bound_is_refused_before_any_traffic() -> None:
+    rollout = prepared(P99)
+    assert (rollout.phase, rollout.reason) == (Phase.NOT_DEPLOYED, Reason.LIMIT_OUTSIDE_BUCKETS)
+    assert rollout.message == (
+        "latency_p99's limit 20s lies above the histogram's last bound 10s: "
+        "no measurement could ever show that it is kept; lower the limit or add buckets"
+    )
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        replace(P99, max=10.0),
+        replace(P99, max=None, worse_by_ratio=0.2),
+        replace(P99, report_only=True),
+        replace(P99, kind=CheckKind.RATIO, quantile=None),
+    ],
+    ids=["at the last bound", "no limit", "only reported", "no histogram"],
+)
+def test_a_limit_that_can_be_seen_or_need_not_be_is_no_hindrance(check: Check) -> None:
+    assert prepared(check).phase is Phase.VALIDATING
+
+
+def test_a_limit_is_not_refused_for_a_histogram_that_nobody_knows() -> None:
+    assert prepared(P99, shares=()).phase is Phase.VALIDATING
+    world = at(Phase.PREPARING, judge="sequential", checks=(P99,))
+    silence = NoReading(Reason.METRICS_UNAVAILABLE, "connection refused")
+    unknown = seen(world, canary=Readiness(ready=True), calibration=silence)
+    assert decide(oldest(world), unknown).rollout.phase is Phase.VALIDATING
+
+
+def test_a_limit_is_refused_while_the_canary_is_still_awaited() -> None:
+    world = at(Phase.PREPARING, judge="sequential", checks=(P99,))
+    known = past(100.0, CheckHistory(P99.name, shares=UP_TO_TEN_SECONDS))
+    waiting = seen(world, canary=Readiness(ready=False, message="loads"), calibration=known)
+    assert decide(oldest(world), waiting).rollout.reason is Reason.LIMIT_OUTSIDE_BUCKETS
 
 
 @pytest.mark.parametrize("phase", [Phase.PENDING, Phase.PREPARING, Phase.VALIDATING])

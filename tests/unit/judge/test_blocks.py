@@ -38,8 +38,10 @@ def series(
     arm: Arm = Arm.CANARY,
     name: str = "a",
     le: float = math.inf,
+    measure: str = "",
 ) -> Series:
-    return Series(name, arm, role, [(T + second, value) for second, value in samples], le)
+    pairs = [(T + second, value) for second, value in samples]
+    return Series(name, arm, role, pairs, le, measure=measure)
 
 
 def steady(count: Callable[[int], float], first: int = -30, last: int = 20) -> list[tuple[float, float]]:
@@ -96,6 +98,14 @@ def test_edge_case_1_a_counter_reset_counts_from_zero_and_is_told() -> None:
     assert found.warnings == ("1 counter resets",)
 
 
+def test_edge_case_1_a_reset_is_told_by_the_reading_whose_blocks_have_it() -> None:
+    told = []
+    for cursor, server in ((0, 14), (10, 20)):
+        seen = steady(lambda s: 1000 + 10 * s if s < 12 else 10 * (s - 12), last=server)
+        told.append(built(series(Role.GOOD, seen), server=server, cursor=cursor).warnings)
+    assert told == [(), ("1 counter resets",)]
+
+
 def test_edge_case_1_a_reset_of_one_bucket_is_a_reset_of_the_histogram() -> None:
     low = series(Role.BUCKET, [(-8, 90), (-1, 100), (6, 20), (10, 20)], le=0.1)
     high = series(Role.BUCKET, [(-8, 95), (-1, 105), (6, 130), (10, 130)])
@@ -116,6 +126,36 @@ def test_edge_case_2_the_first_increment_of_a_newborn_series_is_counted() -> Non
 def test_edge_case_2_the_very_first_traffic_is_counted_where_the_target_was_scraped_before() -> None:
     errors = series(Role.BAD, steady(lambda _: 60, first=8), name="5xx")
     assert bad(built(errors, pulse()).blocks) == [0, 60, 0, 0]
+
+
+def test_each_measure_is_counted_by_itself() -> None:
+    checks = [
+        ERRORS,
+        replace(ERRORS, name="cut", measure="cut"),
+        replace(LATENCY, name="wait", measure="wait"),
+    ]
+    given = [
+        series(Role.GOOD, steady(lambda s: 100 * s + 9000)),
+        series(Role.ALL, steady(lambda s: 8 * s + 900), measure="cut"),
+        series(Role.BAD, steady(lambda s: 2 * s + 900), measure="cut"),
+        series(Role.BUCKET, steady(lambda s: 3 * s + 900), le=0.1),
+        series(Role.BUCKET, steady(lambda s: 5 * s + 900)),
+        series(Role.BUCKET, steady(lambda s: 6 * s + 900), le=0.2, measure="wait"),
+        series(Role.BUCKET, steady(lambda s: 7 * s + 900), measure="wait"),
+    ]
+    for block in assemble(given, checks, window()).blocks:
+        errors, cut, wait = (each.canary for each in block.checks)
+        assert block.canary_requests == errors.requests == 500
+        assert (errors.bad, cut.requests, cut.bad) == (0, 40, 10)
+        assert (wait.bounds, wait.buckets) == ((0.2,), (30, 5))
+
+
+def test_a_bad_one_that_shows_before_all_of_them_is_one_of_them() -> None:
+    late = series(Role.ALL, steady(lambda s: 900 if s < 12 else 910), measure="cut")
+    bad_ones = series(Role.BAD, steady(lambda s: 900 if s < 7 else 904), measure="cut")
+    cut = replace(ERRORS, measure="cut")
+    tallies = [b.checks[0].canary for b in assemble([late, bad_ones], [cut], window()).blocks]
+    assert [(tally.requests, tally.bad) for tally in tallies] == [(0, 0), (4, 4), (10, 0), (0, 0)]
 
 
 def test_a_series_that_merely_enters_the_window_is_not_born() -> None:
@@ -261,7 +301,7 @@ def test_a_histogram_with_falling_or_missing_buckets_is_ignored_and_told() -> No
     found = built(low, high)
     assert [block.checks[1].canary.requests for block in found.blocks] == [5, 5, 5, 5]
     assert found.warnings == ("1 histogram samples with missing or falling buckets were ignored",)
-    assert built(low).warnings == ("1 histograms without a last bucket were ignored",)
+    assert built(low).warnings == ("histograms without a last bucket were ignored",)
 
 
 def test_gauges_have_no_counts() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from controller.domain.flaws import with_warnings
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Assessment
 from controller.domain.judge.blocks import Assembly, assemble
@@ -79,6 +80,7 @@ def test_edge_case_1_a_counter_reset_is_no_evidence_and_loses_nothing() -> None:
     steady = assembled(counter(Role.GOOD, lambda s: 1000 + 10 * s))
     reset = assembled(counter(Role.GOOD, lambda s: 1000 + 10 * s if s < 40 else 10 * (s - 40) + 10))
     assert reset.warnings == ("1 counter resets",)
+    assert [flaw.line for flaw in with_warnings((), reset.warnings)] == ["counter resets: 1"]
     assert verdict_on(reset.blocks) == verdict_on(steady.blocks)
 
 
@@ -194,6 +196,13 @@ def test_edge_case_7_a_limit_above_the_last_bound_never_passes() -> None:
     assert (found.verdict, found.checks[0].reason) == (Verdict.UNKNOWN, Reason.LIMIT_OUTSIDE_BUCKETS)
 
 
+def test_edge_case_7_a_limit_above_the_last_bound_of_stables_past_gets_no_traffic() -> None:
+    world = at(Phase.PREPARING, judge="sequential", checks=(p99(max=2.0, worse_by_ratio=0.2),))
+    known = past(100.0, CheckHistory("p99", shares=((0.5, 0.1), (1.0, 0.01))))
+    refused = decide(oldest(world), seen(world, calibration=known)).rollout
+    assert (refused.phase, refused.reason) == (Phase.NOT_DEPLOYED, Reason.LIMIT_OUTSIDE_BUCKETS)
+
+
 def test_edge_case_8_different_histograms_are_compared_at_their_common_bounds() -> None:
     slower = Tally(1000, 0, (0.1, 0.3, 0.5), (100, 100, 300, 500))
     faster = Tally(1000, 0, (0.1, 0.25, 0.5), (600, 250, 149, 1))
@@ -245,6 +254,18 @@ def test_edge_case_10_while_both_versions_break_the_limit_nothing_is_promoted() 
     assert trial.show(20, errors=(Tally(500, 0), Tally(500, 0))).verdict is Verdict.PASS
     found = trial.show(4, errors=(Tally(500, 150), Tally(500, 150)))
     assert (found.verdict, found.checks[0].reason) == (Verdict.UNKNOWN, Reason.BOTH_ABOVE_LIMIT)
+
+
+def test_edge_case_10_after_five_minutes_people_are_told_that_it_is_an_incident() -> None:
+    world = a_world(steps=(a_step(50, deadline=seconds(3600)), a_step(250)))
+    in_force(world)
+    for version in world.versions.values():
+        version.bad["errors"] = BAD
+    world.live(seconds=290)
+    assert "incident_found" not in events(world)
+    world.live(seconds=60)
+    assert events(world)[-1] == "incident_found"
+    assert (oldest(world).phase, oldest(world).weight_permille) == (Phase.PROGRESSING, 50)
 
 
 def test_edge_case_11_no_errors_at_all_are_promoted_by_the_rule_of_three() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.metrics.packs import Answers, Pulse, built_in_packs, load_pack, role_of
+from controller.adapters.metrics.packs import Answers, Pulse, built_in_packs, load_pack, role_of, selector_of
 from controller.adapters.naming import backend_name
 from controller.domain.judge.series import Role
 from controller.domain.policy import CheckKind
@@ -19,17 +19,40 @@ answers:
   - metric: requests_total
     bad: {code: "5.."}
 """
+MORE = """
+histograms:
+  ttft: {metric: first_token_seconds_bucket}
+ratios:
+  refused:
+    - metric: answers_total
+      bad: {kind: refusal}
+"""
 
 
-def test_the_built_in_packs_serve_every_kind_of_check() -> None:
+COUNTED = (CheckKind.RATIO, CheckKind.QUANTILE)
+
+
+def test_the_built_in_packs_measure_errors_and_latency() -> None:
     packs = built_in_packs()
     assert sorted(packs) == ["envoy", "envoy-gateway", "mlserver"]
-    assert all(pack.serves(kind) for pack in packs.values() for kind in CheckKind)
+    assert all(pack.counters(kind, "") for pack in packs.values() for kind in COUNTED)
+    assert not any(pack.counters(kind, "ttft") for pack in packs.values() for kind in COUNTED)
 
 
-def test_a_pack_without_a_histogram_or_bad_answers_serves_neither_durations_nor_errors() -> None:
-    assert not load_pack("x", GOOD).serves(CheckKind.QUANTILE)
-    assert not load_pack("x", GOOD.replace("bad:", "where:")).serves(CheckKind.RATIO)
+def test_a_pack_without_a_histogram_or_bad_answers_measures_neither_durations_nor_errors() -> None:
+    assert not load_pack("x", GOOD).counters(CheckKind.QUANTILE, "")
+    assert not load_pack("x", GOOD.replace("bad:", "where:")).counters(CheckKind.RATIO, "")
+
+
+def test_a_pack_may_measure_more_than_errors_and_latency() -> None:
+    pack = load_pack("x", GOOD + MORE)
+    (ttft,) = pack.counters(CheckKind.QUANTILE, "ttft")
+    (refused,) = pack.counters(CheckKind.RATIO, "refused")
+    assert (ttft.metric, role_of(ttft, {})) == ("first_token_seconds_bucket", Role.BUCKET)
+    assert role_of(refused, {"kind": "refusal"}) is Role.BAD
+    assert not pack.counters(CheckKind.RATIO, "ttft")
+    assert not pack.counters(CheckKind.QUANTILE, "refused")
+    assert not pack.counters(CheckKind.QUANTILE, "")
 
 
 def test_requests_and_bad_ones_are_read_from_the_same_series() -> None:
@@ -42,7 +65,8 @@ def test_requests_and_bad_ones_are_read_from_the_same_series() -> None:
 
 
 def test_a_selector_takes_series_whose_labels_all_fit() -> None:
-    selector = load_pack("x", GOOD).selector("m", Release("v2", ("h:1", "h:2")), {})
+    versions = load_pack("x", GOOD).versions
+    selector = selector_of(versions, "m", Release("v2", ("h:1", "h:2")), {})
     assert selector.selects({"instance": "h:2", "version": "v2", "more": "x"})
     assert not selector.selects({"instance": "h:3", "version": "v2"})
     assert not selector.selects({"instance": "h:1"})
@@ -51,13 +75,12 @@ def test_a_selector_takes_series_whose_labels_all_fit() -> None:
 def test_the_gateway_s_own_name_selects_a_version_and_nothing_does_without_one() -> None:
     pack = built_in_packs()["envoy-gateway"]
     name = "httproute/ml/fraud/rule/0/backend/1"
-    selector = pack.selector(
-        "fraud", Release("v2"), {"v1": "httproute/ml/fraud/rule/0/backend/0", "v2": name}
-    )
+    names = {"v1": "httproute/ml/fraud/rule/0/backend/0", "v2": name}
+    selector = selector_of(pack.versions, "fraud", Release("v2"), names)
     assert pack.by_series
     assert selector.selects({"envoy_cluster_name": name})
     assert not selector.selects({"envoy_cluster_name": "httproute/ml/fraud/rule/0"})
-    assert not pack.selector("fraud", Release("v2"), {}).selects({"envoy_cluster_name": name})
+    assert not selector_of(pack.versions, "fraud", Release("v2"), {}).selects({"envoy_cluster_name": name})
 
 
 def test_envoy_gateway_s_proxies_are_read_as_any_envoy_but_for_the_names() -> None:

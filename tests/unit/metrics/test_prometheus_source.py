@@ -107,13 +107,14 @@ class Prometheus:
         found = re.fullmatch(r"(last_over_time\()?(\w+)\{(.*)\}\[(\d+)ms\]\)?", query)
         assert found, query
         last, metric, matchers, window = found.groups()
-        wanted = {
-            label: json.loads(regex) for label, regex in re.findall(r'(\w+)=~("(?:[^"\\]|\\.)*")', matchers)
-        }
+        wanted = [
+            (label, operator == "=~", json.loads(regex))
+            for label, operator, regex in re.findall(r'(\w+)([=!]~)("(?:[^"\\]|\\.)*")', matchers)
+        ]
         rows = []
         for labels, samples in self.series:
             if labels["__name__"] != metric or not all(
-                re.fullmatch(regex, labels.get(label, "")) for label, regex in wanted.items()
+                bool(re.fullmatch(regex, labels.get(label, ""))) is same for label, same, regex in wanted
             ):
                 continue
             inside = [
@@ -289,12 +290,69 @@ async def test_a_first_deployment_has_no_stable_counts() -> None:
 
 async def test_a_check_that_the_pack_cannot_measure_is_told() -> None:
     packs = built_in_packs()
-    packs["envoy"] = packs["envoy"].model_copy(update={"latency": None})
+    packs["envoy"] = packs["envoy"].model_copy(update={"histograms": {}})
     with serving(healthy()) as url:
         metrics = PrometheusSource(url, packs, FAST)
         found = reading(await metrics.read(rollout(ERRORS, LATENCY), Measure(at(-21))))
         await metrics.close()
-    assert found.warnings == ("latency_p99: the metrics pack envoy cannot measure it",)
+    assert found.warnings == ("latency_p99 cannot be measured by the metrics pack envoy",)
+
+
+WAIT = Check(
+    "wait_p50", CheckKind.QUANTILE, max=0.1, quantile=0.5, query='wait_bucket{v="$version",queue!="batch"}'
+)
+CUT = Check(
+    "cut",
+    CheckKind.RATIO,
+    max=0.1,
+    query='x_total{backend="$backend",end="cut"}',
+    of='x_total{backend="$backend"}',
+)
+
+
+async def test_a_policy_counts_what_its_pack_does_not_know() -> None:
+    prometheus = healthy()
+    for le, rate in (("0.1", 4), ("+Inf", 5)):
+        for queue in ("chat", "batch"):
+            prometheus.put("wait_bucket", rising(rate), le=le, v="v2", queue=queue)
+    for end, rate in (("cut", 2), ("done", 6)):
+        prometheus.put("x_total", rising(rate), backend="fraud@v2", end=end)
+        prometheus.put("x_total", rising(10 * rate), backend="fraud@v1", end=end)
+    block = reading(await read(prometheus, rollout(ERRORS, WAIT, CUT))).blocks[0]
+    assert (block.canary_requests, block.stable_requests) == (50, 450)
+    errors, wait, cut = block.checks
+    assert (errors.canary.requests, errors.canary.bad) == (50, 0)
+    assert (wait.canary.bounds, wait.canary.buckets, wait.stable.requests) == ((0.1,), (20, 5), 0)
+    assert [(tally.requests, tally.bad) for tally in (cut.canary, cut.stable)] == [(40, 10), (400, 100)]
+
+
+async def test_a_counter_of_ones_own_that_returns_is_not_newborn_in_either_of_its_roles() -> None:
+    prometheus = healthy()
+    samples = [(-390.0, 5000.0), *((float(s), 5003.0) for s in range(-8, 1))]
+    prometheus.put("x_total", [*samples], backend="fraud@v2", end="cut")
+    blocks = reading(await read(prometheus, rollout(ERRORS, CUT))).blocks
+    assert [(b.checks[1].canary.requests, b.checks[1].canary.bad) for b in blocks] == [
+        (0, 0),
+        (0, 0),
+        (3, 3),
+        (0, 0),
+    ]
+
+
+async def test_models_that_count_the_same_are_asked_for_together() -> None:
+    prometheus = Prometheus()
+    models = [f"m{number}" for number in range(10)]
+    for model in models:
+        for version, rate in (("v1", 90), ("v2", 10)):
+            name = envoy(prometheus, version, rate, model)
+            prometheus.put("x_total", rising(rate), backend=name, end="cut")
+    async with source(prometheus) as metrics:
+        asked = [metrics.read(rollout(ERRORS, CUT, model=model), Measure(at(-21))) for model in models]
+        found = [reading(one) for one in await asyncio.gather(*asked)]
+    assert {(one.blocks[0].checks[1].canary.bad, one.blocks[0].checks[1].stable.bad) for one in found} == {
+        (50, 450)
+    }
+    assert sum("x_total" in query for query in prometheus.queries) == 2
 
 
 async def test_counts_older_than_the_longest_window_are_left_out_and_told() -> None:

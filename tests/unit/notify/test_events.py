@@ -122,6 +122,7 @@ async def test_a_rollout_whose_object_is_gone_has_no_event() -> None:
     [
         (Phase.PROGRESSING, Reason.STEP_RUNNING, "Normal"),
         (Phase.PROGRESSING, Reason.METRICS_UNAVAILABLE, "Warning"),
+        (Phase.PROGRESSING, Reason.BOTH_ABOVE_LIMIT, "Warning"),
         (Phase.ROLLED_BACK, Reason.CHECK_FAILED, "Warning"),
         (Phase.FROZEN, Reason.DRIFT_DETECTED, "Warning"),
         (Phase.SUCCEEDED, Reason.PROMOTED, "Normal"),

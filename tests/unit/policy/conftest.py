@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.policy.catalogue import Catalogue
+from controller.policy.catalogue import Catalogue, Measures
 
 
 @pytest.fixture
@@ -21,6 +21,6 @@ checks:
 def catalogue() -> Catalogue:
     return Catalogue(
         frozenset({"envoy", "httpRoute", "grpcRoute"}),
-        frozenset({"envoy", "envoy-gateway", "mlserver"}),
+        dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),
     )

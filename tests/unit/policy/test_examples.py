@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from controller.domain.policy import Policy
-from controller.policy.catalogue import Catalogue
+from controller.policy.catalogue import Catalogue, Measures
 from controller.policy.document import parse_document
 from controller.policy.explain import json_schema
 from controller.policy.faults import PolicyFault
@@ -25,7 +25,7 @@ GOLDEN = sorted((FOLDER / "golden").iterdir())
 def catalogue() -> Catalogue:
     return Catalogue(
         frozenset({"envoy", "httpRoute", "grpcRoute"}),
-        frozenset({"envoy", "envoy-gateway", "mlserver"}),
+        dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),
     )
 

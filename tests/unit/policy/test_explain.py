@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from controller.policy.checks import ErrorsCheck, LatencyCheck, QueryCheck
+from controller.policy.check_sections import ErrorsCheck, LatencyCheck, QueryCheck
 from controller.policy.explain import explain, json_schema
 from controller.policy.fields import Section
 from controller.policy.routes import ObjectRoute, PathRoute

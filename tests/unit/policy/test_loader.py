@@ -18,7 +18,7 @@ from controller.domain.policy import (
     Validation,
     WorkloadRules,
 )
-from controller.policy.catalogue import Catalogue
+from controller.policy.catalogue import Catalogue, Measures
 from controller.policy.loader import load_policy, parse_policy
 from controller.policy.source import UnreadableError
 
@@ -122,7 +122,7 @@ def test_the_digest_tells_texts_and_golden_files_apart(policy_text: str, catalog
 
 
 def test_names_that_the_catalogue_knows_are_allowed(policy_text: str) -> None:
-    catalogue = Catalogue(frozenset({"istio"}), frozenset({"istio"}), frozenset({"sequential"}))
+    catalogue = Catalogue(frozenset({"istio"}), {"istio": Measures()}, frozenset({"sequential"}))
     text = policy_text.replace("{envoy: /v2/models/fraud-detector}", "{istio: fraud}").replace(
         "envoy", "istio"
     )
@@ -205,6 +205,45 @@ def test_auto_steps_hold_for_the_policy_s_interval(policy_text: str, catalogue: 
     text = policy_text.replace("[1%, 5%]", "{max_weight: 2%}") + "judge: sequential\ninterval: 20m\n"
     look, looks = timedelta(minutes=20), timedelta(minutes=80)
     assert parsed(text, catalogue).steps == (Step(10, look, 0, looks), Step(20, looks, 0, 4 * looks))
+
+
+LLM = Measures(frozenset({"latency", "ttft"}), frozenset({"aborted"}))
+MEASURED = """
+  ttft_p95: {max: 750ms, worse_by: 15%}
+  latency_p50: {worse_by: 10%}
+  aborted: {max: 1%, worse_by: 0.5pp}
+  wait_p99.9: {histogram: 'wait_bucket{v="$version"}', max: 2s}
+  refused: {bad: 'x{v="$version",a="b"}', of: 'x{v="$version"}', max: 2%}
+  depth_p95: {query: 'quantile(0.95, depth{v="$version"})', max: 2}
+"""
+
+
+def test_checks_say_what_they_count(policy_text: str) -> None:
+    known = Catalogue(frozenset({"envoy"}), {"envoy": LLM}, frozenset({"sequential"}))
+    found = {check.name: check for check in parsed(policy_text.rstrip() + MEASURED, known).checks}
+    assert {
+        name: (check.kind, check.quantile, check.measure, check.query, check.of)
+        for name, check in found.items()
+    } == {
+        "errors": (CheckKind.RATIO, None, "", None, None),
+        "ttft_p95": (CheckKind.QUANTILE, 0.95, "ttft", None, None),
+        "latency_p50": (CheckKind.QUANTILE, 0.5, "", None, None),
+        "aborted": (CheckKind.RATIO, None, "aborted", None, None),
+        "wait_p99.9": (CheckKind.QUANTILE, 0.999, "", 'wait_bucket{v="$version"}', None),
+        "refused": (CheckKind.RATIO, None, "", 'x{v="$version",a="b"}', 'x{v="$version"}'),
+        "depth_p95": (CheckKind.GAUGE, None, "", 'quantile(0.95, depth{v="$version"})', None),
+    }
+    assert found["aborted"].worse_by_points == 0.005
+
+
+def test_a_check_of_another_pack_s_measure_is_a_fault(policy_text: str) -> None:
+    known = Catalogue(frozenset({"envoy"}), {"envoy": Measures(), "vllm": LLM}, frozenset({"sequential"}))
+    text = policy_text.rstrip() + "\n  ttft_p95: {max: 750ms}\n  aborted: {max: 1%}\n"
+    said = "is not measured by the metrics pack envoy and has no"
+    assert faults_of(text, known) == [
+        f"x.yaml:7:3: checks.ttft_p95: ttft_p95 {said} histogram",
+        f"x.yaml:8:3: checks.aborted: aborted {said} query",
+    ]
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(catalogue: Catalogue) -> None:

@@ -1,0 +1,97 @@
+"""What a policy's checks need from the metric source: counters of the pack, and the policy's own.
+
+A policy's own counter is a selection such as ``waits_bucket{model_version="$version",queue!="batch"}``. It is
+read like a pack's: its placeholders say which labels tell versions apart, and so policies that write the same
+are asked for together.
+
+**Invariant**: of a selection nothing gets into a query but its metric and its matchers, each quoted anew.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import promql_parser
+
+from controller.adapters.metrics.packs import Answers, Counter, Histogram, Pack, Requests, Template
+from controller.adapters.metrics.queries import escaped
+from controller.domain.policy import Check, CheckKind
+
+_OWN_TEMPLATES = (Template.BACKEND, Template.VERSION, Template.MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One counter, and what it counts for.
+
+    ``measure`` is what its counts are filed under. ``versions`` are the labels that tell whose a series is.
+    """
+
+    measure: str
+    counter: Counter
+    versions: Mapping[str, Template]
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The same for everyone who seeks the same."""
+        return self.measure, repr(self.counter)
+
+
+def pulse_of(pack: Pack) -> Sought:
+    """What shows when a version was scraped."""
+    return Sought("", pack.pulse, pack.versions)
+
+
+def sought_by(pack: Pack, checks: Iterable[Check]) -> tuple[Sought, ...]:
+    """The answers in any case, and what else the checks count. What cannot be counted is left out."""
+    found = [Sought("", answers, pack.versions) for answers in pack.answers]
+    for check in checks:
+        if check.kind is CheckKind.GAUGE:
+            continue
+        counters = pack.counters(check.kind, check.measure) if check.query is None else ()
+        found += [Sought(check.counts, counter, pack.versions) for counter in counters]
+        found += _own(check)
+    return tuple({one.identity: one for one in found}.values())
+
+
+def measurable(pack: Pack, check: Check) -> bool:
+    """Whether the check's counts, or its query, can be asked for at all."""
+    if check.kind is CheckKind.GAUGE:
+        return True
+    return bool(_own(check) if check.query is not None else pack.counters(check.kind, check.measure))
+
+
+def _own(check: Check) -> list[Sought]:
+    """The policy's own counters; none if they cannot be read safely."""
+    if check.query is None:
+        return []
+    try:
+        if check.kind is CheckKind.QUANTILE:
+            return [_selected(check.counts, check.query, Histogram)]
+        whole = [_selected(check.counts, check.of, Requests)] if check.of is not None else []
+        return [_selected(check.counts, check.query, Answers), *whole] if whole else []
+    except ValueError:
+        return []
+
+
+def _selected(measure: str, text: str, kind: type[Counter]) -> Sought:
+    """One selection. Raises `ValueError` if it is more than that, or tells no versions apart."""
+    tree = promql_parser.parse(text)
+    if not isinstance(tree, promql_parser.VectorSelector) or tree.offset or tree.at or not tree.name:
+        raise ValueError("not a selection of one metric")
+    if tree.matchers.or_matchers:
+        raise ValueError("alternatives of matchers")
+    where, unless = dict[str, str](), dict[str, str]()
+    versions: dict[str, Template] = {}
+    for matcher in tree.matchers.matchers:
+        exact = matcher.op in (promql_parser.MatchOp.Equal, promql_parser.MatchOp.NotEqual)
+        same = matcher.op in (promql_parser.MatchOp.Equal, promql_parser.MatchOp.Re)
+        if matcher.name in ((where.keys() | versions.keys()) if same else unless):
+            raise ValueError("two matchers of one label")
+        if matcher.value in _OWN_TEMPLATES and exact and same:
+            versions[matcher.name] = Template(matcher.value)
+        else:
+            (where if same else unless)[matcher.name] = escaped(matcher.value) if exact else matcher.value
+    if not {Template.BACKEND, Template.VERSION} & set(versions.values()):
+        raise ValueError("no placeholder that tells versions apart")
+    own: dict[str, object] = {"metric": tree.name, "where": where, "unless": unless}
+    return Sought(measure, kind.model_validate(own | ({"bad": True} if kind is Answers else {})), versions)
