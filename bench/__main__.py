@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from bench import cluster, commit_to_route, decide, envoy_weight_change, hundred
+from bench import cluster, commit_to_route, decide, envoy_weight_change, fold, hundred
 from bench.machine import describe
 
 
@@ -11,6 +11,7 @@ def main() -> int:
     """Run all, or those named on the command line."""
     benches = {
         "decide": decide.main,
+        "fold": fold.main,
         "envoy": lambda: asyncio.run(envoy_weight_change.main()),
         "hundred": hundred.main,
         "commit": commit_to_route.main,

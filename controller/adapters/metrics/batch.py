@@ -18,7 +18,7 @@ from controller.adapters.metrics.client import PrometheusAccess, QueryError
 from controller.adapters.metrics.packs import Pack, Selector
 from controller.adapters.metrics.queries import last_query, samples_query
 from controller.adapters.metrics.sought import Sought, pulse_of
-from controller.domain.judge.series import Arm, Window, patience, scrape_interval
+from controller.domain.judge.series import Arm, Window, block_length, patience, scrape_interval
 
 
 def reach(scrape: timedelta) -> timedelta:
@@ -86,7 +86,9 @@ class Batch:
         windows: dict[Case, Window] = {}
         for case in cases:
             seen = scrape or scrape_interval(case.series) or slowest
-            windows[case] = Window(begin, case.since, self.server_time, case.rollout.policy.interval, seen)
+            interval = case.rollout.policy.interval
+            length = block_length(interval, seen)
+            windows[case] = Window(begin, case.since, self.server_time, length, seen, grid=interval)
         late = {case: case.newcomers(window) for case, window in windows.items()}
         for one in (pulse_of(pack), *(one for one, _ in sought)):
             await self._look_before(one, begin, late)

@@ -69,7 +69,7 @@ def case_of_stable(rollout: Rollout, stable: Release, pack: Pack, since: datetim
 
 async def history_of(case: Case, window: Window) -> PodHistory:
     """What was found for the only version, copy by copy and minute by minute."""
-    window = replace(window, block=MINUTE)
+    window = replace(window, block=MINUTE, grid=MINUTE)
     pods: dict[str, list[Series]] = defaultdict(list)
     for one in case.series:
         pods["" if case.pack.shared_targets else one.target].append(one)
@@ -82,7 +82,9 @@ async def history_of(case: Case, window: Window) -> PodHistory:
         requests += sum(block.canary_requests for block in blocks)
         await asyncio.sleep(0)  # many copies take a while: let others run between them
     span = end - max(window.cursor, _first(case.series, end))
-    return PodHistory(span, tuple(minutes), requests) if span > timedelta(0) else _NOTHING
+    if span <= timedelta(0):
+        return _NOTHING
+    return PodHistory(span, tuple(minutes), requests, window.scrape)
 
 
 def _minutes(pod: str, blocks: Sequence[Block]) -> list[PodMinute]:

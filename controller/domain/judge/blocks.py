@@ -2,9 +2,9 @@
 
 How it works:
 
-- The grid is fixed: multiples of the block length since 1970. A counter's level at a grid point is
-  interpolated between the samples around it and floored, so both versions cover the same seconds, increments
-  are whole and add up to what was counted.
+- Blocks follow each other: the first begins at a multiple of the grid since 1970, each other one where the
+  one before it ends. A counter's level at an edge is interpolated between the samples around it and floored,
+  so both versions cover the same seconds, increments are whole and add up to what was counted.
 - A counter that falls was reset: its new value is what came since. A histogram is one counter of many parts.
 - A series first seen after recording began was born: it counts from 0. One that is there when the window
   opens is not: its first value is where it stands.
@@ -108,7 +108,8 @@ def _edges(tracks: Sequence[Track], window: Window) -> list[int]:
     oldest = micros(window.server_time) - micros_of(patience(window.scrape))
     last = [track.times[-1] for track in tracks]
     newest = min((instant for instant in last if instant >= oldest), default=max(last, default=cursor))
-    first = -(-cursor // length) * length
+    grid = micros_of(window.grid or window.block)
+    first = -(-cursor // grid) * grid
     return list(range(first, newest + 1, length))
 
 

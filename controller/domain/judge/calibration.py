@@ -38,6 +38,8 @@ class PodMinute:
 class PodHistory:
     """Stable's past: ``span`` is how much of it was seen, ``requests`` all of stable's in that span.
 
+    ``scrape`` is the time from one look at it to the next, 0 if that is not known.
+
     **Shape**: ``minutes`` in any order, each check, copy and minute once; without those that had no requests.
     ``pod`` is empty where the metrics do not tell copies apart.
     """
@@ -45,6 +47,7 @@ class PodHistory:
     span: timedelta
     minutes: Sequence[PodMinute]
     requests: int = 0
+    scrape: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Calibration:
     pods: int
     requests_per_second: float
     checks: tuple[CheckHistory, ...]
+    scrape: timedelta = timedelta(0)
 
 
 def calibrate(history: PodHistory, checks: Sequence[Check]) -> Calibration:
@@ -99,6 +103,7 @@ def calibrate(history: PodHistory, checks: Sequence[Check]) -> Calibration:
             for check in checks
             if check.name in of_check
         ),
+        scrape=history.scrape,
     )
 
 

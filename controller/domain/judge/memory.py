@@ -17,7 +17,7 @@ from controller.domain.judge.questions import Known
 _FORM = 1
 """Raised with every change of what is remembered, or of the bets: old evidence cannot be read on."""
 RECENT_BLOCKS = 4
-"""The last minute, in blocks of 15 s."""
+"""The last minute, in blocks of 15 s; more where scrapes are rarer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class Memory:
         """The model's whole traffic in the last minute; 0 before any block."""
         seconds = sum(span for span, _ in self.traffic)
         return sum(requests for _, requests in self.traffic) / seconds if seconds else 0.0
+
+    @property
+    def block_seconds(self) -> float:
+        """How long the last block was; 0 before any."""
+        return self.traffic[-1][0] if self.traffic else 0.0
 
     def flowing(self, seconds: float, requests: int) -> "Memory":
         """With a block's traffic."""

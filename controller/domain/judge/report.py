@@ -89,7 +89,7 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
         leads = check.report_only or each is leader
         accused = leads and max(weighed, each.own) >= HOLD_AT
         suspicion = _Suspicion(accused=accused, guilty=leads and weighed >= enough)
-        results.append(_result(each, terms, policy.interval.total_seconds(), suspicion))
+        results.append(_result(each, terms, memory.block_seconds, suspicion))
     ceiling, held = _ceiling(policy, memory, voting, evidence)
     verdict = _verdict(results, gauges.verdict, guilty=evidence >= enough)
     return Assessment(verdict, tuple(results), ceiling, held)
@@ -211,7 +211,7 @@ def _ceiling(
     policy: Policy, memory: Memory, voting: Sequence[_Seen], evidence: float
 ) -> tuple[int, Reason | None]:
     """The most weight that may be given now, and why it is not all."""
-    budget = budget_of(policy)
+    budget = budget_of(policy, memory.block_seconds)
     rate = memory.requests_per_second
     excess = max((excess_upper(each.memory.recent) for each in voting if _spends(each)), default=0.0)
     ceiling = max(budget.ceiling_permille(rate, excess), budget.first_permille(rate))

@@ -59,7 +59,7 @@ class SequentialJudge:
         """Evidence stays. Requests longer than a block are counted late: their check waits for them."""
         memory = load(state) or self._nothing()
         checks = {
-            name: replace(check, wait=max(check.wait, self._late_blocks(check)))
+            name: replace(check, wait=max(check.wait, _late_blocks(check, memory.block_seconds)))
             for name, check in memory.checks.items()
         }
         return dump(replace(memory, checks=checks, gauges=self._gauges.at_new_weight(memory.gauges)))
@@ -124,7 +124,7 @@ class SequentialJudge:
         # what a histogram is asked was chosen by this very block, which so proves nothing itself
         if mine.known is None or (newly and check.kind is CheckKind.QUANTILE):
             return mine
-        return self._contested(check, mine, found, terms, compare=bool(memory.compare))
+        return self._contested(check, mine, found, memory, terms)
 
     def _acquainted(self, check: Check, mine: CheckMemory, memory: Memory, terms: Terms) -> CheckMemory:
         """Fix what is asked, from what is known before the check's first block counts."""
@@ -138,13 +138,13 @@ class SequentialJudge:
         return replace(mine, known=known, contests=tuple(new_contest(each) for each in asked))
 
     def _contested(
-        self, check: Check, mine: CheckMemory, found: CheckCounts, terms: Terms, *, compare: bool
+        self, check: Check, mine: CheckMemory, found: CheckCounts, memory: Memory, terms: Terms
     ) -> CheckMemory:
         assert mine.known is not None
-        asked = asked_of(self._policy, check, mine.known, compare=compare)
+        asked = asked_of(self._policy, check, mine.known, compare=bool(memory.compare))
         if not asked:
             return mine
-        setting = _setting(check, mine, terms, self._policy.interval.total_seconds())
+        setting = _setting(check, mine, terms, memory.block_seconds)
         bounds = {bound for each in asked for bound in (each.bound_seconds, each.good_bound_seconds)}
         at = {bound: counts_of(found.canary, found.stable, bound) for bound in bounds}
         contests = []
@@ -161,13 +161,13 @@ class SequentialJudge:
             design_effect=setting.design_effect,
         )
 
-    def _late_blocks(self, check: CheckMemory) -> int:
-        """Blocks in which requests from before a change of the weight may still end."""
-        if check.known is None or not check.known.shares:
-            return 0
-        slow = max((bound for bound, share in check.known.shares if share > 0), default=0.0)
-        block_seconds = self._policy.interval.total_seconds()
-        return ceil(slow / block_seconds) if slow > block_seconds else 0
+
+def _late_blocks(check: CheckMemory, block_seconds: float) -> int:
+    """Blocks in which requests from before a change of the weight may still end."""
+    if check.known is None or not check.known.shares:
+        return 0
+    slow = max((bound for bound, share in check.known.shares if share > 0), default=0.0)
+    return ceil(slow / block_seconds) if slow > block_seconds > 0 else 0
 
 
 def _shares(

@@ -66,13 +66,22 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was asked for. Samples start at ``begin``, more than `patience` before ``cursor``."""
+    """What was asked for. Samples start at ``begin``, more than `patience` before ``cursor``.
+
+    Blocks begin at a multiple of ``grid`` since 1970, which is ``block`` if it is None.
+    """
 
     begin: datetime
     cursor: datetime
     server_time: datetime
     block: timedelta
     scrape: timedelta
+    grid: timedelta | None = None
+
+
+def block_length(interval: timedelta, scrape: timedelta) -> timedelta:
+    """An interval, or as many as a scrape takes: what one scrape shows is one piece of evidence."""
+    return interval * max(1, round(scrape / interval))
 
 
 def patience(scrape: timedelta) -> timedelta:

@@ -16,8 +16,6 @@ LEAST_PERMILLE = 10
 MOST_AT_FIRST_PERMILLE = 200
 SUSPECT_PERMILLE = 100
 """The most while there is suspicion: evidence costs the fewest bad requests at small weights."""
-_LAG_INTERVALS = 2
-"""Until a bad request is seen, decided on and the gateway changed: a scrape and a pass."""
 _MISS_Z = 1.645
 """One-sided 95 %, the quantile of the normal distribution."""
 
@@ -42,9 +40,10 @@ class ExposureBudget:
         return int(FULL_WEIGHT_PERMILLE * self.bad_requests / exposed)
 
 
-def budget_of(policy: Policy) -> ExposureBudget:
-    """The policy's budget."""
-    return ExposureBudget(policy.judge_rules.budget, _LAG_INTERVALS * policy.interval.total_seconds())
+def budget_of(policy: Policy, block_seconds: float) -> ExposureBudget:
+    """The policy's budget: a bad request is seen when its block ends, and decided on by the next pass."""
+    interval = policy.interval.total_seconds()
+    return ExposureBudget(policy.judge_rules.budget, max(interval, block_seconds) + interval)
 
 
 def excess_upper(recent: Sequence[Counts]) -> float:

@@ -131,7 +131,8 @@ def first_step(rollout: Rollout) -> int:
     policy, past = rollout.policy, rollout.calibration
     if not policy.auto_steps or past is None or past.span < _SHORTEST_USUAL or not past.requests_per_second:
         return 0
-    return highest_step(policy, budget_of(policy).first_permille(past.requests_per_second))
+    budget = budget_of(policy, past.scrape.total_seconds())
+    return highest_step(policy, budget.first_permille(past.requests_per_second))
 
 
 def not_ready(folded: Folded, seen: Observation) -> Turn | None:

@@ -14,6 +14,7 @@ from controller.domain.judge.series import (
     Role,
     Series,
     Window,
+    block_length,
     fresh,
     newcomers,
     patience,
@@ -83,6 +84,23 @@ def test_both_versions_cover_the_same_seconds_however_they_are_scraped() -> None
     stable = series(Role.GOOD, [(s + 0.75, 100 * (s + 0.75) + 9000) for s in range(-30, 21)], Arm.STABLE, "b")
     blocks = built(canary, stable, server=21).blocks
     assert [(b.canary_requests, b.stable_requests) for b in blocks] == [(500, 500)] * 4
+
+
+@pytest.mark.parametrize(
+    ("interval", "scrape", "length"),
+    [(15, 15, 15), (15, 5, 15), (15, 60, 60), (15, 59.8, 60), (15, 30.2, 30), (1, 1.4, 1), (20, 30, 40)],
+)
+def test_a_block_is_no_shorter_than_a_scrape(interval: float, scrape: float, length: float) -> None:
+    assert block_length(interval * SECOND, scrape * SECOND) == length * SECOND
+
+
+def test_blocks_that_are_longer_than_the_grid_go_on_from_the_cursor() -> None:
+    good = series(Role.GOOD, steady(lambda s: 10 * s + 1000))
+    whole = replace(window(), block=10 * SECOND, grid=5 * SECOND)
+    found = assemble([good], [ERRORS], replace(whole, cursor=at(3))).blocks
+    assert [(block.start, block.end) for block in found] == [(at(5), at(15))]
+    longer = assemble([good], [ERRORS], replace(whole, cursor=found[-1].end, block=5 * SECOND)).blocks
+    assert [(block.start, block.end) for block in longer] == [(at(15), at(20))]
 
 
 def test_interpolated_counts_are_whole_and_add_up() -> None:

@@ -38,7 +38,7 @@ def commits(world: World, event: str) -> list[Committed]:
 def test_a_ladder_begins_as_high_as_stables_usual_traffic_allows(rate: float) -> None:
     world = at(Phase.VALIDATING, judge="sequential", steps=steps(*LADDER), auto_steps=True)
     rollout = replace(oldest(world), calibration=past(rate))
-    allowed = budget_of(rollout.policy).first_permille(rate)
+    allowed = budget_of(rollout.policy, 0).first_permille(rate)
     begun = decide(rollout, seen(world)).rollout
     assert begun.phase is Phase.PROGRESSING
     assert begun.weight_permille == max(weight for weight in LADDER if weight <= allowed)

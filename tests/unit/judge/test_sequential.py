@@ -19,7 +19,7 @@ from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, JudgeRules
 from controller.domain.vocabulary import Reason, Verdict
 from tests.domain_scenes import a_policy
-from tests.judge_scenes import ENOUGH, Trial, errors, judged, p99, past, strength, took
+from tests.judge_scenes import BLOCK, ENOUGH, Trial, errors, judged, p99, past, strength, took
 
 RATE = 100.0
 BOTH = errors(max=0.01, worse_by_points=0.005)
@@ -257,7 +257,7 @@ def test_more_requests_are_said_to_be_needed_until_it_is_shown() -> None:
 
 def test_evidence_first_holds_the_weight_and_then_lowers_it() -> None:
     trial = Trial(judged(errors(worse_by_points=0.0)), final=False)
-    first = budget_of(judged(errors())).first_permille
+    first = budget_of(judged(errors()), BLOCK.total_seconds()).first_permille
     seen = set()
     for _ in range(300):
         found = trial.show(errors=(Tally(100, 3), Tally(900, 9)))

@@ -18,7 +18,7 @@ from controller.domain.judge.weights import (
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from tests.judge_scenes import BLOCK, errors, judged
 
-BUDGET = budget_of(judged(errors()))
+BUDGET = budget_of(judged(errors()), BLOCK.total_seconds())
 
 rates = st.floats(0, 1e6)
 shares = st.floats(0, 1)
@@ -48,9 +48,12 @@ def test_little_traffic_begins_high_and_much_begins_low() -> None:
     assert BUDGET.first_permille(0) == MOST_AT_FIRST_PERMILLE
 
 
-def test_the_lag_follows_the_interval() -> None:
-    slow = budget_of(replace(judged(errors()), interval=4 * BLOCK))
+def test_the_lag_follows_the_interval_and_the_scrapes() -> None:
+    slow = budget_of(replace(judged(errors()), interval=4 * BLOCK), BLOCK.total_seconds())
     assert slow.lag_seconds == 4 * BUDGET.lag_seconds
+    rarely_seen = budget_of(judged(errors()), 4 * BLOCK.total_seconds())
+    assert rarely_seen.lag_seconds == 5 * BLOCK.total_seconds()
+    assert rarely_seen.first_permille(10) < BUDGET.first_permille(10)
 
 
 @given(rates, rates, shares, shares, st.integers(1, 1000))

@@ -216,6 +216,21 @@ async def test_both_versions_are_counted_in_blocks_from_the_cursor_on() -> None:
     assert found.warnings == ()
 
 
+async def test_blocks_are_as_long_as_the_time_between_scrapes() -> None:
+    prometheus = Prometheus()
+    for version, rate in (("v1", 90), ("v2", 10)):
+        count = [(second, rate * (second + 1000)) for second in range(-390, 1, 15)]
+        name = backend_name("fraud", version)
+        prometheus.put("envoy_cluster_upstream_rq_total", [*count], envoy_cluster_name=name)
+        prometheus.put(
+            "envoy_cluster_upstream_rq_xx", [*count], envoy_cluster_name=name, envoy_response_code_class="2"
+        )
+    found = reading(await read(prometheus, since=-55))
+    assert [(b.start, b.end, b.canary_requests) for b in found.blocks] == [
+        (at(start), at(start + 15), 150) for start in (-55, -40, -25)
+    ]
+
+
 async def test_without_a_cursor_only_the_time_is_asked() -> None:
     prometheus = healthy()
     async with source(prometheus) as metrics:
