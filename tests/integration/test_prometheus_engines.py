@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
-from controller.domain.judge.counts import Block
+from controller.domain.judge.counts import Block, Tally
 from controller.domain.model import Rollout
 from controller.domain.observation import Measure, NoReading, Reading
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef
@@ -163,6 +164,12 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         canary.stop()
 
 
+def _whole(blocks: Sequence[Block], check: int, arm: str) -> Tally:
+    """All that a check counted of one version."""
+    tallies = (getattr(block.checks[check], arm) for block in blocks)
+    return reduce(Tally.plus, tallies, Tally())
+
+
 async def test_newborn_failures_and_restarts_are_counted_to_the_last_request(world: World) -> None:
     world.stable.serve(1000)
     await world.begin()
@@ -179,10 +186,13 @@ async def test_newborn_failures_and_restarts_are_counted_to_the_last_request(wor
     durations = [block.checks[1] for block in world.blocks]
     assert sum(counts.canary.requests for counts in durations) == 9 + 6
     assert sum(counts.stable.requests for counts in durations) == 500
-    for pack, own in ((0, 3), (1, 2)):
-        pairs = [(block.checks[pack], block.checks[own]) for block in world.blocks]
-        assert [mine.canary for _, mine in pairs] == [known.canary for known, _ in pairs]
-        assert [mine.stable for _, mine in pairs] == [known.stable for known, _ in pairs]
+    for pack, own in (
+        (0, 3),
+        (1, 2),
+    ):  # in all: a counter that falls and one that is born differ in their seconds
+        for arm in ("canary", "stable"):
+            known, mine = (_whole(world.blocks, check, arm) for check in (pack, own))
+            assert (mine.requests, mine.bad, mine.buckets) == (known.requests, known.bad, known.buckets)
 
 
 async def test_an_engine_that_stops_is_stale_though_the_other_goes_on(world: World) -> None:
