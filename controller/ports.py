@@ -71,6 +71,47 @@ class RolloutStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A committed entry that a destination was not told of yet.
+
+    ``rollout`` is the record as it is by now, which may be later than the entry.
+    """
+
+    rollout: Rollout
+    entry: Entry
+    destination: str
+
+    @property
+    def id(self) -> str:
+        """The same however often it is sent, so that a receiver can drop repeats."""
+        return f"{self.rollout.id}-{self.entry.seq}"
+
+
+class Outbox(Protocol):
+    """What is still to be told. Every method may raise `StoreUnavailable`.
+
+    Every notable entry is in it for each destination of its policy, from the commit on: neither can be
+    without the other.
+    """
+
+    async def destinations(self) -> Sequence[str]:
+        """The names of those who are still to be told of something."""
+        ...
+
+    async def postings(self, destination: str, limit: int) -> Sequence[Posting]:
+        """The oldest that are not settled, of one rollout in the order of its commits."""
+        ...
+
+    async def memo(self, rollout_id: str, destination: str) -> str:
+        """What the destination left for itself at an earlier entry of the rollout; empty at first."""
+        ...
+
+    async def settle(self, posting: Posting, memo: str) -> None:
+        """The destination was told, or never will be. Doing it again is harmless."""
+        ...
+
+
 class RolloutHistory(Protocol):
     """The read side for people: never used to decide."""
 

@@ -94,9 +94,15 @@ class KubernetesSettings(_Part):
 class DestinationSettings(_Part):
     """Where a policy's ``notify: [name]`` goes."""
 
+    kind: Literal["webhook", "slack"] = "webhook"
+    """``webhook`` gets CloudEvents, ``slack`` (an incoming webhook of Slack) lines for people."""
     url: HttpUrl
     secret_file: Path | None = None
-    """Holds the key that each delivery is signed with."""
+    """Holds the key that each delivery is signed with; two lines while it is rotated."""
+    private_addresses: bool = False
+    """Whether its host may be on this machine or in a private network."""
+    plain_http: bool = False
+    """Whether it may be spoken to without TLS."""
 
 
 class Settings(BaseSettings):

@@ -4,8 +4,10 @@ Run it from the root of the repository: ``python -m docs.generate_reference``. A
 """
 # ruff: noqa: INP001 - a folder of documents, not a package
 
+import json
 from pathlib import Path
 
+from controller.adapters.notify.cloudevent import RolloutEvent
 from docs.pages import model_rollout, permissions, settings
 
 FOLDER = Path(__file__).parent / "reference"
@@ -17,7 +19,17 @@ def pages() -> dict[Path, str]:
         FOLDER / "modelrollout.md": model_rollout.page(),
         FOLDER / "settings.md": settings.page(),
         FOLDER / "permissions.md": permissions.page(),
+        FOLDER / "rollout-event.schema.json": _event_schema(),
     }
+
+
+def _event_schema() -> str:
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:serinus:schema:rollout-event:v1",
+        "title": "An event of a rollout",
+    }
+    return json.dumps(head | RolloutEvent.model_json_schema(mode="serialization"), indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from controller.settings import DestinationSettings, PrometheusSettings, Setting
 
 if TYPE_CHECKING:
     from controller.adapters.metrics.client import PrometheusAccess
-    from controller.adapters.notify.webhook import WebhookDestination
+    from controller.adapters.notify.destination import Destination
 
 
 class OwnedRouter(TrafficRouter, Protocol):
@@ -75,8 +75,17 @@ def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":
     return PrometheusAccess(timeout=timedelta(seconds=settings.timeout_seconds), headers=headers)
 
 
-def destinations(settings: Mapping[str, DestinationSettings]) -> list["WebhookDestination"]:
-    """The notification destinations, by the names that policies use."""
+def destinations(settings: Mapping[str, DestinationSettings]) -> "list[Destination]":
+    """Where people are told, by the names that policies use. Raises `TargetError` for a wrong address."""
+    from controller.adapters.notify.posting import Target  # noqa: PLC0415 - as above
+    from controller.adapters.notify.slack import SlackDestination  # noqa: PLC0415 - as above
     from controller.adapters.notify.webhook import WebhookDestination  # noqa: PLC0415 - as above
 
-    return [WebhookDestination(name, each.url, each.secret_file) for name, each in settings.items()]
+    kinds: Mapping[str, Callable[[Target], Destination]] = {
+        "webhook": WebhookDestination,
+        "slack": SlackDestination,
+    }
+    return [
+        kinds[each.kind](Target(name, each.url, each.secret_file, each.private_addresses, each.plain_http))
+        for name, each in settings.items()
+    ]

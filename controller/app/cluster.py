@@ -20,9 +20,10 @@ from controller.adapters.kube.wakes import Wakes
 from controller.adapters.kube.watchdog import Watchdog
 from controller.adapters.notify.events import EventNotifier
 from controller.adapters.notify.several import SeveralNotifiers
+from controller.adapters.store.kubernetes import KubernetesStore
 from controller.app.caches import Caches
 from controller.app.daemon import Daemon
-from controller.app.leading import Leader, Outside
+from controller.app.leading import Leader, Outside, log_overflow
 from controller.errors import Conflict
 from controller.policy.watcher import FolderChange
 from controller.runtime.worker import Worker
@@ -84,15 +85,18 @@ class ClusterDaemon(Daemon):
         return Elector(client, LeaseRef(own.lease_namespace, own.lease_name, own.identity), floor, timing)
 
     def _leader(self, stack: AsyncExitStack, client: KubeClient, elector: Elector, caches: Caches) -> Leader:
+        store = KubernetesStore(client, caches.rollouts, caches.index, elector, overflow=log_overflow)
+        courier = self._courier(stack, store.outbox)
         events = EventNotifier(
             client, caches.object_of, self._kubernetes.identity, count=self._telemetry.notified
         )
         stack.push_async_callback(events.close)
-        notifier = SeveralNotifiers([self._webhooks(stack), events])
+        notifier = SeveralNotifiers([courier, events])
         outside = Outside(
             client=client,
             leadership=elector,
             caches=caches,
+            store=store,
             metrics=self._metrics(stack),
             validator=self._validator(stack),
             notifier=notifier,
@@ -100,6 +104,7 @@ class ClusterDaemon(Daemon):
             clock=self._clock,
             policies=self._policies,
             recorded=self._recorded(notifier),
+            take_up=courier.start,
             wake=lambda model, urgent: self._queue.add(model, urgent=urgent),
         )
         return Leader(outside, self._kubernetes)

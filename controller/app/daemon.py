@@ -11,13 +11,13 @@ import structlog
 from controller.adapters import registry
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
-from controller.adapters.notify.webhook import WebhookNotifier
+from controller.adapters.notify.courier import Courier, Office
 from controller.adapters.telemetry import PrometheusTelemetry
 from controller.adapters.validation import HttpValidator
 from controller.app.clock import SystemClock
 from controller.domain.model import Entry, Rollout
 from controller.policy.watcher import FolderChange, PolicyFolder
-from controller.ports import Notifier
+from controller.ports import Notifier, Outbox
 from controller.runtime.health import HealthServer
 from controller.runtime.queue import KeyedQueue
 from controller.runtime.timers import Timers
@@ -78,11 +78,11 @@ class Daemon(ABC):
         stack.push_async_callback(validator.close)
         return validator
 
-    def _webhooks(self, stack: AsyncExitStack) -> WebhookNotifier:
+    def _courier(self, stack: AsyncExitStack, outbox: Outbox) -> Courier:
         destinations = registry.destinations(self._settings.destinations)
-        notifier = WebhookNotifier(destinations, count=self._telemetry.notified)
-        stack.push_async_callback(notifier.close)
-        return notifier
+        courier = Courier(Office(outbox, self._clock, self._telemetry.notified), destinations)
+        stack.push_async_callback(courier.close)
+        return courier
 
     def _start_timers(self, stack: AsyncExitStack) -> None:
         self._timers.start()

@@ -52,6 +52,7 @@ class Outside:
     client: KubeClient
     leadership: Leadership
     caches: Caches
+    store: KubernetesStore
     metrics: MetricSource
     validator: Validator
     notifier: Notifier
@@ -59,6 +60,8 @@ class Outside:
     clock: Clock
     policies: PolicyFiles
     recorded: Callable[[Rollout, Entry], None]
+    take_up: Callable[[], None]
+    """Called when we lead: what an earlier leader left untold is told."""
     wake: Callable[[str, bool], None]
 
 
@@ -69,9 +72,7 @@ class Leader:
         self._outside = outside
         self._settings = settings
         caches, client = outside.caches, outside.client
-        self._store = KubernetesStore(
-            client, caches.rollouts, caches.index, outside.leadership, overflow=_log_overflow
-        )
+        self._store = outside.store
         self._objects = RolloutObjects(self._store, caches.index, outside.clock)
         self._routers = {
             kind: GatewayRouter(
@@ -139,6 +140,7 @@ class Leader:
         taken = await succeed(self._outside.client, epoch, estates, caches.known)
         for estate, obj in taken:
             caches.put(estate.resource, obj)
+        self._outside.take_up()
         log.info("leading", epoch=epoch, taken_over=len(taken))
 
     async def _routes(self) -> list[Estate]:
@@ -222,7 +224,7 @@ class Leader:
         return found
 
 
-def _log_overflow(rollout: Rollout, entry: Entry) -> None:
+def log_overflow(rollout: Rollout, entry: Entry) -> None:
     """The structured log keeps what the object has no room for; what people are told is an Event as well."""
     log.info(
         "entry_left_record",

@@ -62,17 +62,18 @@ class MachineDaemon(Daemon):
         metrics = self._metrics(stack)
         workload = EndpointWorkload()
         stack.push_async_callback(workload.close)
-        validator, notifier = self._validator(stack), self._webhooks(stack)
+        validator, courier = self._validator(stack), self._courier(stack, self._store)
         world = World(
             store=self._store,
             routers=routers,
             metrics=metrics,
             workload=workload,
             validator=validator,
-            notifier=notifier,
+            notifier=courier,
             telemetry=self._telemetry,
             clock=self._clock,
         )
+        courier.start()
         await self._serve_health(stack)
         self._start_timers(stack)
         worker = Worker(Reconciler(world).reconcile, self._timers, self._telemetry.pass_ended)
@@ -83,7 +84,7 @@ class MachineDaemon(Daemon):
             routers=routers,
             wake=lambda model, urgent: self._queue.add(model, urgent=urgent),
             clock=self._clock,
-            recorded=self._recorded(notifier),
+            recorded=self._recorded(courier),
         )
         return worker, ControlServer(settings.socket, service, operators_gid=settings.operators_gid)
 

@@ -13,7 +13,7 @@ from controller.adapters.store.kubernetes import KubernetesStore, rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.store.sqlite import SqliteStore
 from controller.domain.model import Entry, Rollout
-from controller.ports import RolloutHistory, RolloutStore
+from controller.ports import Outbox, RolloutHistory, RolloutStore
 from tests.kube_fake import FakeApi
 
 
@@ -121,6 +121,14 @@ class ClusterStage:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
+
+
+def outbox_of(store: Store) -> Outbox:
+    """The outbox that the store's commits fill."""
+    if isinstance(store, KubernetesStore):
+        return store.outbox
+    assert isinstance(store, SqliteStore)
+    return store
 
 
 @asynccontextmanager

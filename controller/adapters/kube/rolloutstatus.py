@@ -14,6 +14,7 @@ from controller.adapters.kube.conditions import Findings, conditions, findings_o
 from controller.adapters.kube.decisionlog import check_shape, counted, percent_of
 from controller.adapters.kube.identity import attempt_of, key_of
 from controller.adapters.kube.modelrollout import RequestSpec
+from controller.adapters.kube.outboxstatus import posted
 from controller.adapters.kube.requestlog import (
     followed,
     observed_generation,
@@ -96,7 +97,7 @@ def status_of(obj: Obj, rollout: Rollout, entry: Entry, place: Place) -> Written
         record=record,
     )
     body = _dumped(status, findings_of(rollout), obj, entry.at, anew=anew)
-    body |= {"log": log.lines, "requests": requests}
+    body |= {"log": log.lines, "requests": requests, **posted(before, rollout, entry, anew=anew)}
     fallen = [*(sequence(before.get("log")) if anew else ()), *log.fallen]
     return _bounded(obj, body, fallen)
 
@@ -185,7 +186,9 @@ def _dumped(status: ModelRolloutStatus, findings: Findings, obj: Obj, at: dateti
     before = status_in(obj).get("conditions")
     said = conditions(findings, before, at=at, generation=status.observed_generation, anew=anew)
     whole = status.model_copy(update={"conditions": said})
-    return whole.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"log", "requests"})
+    return whole.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"log", "requests", "outbox", "memos"}
+    )
 
 
 def _bounded(obj: Obj, status: Obj, fallen: list[Obj]) -> Written:

@@ -18,6 +18,8 @@ MOST_CHECKS = 64
 MOST_ENTRIES = 100
 MOST_REQUESTS = 20
 MOST_CONDITIONS = 16
+MOST_DESTINATIONS = 20
+LONGEST_MEMO = 256
 
 Word = Annotated[str, Field(max_length=LONGEST_WORD)]
 Message = Annotated[str, Field(max_length=LONGEST_MESSAGE)]
@@ -99,6 +101,20 @@ class RequestShape(Written):
     message: Message
 
 
+class PostingShape(Written):
+    """A line of the log that somebody is still to be told of."""
+
+    seq: Count
+    to: list[Word] = Field(max_length=MOST_DESTINATIONS, description="Names of destinations.")
+
+
+class MemoShape(Written):
+    """What a destination left for itself, such as which message to go on with."""
+
+    destination: Word
+    memo: Annotated[str, Field(max_length=LONGEST_MEMO)]
+
+
 class ModelRolloutStatus(Written):
     """What became of the release. Written by Serinus alone."""
 
@@ -127,6 +143,12 @@ class ModelRolloutStatus(Written):
     )
     requests: list[RequestShape] = Field(
         default=[], max_length=MOST_REQUESTS, description="The last requests, oldest first."
+    )
+    outbox: list[PostingShape] = Field(
+        default=[], max_length=MOST_ENTRIES, description="What is still to be told, oldest first."
+    )
+    memos: list[MemoShape] = Field(
+        default=[], max_length=MOST_DESTINATIONS, description="What destinations left for themselves."
     )
     observed_generation: Count = Field(
         default=0, description="The newest generation whose request was answered."

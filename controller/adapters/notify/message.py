@@ -1,45 +1,20 @@
-"""What a committed entry says to people, as one JSON object.
+"""What a committed entry says to people, in one line of a chat.
 
 **Invariant**: built from typed fields only, so that no text of a policy or of a server's answer can become
-markup, a mention or a template; the same entry always has the same id.
+markup, a mention or a template.
 """
-
-import json
 
 from controller.domain.model import Entry, Rollout
 
 _LONGEST_MESSAGE = 3000
 
 
-def message_id(rollout: Rollout, entry: Entry) -> str:
-    """The same for every delivery of the entry, so that a receiver can drop repeats."""
-    return f"{rollout.id}-{entry.seq}"
-
-
-def message_body(rollout: Rollout, entry: Entry) -> bytes:
-    """**Shape**: a JSON object; ``text`` is one line for a chat, the rest is for programs."""
-    body = {
-        "text": _line(rollout, entry),
-        "id": message_id(rollout, entry),
-        "at": entry.at.isoformat(),
-        "event": entry.event,
-        "model": rollout.model,
-        "rollout": rollout.id,
-        "phase": entry.phase,
-        "reason": entry.reason,
-        "message": _bounded(entry.message),
-        "weight_percent": entry.weight_permille / 10,
-        "versions": {"stable": rollout.stable and rollout.stable.version, "canary": rollout.release.version},
-        "actor": entry.actor,
-    }
-    return json.dumps(body).encode("ascii")
-
-
-def _line(rollout: Rollout, entry: Entry) -> str:
+def line(rollout: Rollout, entry: Entry) -> str:
+    """One line, escaped for Slack."""
     weight = f"{entry.weight_permille / 10:g} % canary"
-    line = f"{rollout.model} {rollout.release.version}: {entry.phase} ({entry.reason}), {weight}"
+    said = f"{rollout.model} {rollout.release.version}: {entry.phase} ({entry.reason}), {weight}"
     message = " ".join(_bounded(entry.message).split())
-    return _escaped(f"{line}. {message}" if message else line)
+    return _escaped(f"{said}. {message}" if message else said)
 
 
 def _escaped(text: str) -> str:

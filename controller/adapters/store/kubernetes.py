@@ -24,6 +24,7 @@ from controller.adapters.kube.requestlog import entry_of, is_answered
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.rolloutstatus import Place, entries_from, status_of
 from controller.adapters.store.kubernetes_index import Held, RolloutIndex, slim, version_of
+from controller.adapters.store.kubernetes_outbox import KubernetesOutbox
 from controller.adapters.store.kubernetes_writing import Writer
 from controller.adapters.store.numbering import check_numbers, check_same
 from controller.domain.model import Entry, Rollout
@@ -61,6 +62,7 @@ class KubernetesStore:
         patience: timedelta = _PATIENCE,
     ) -> None:
         self.writer = Writer(client, cache, leadership)
+        self.outbox = KubernetesOutbox(self.writer, index)
         self._cache = cache
         self._index = index
         self._overflow = overflow
@@ -189,7 +191,8 @@ class KubernetesStore:
 
     async def _write(self, obj: Obj, rollout: Rollout, entry: Entry, place: Place) -> Stored:
         written = status_of(obj, rollout, entry, place)
-        after = await self.writer.status(obj, written.status)
+        after = await self.writer.status(obj, self.outbox.applied(obj, written.status))
+        self.outbox.written(after)
         for fallen in written.fallen:
             self._overflow(rollout, fallen)
         return Stored(rollout, version_of(after))

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from controller.adapters.store import sqlite_outbox
 from controller.adapters.store.codec import decode_entry, decode_rollout, encode_entry, encode_rollout
 from controller.adapters.store.lane import Lane
 from controller.adapters.store.numbering import check_numbers, check_same
@@ -19,7 +20,7 @@ from controller.domain.model import Entry, Rollout
 from controller.domain.release import Release
 from controller.domain.vocabulary import Phase
 from controller.errors import Conflict
-from controller.ports import Stored
+from controller.ports import Posting, Stored
 
 T = TypeVar("T")
 
@@ -33,11 +34,12 @@ DELETE FROM rollout WHERE ordinal IN (
     FROM rollout WHERE terminal = 1
   ) WHERE place > :keep
 ) AND ordinal NOT IN (SELECT max(ordinal) FROM rollout WHERE phase = :succeeded GROUP BY model)
+  AND id NOT IN (SELECT rollout_id FROM posting)
 """
 
 
 class SqliteStore:
-    """Implements `RolloutStore` and `RolloutHistory`. Does no I/O until the first call.
+    """Implements `RolloutStore`, `Outbox` and `RolloutHistory`. Does no I/O until the first call.
 
     ``busy_timeout`` is the longest wait for another process that holds the file's lock, ``call_timeout`` the
     longest for any call. A commit that ran out of time may still happen: read again.
@@ -101,7 +103,7 @@ class SqliteStore:
                 )
                 if not added.rowcount:
                     raise Conflict(f"A rollout {rollout.id} exists already.")
-                _append(connection, rollout.id, entry, line)
+                _append(connection, rollout, entry, line)
             return Stored(rollout, 1)
 
         return await self._writer.run(work)
@@ -125,16 +127,36 @@ class SqliteStore:
                 )
                 if not replaced.rowcount:
                     raise Conflict(f"Rollout {rollout.id} is no longer at version {read.version}.")
-                _append(connection, rollout.id, entry, line)
+                _append(connection, rollout, entry, line)
             return Stored(rollout, int(read.version) + 1)
 
         return await self._writer.run(work)
+
+    async def destinations(self) -> Sequence[str]:
+        """The names of those who are still to be told of something."""
+        return await self._writer.run(sqlite_outbox.destinations)
+
+    async def postings(self, destination: str, limit: int) -> Sequence[Posting]:
+        """The oldest that are not settled, in the order of their commits."""
+        return await self._writer.run(
+            lambda connection: sqlite_outbox.postings(connection, destination, limit)
+        )
+
+    async def memo(self, rollout_id: str, destination: str) -> str:
+        """What the destination left for itself at an earlier entry of the rollout; empty at first."""
+        return await self._writer.run(
+            lambda connection: sqlite_outbox.memo(connection, rollout_id, destination)
+        )
+
+    async def settle(self, posting: Posting, memo: str) -> None:
+        """The destination was told, or never will be."""
+        await self._writer.run(lambda connection: sqlite_outbox.settle(connection, posting, memo))
 
     async def prune(self, keep: int = 50) -> int:
         """Remove finished rollouts with their logs; returns how many went.
 
         Each model keeps its newest ``keep`` finished rollouts, and always the last that succeeded: it says
-        what is being served.
+        what is being served. What somebody is still to be told of stays as well.
         """
 
         def work(connection: sqlite3.Connection) -> int:
@@ -213,16 +235,17 @@ def _nothing(_: sqlite3.Connection) -> None:
     """The lane opened the file already."""
 
 
-def _append(connection: sqlite3.Connection, rollout_id: str, entry: Entry, line: bytes) -> None:
+def _append(connection: sqlite3.Connection, rollout: Rollout, entry: Entry, line: bytes) -> None:
     request_id = entry.command.request_id if entry.command else None
     if (
         request_id is not None
         and connection.execute(
-            "SELECT 1 FROM entry WHERE request_id = ? AND rollout_id = ?", (request_id, rollout_id)
+            "SELECT 1 FROM entry WHERE request_id = ? AND rollout_id = ?", (request_id, rollout.id)
         ).fetchone()
     ):
         raise Conflict(f"Request {request_id} was followed before.")
     connection.execute(
         "INSERT INTO entry (rollout_id, seq, request_id, record) VALUES (?, ?, ?, ?)",
-        (rollout_id, entry.seq, request_id, line),
+        (rollout.id, entry.seq, request_id, line),
     )
+    sqlite_outbox.post(connection, rollout, entry)

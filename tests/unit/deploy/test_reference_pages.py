@@ -18,7 +18,7 @@ def test_the_pages_are_current() -> None:
 
 
 def test_every_page_of_the_folder_is_written() -> None:
-    assert set(FOLDER.glob("*.md")) == set(pages())
+    assert set(FOLDER.iterdir()) == set(pages())
 
 
 def test_every_word_is_explained() -> None:
