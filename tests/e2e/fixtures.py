@@ -29,6 +29,8 @@ def whole_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]
         settings = {
             # a policy that says notify: [hanging] tells somebody who never answers
             "SERINUS_DESTINATIONS__HANGING__URL": f"http://127.0.0.1:{port}/",
+            "SERINUS_DESTINATIONS__HANGING__PRIVATE_ADDRESSES": "true",
+            "SERINUS_DESTINATIONS__HANGING__PLAIN_HTTP": "true",
             "SERINUS_PROMETHEUS__TIMEOUT_SECONDS": "3",
         }
         folder = tmp_path_factory.mktemp("stack")

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -74,6 +74,22 @@ class Harness:
             yield
         finally:
             daemon.service.stop(10)
+            daemon.start()
+
+    @contextmanager
+    def daemon_with_settings(self, settings: Mapping[str, str]) -> Iterator[None]:
+        """The daemon with more settings, for as long as the context lasts."""
+        daemon = self.stage.daemon
+        assert daemon.service is not None
+        daemon.service.stop(10)
+        daemon.settings.update(settings)
+        daemon.start()
+        try:
+            yield
+        finally:
+            daemon.service.stop(10)
+            for name in settings:
+                del daemon.settings[name]
             daemon.start()
 
     # models
