@@ -4,7 +4,7 @@ Labels are bounded: one series per model and check, never one per version, and a
 when it enters the next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -62,6 +62,9 @@ class PrometheusTelemetry:
         self._work = _Work(self.registry)
         build = Gauge("serinus_build_info", "Version of the daemon", ["version"], registry=self.registry)
         build.labels(version("serinus")).set(1)
+        self._outbox = Gauge(
+            "serinus_outbox_pending", "Messages in memory that wait to be told", registry=self.registry
+        )
         self._calls = Counter(
             "serinus_api_requests_total",
             "Calls to the Kubernetes API; code 0 is no answer",
@@ -122,6 +125,10 @@ class PrometheusTelemetry:
     def notified(self, result: str) -> None:
         """One notification by its result."""
         self._work.notified.labels(result).inc()
+
+    def watch_outbox(self, pending: Callable[[], int]) -> None:
+        """Show how many messages wait, whenever the metrics are read."""
+        self._outbox.set_function(pending)
 
     def api_called(self, verb: str, status: int) -> None:
         """One call to the Kubernetes API, by its HTTP status; 0 when no answer came."""

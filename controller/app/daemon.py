@@ -82,6 +82,7 @@ class Daemon(ABC):
         destinations = registry.destinations(self._settings.destinations)
         courier = Courier(Office(outbox, self._clock, self._telemetry.notified), destinations)
         stack.push_async_callback(courier.close)
+        self._telemetry.watch_outbox(lambda: sum(courier.pending.values()))
         return courier
 
     def _start_timers(self, stack: AsyncExitStack) -> None:

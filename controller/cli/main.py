@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from controller.cli import authoring, backtesting, completing, examining, reading, steering
+from controller.cli import authoring, backtesting, completing, examining, notifying, reading, steering
 from controller.cli.session import ExitCode, Session
 from controller.cli.way import PLUGIN, ClusterOptions, line_of
 from controller.errors import ControllerError
@@ -136,6 +136,9 @@ for _command in (
     completing.completion,
 ):
     app.command(cls=completing.SerinusCommand)(_command)
+
+
+app.add_typer(notifying.notify, name="notify")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from controller.domain.vocabulary import Phase
 from tests.e2e.harness import Harness
 from tests.e2e.policies import ONE_STEP
 from tests.e2e.proof import eventually
-from tests.e2e.receiver import Event, Receiver, receiving
+from tests.webhook_receiver import Event, Receiver, receiving
 
 pytestmark = pytest.mark.integration
 

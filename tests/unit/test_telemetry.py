@@ -91,3 +91,11 @@ def test_the_daemons_own_work_is_measured() -> None:
     ):
         assert line in shown(telemetry, "serinus_")
     assert shown(telemetry, "serinus_build_info")[0].endswith(" 1.0")
+
+
+def test_what_waits_to_be_told_is_counted_when_it_is_asked_for() -> None:
+    telemetry, waiting = PrometheusTelemetry(), [3]
+    telemetry.watch_outbox(lambda: waiting[0])
+    assert telemetry.registry.get_sample_value("serinus_outbox_pending") == 3
+    waiting[0] = 0
+    assert telemetry.registry.get_sample_value("serinus_outbox_pending") == 0

@@ -63,7 +63,7 @@ class Courier:
 
     @property
     def pending(self) -> Mapping[str, int]:
-        """How many messages each destination has in memory."""
+        """How many messages each destination has in memory; more may be in the outbox."""
         return {name: channel.pending for name, channel in self._channels.items()}
 
     def start(self) -> None:

@@ -9,8 +9,12 @@ from controller.ports import Posting
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The receiver has it. ``memo`` is what the destination wants to know at the rollout's next entry."""
+    """The receiver has it: ``answer`` says how it answered, in words for people.
 
+    ``memo`` is what the destination wants to know at the rollout's next entry.
+    """
+
+    answer: str = ""
     memo: str = ""
 
 

@@ -15,7 +15,7 @@ import httpx2
 
 from controller.adapters.exchange import NoAnswer, exchange
 from controller.adapters.notify.addresses import is_public, pinned, resolve
-from controller.adapters.notify.destination import Failure
+from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.repeating import retry_after
 from controller.adapters.notify.signature import headers, read_secrets
 from controller.errors import TargetError
@@ -49,8 +49,8 @@ class Poster:
         self._client = client
         self._timeout = timeout
 
-    async def post(self, message_id: str, body: bytes, content_type: str) -> Failure | None:
-        """One attempt; None when the receiver took it."""
+    async def post(self, message_id: str, body: bytes, content_type: str) -> Taken | Failure:
+        """One attempt."""
         try:
             # Read each time: a rotated key must not need a restart.
             signed = await asyncio.to_thread(self._signed, message_id, body)
@@ -65,7 +65,7 @@ class Poster:
         answer = await exchange(self._client, placed, within=self._timeout, most_bytes=_MOST_BYTES)
         if isinstance(answer, NoAnswer):
             return Failure(answer.message)
-        return _failure_of(answer.status, answer.headers)
+        return _outcome(answer.status, answer.headers)
 
     def _signed(self, message_id: str, body: bytes) -> Mapping[str, str]:
         secrets = read_secrets(self._target.secret_file) if self._target.secret_file else ()
@@ -88,10 +88,10 @@ class Poster:
         return pinned(request, allowed[0])
 
 
-def _failure_of(status: int, answer_headers: Mapping[str, str]) -> Failure | None:
-    if 200 <= status < 300:  # noqa: PLR2004 - the class of success
-        return None
+def _outcome(status: int, answer_headers: Mapping[str, str]) -> Taken | Failure:
     message = f"the receiver answered {status}"
+    if 200 <= status < 300:  # noqa: PLR2004 - the class of success
+        return Taken(message)
     if status not in _WORTH_REPEATING:
         return Failure(message, final=True)
     return Failure(message, retry_after=retry_after(answer_headers, datetime.now(UTC)))

@@ -24,7 +24,7 @@ class SlackDestination:
         """One attempt."""
         del memo
         body = json.dumps({"text": line(posting.rollout, posting.entry)}).encode("ascii")
-        return await self._poster.post(posting.id, body, "application/json") or Taken()
+        return await self._poster.post(posting.id, body, "application/json")
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -23,7 +23,7 @@ class WebhookDestination:
         """One attempt."""
         del memo
         body = event_of(posting).model_dump_json().encode()
-        return await self._poster.post(posting.id, body, CONTENT_TYPE) or Taken()
+        return await self._poster.post(posting.id, body, CONTENT_TYPE)
 
     async def close(self) -> None:
         """Let go of connections."""

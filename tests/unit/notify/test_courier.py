@@ -97,7 +97,7 @@ async def test_a_crash_between_sending_and_settling_repeats_the_same_id() -> Non
 
     def taken_then_dead(_: Posting) -> Taken:
         shelf.down = 1_000_000  # the medium is gone before it can be settled
-        return Taken("ts-1")
+        return Taken(memo="ts-1")
 
     team.script = taken_then_dead
     first.start()
@@ -217,7 +217,7 @@ async def test_an_outbox_that_cannot_be_reached_is_tried_again() -> None:
 
 
 async def test_what_a_destination_leaves_it_gets_back_at_the_rollout_s_next_entry() -> None:
-    shelf, team = Shelf(), Scripted(script=lambda each: Taken(f"after {each.entry.seq}"))
+    shelf, team = Shelf(), Scripted(script=lambda each: Taken(memo=f"after {each.entry.seq}"))
     under_test = courier(shelf, team)
     for seq in (1, 2):
         tell(under_test, shelf, seq, "team")

@@ -19,6 +19,7 @@ from controller.errors import TargetError
 from tests.unit.notify.scenes import ERROR, OK, Behaviour, Receive, posting, receiving
 
 LONG = timedelta(seconds=5)
+TAKEN = Taken("the receiver answered 200")
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def delivered(
 
 async def test_a_webhook_gets_a_cloudevent(receive: Receive) -> None:
     receiver = await receive(OK)
-    assert await delivered(receiver.url) == Taken()
+    assert await delivered(receiver.url) == TAKEN
     ((headers, body),) = receiver.requests
     assert headers["content-type"] == "application/cloudevents+json; charset=utf-8"
     assert headers["webhook-id"] == "r-1-7"
@@ -68,7 +69,7 @@ async def test_a_webhook_gets_a_cloudevent(receive: Receive) -> None:
 async def test_slack_gets_a_line(receive: Receive) -> None:
     receiver = await receive(OK)
     destination = SlackDestination(target(receiver.url))
-    assert await destination.deliver(posting(), "") == Taken()
+    assert await destination.deliver(posting(), "") == TAKEN
     assert await receiver.next() == {
         "text": "fraud v2: RollingBack (CheckFailed), 0.5 % canary. errors 3.1 % &gt; 1 %"
     }
@@ -116,7 +117,7 @@ async def test_a_silent_receiver_is_given_up_in_time(receive: Receive) -> None:
 
 async def test_an_answer_without_end_is_taken_after_its_first_bytes(receive: Receive) -> None:
     receiver = await receive(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + b"x" * 100_000)
-    assert await delivered(receiver.url) == Taken()
+    assert await delivered(receiver.url) == TAKEN
 
 
 async def test_an_address_of_this_machine_is_not_connected_to_unless_that_is_allowed(
@@ -141,7 +142,7 @@ async def test_a_signature_proves_the_sender_and_survives_a_rotation(
     receiver, secret_file = await receive(OK), tmp_path / "secret"
     keys = [b"the old key, 24 bytes long", b"the new key, 24 bytes long"]
     secret_file.write_text("\n".join(f"whsec_{base64.b64encode(key).decode()}" for key in keys) + "\n")
-    assert await delivered(receiver.url, secret_file) == Taken()
+    assert await delivered(receiver.url, secret_file) == TAKEN
     [(headers, body)] = receiver.requests
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     digests = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]
