@@ -17,6 +17,7 @@ from controller.settings import DestinationSettings, PrometheusSettings, Setting
 if TYPE_CHECKING:
     from controller.adapters.metrics.client import PrometheusAccess
     from controller.adapters.notify.destination import Destination
+    from controller.adapters.notify.posting import Target
 
 
 class OwnedRouter(TrafficRouter, Protocol):
@@ -77,15 +78,42 @@ def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":
 
 def destinations(settings: Mapping[str, DestinationSettings]) -> "list[Destination]":
     """Where people are told, by the names that policies use. Raises `TargetError` for a wrong address."""
-    from controller.adapters.notify.posting import Target  # noqa: PLC0415 - as above
-    from controller.adapters.notify.slack import SlackDestination  # noqa: PLC0415 - as above
+    return [_DESTINATIONS[each.kind](name, each) for name, each in settings.items()]
+
+
+def _webhook(name: str, settings: DestinationSettings) -> "Destination":
     from controller.adapters.notify.webhook import WebhookDestination  # noqa: PLC0415 - as above
 
-    kinds: Mapping[str, Callable[[Target], Destination]] = {
-        "webhook": WebhookDestination,
-        "slack": SlackDestination,
-    }
-    return [
-        kinds[each.kind](Target(name, each.url, each.secret_file, each.private_addresses, each.plain_http))
-        for name, each in settings.items()
-    ]
+    return WebhookDestination(_target(name, settings))
+
+
+def _slack_webhook(name: str, settings: DestinationSettings) -> "Destination":
+    from controller.adapters.notify.slack_webhook import SlackWebhookDestination  # noqa: PLC0415 - as above
+
+    return SlackWebhookDestination(_target(name, settings))
+
+
+def _slack(name: str, settings: DestinationSettings) -> "Destination":
+    from controller.adapters.notify.slack import API, SlackChannel, SlackDestination  # noqa: PLC0415 - as above
+
+    if settings.token_file is None:
+        error = "slack's settings have a token_file"
+        raise InvariantError(error)
+    api = f"{settings.url}/" if settings.url else API
+    return SlackDestination(SlackChannel(name, settings.token_file, settings.channel, api))
+
+
+_DESTINATIONS: "Mapping[str, Callable[[str, DestinationSettings], Destination]]" = {
+    "webhook": _webhook,
+    "slack": _slack,
+    "slack-webhook": _slack_webhook,
+}
+
+
+def _target(name: str, settings: DestinationSettings) -> "Target":
+    from controller.adapters.notify.posting import Target  # noqa: PLC0415 - as above
+
+    if settings.url is None:
+        error = "a webhook's settings have a url"
+        raise InvariantError(error)
+    return Target(name, settings.url, settings.secret_file, settings.private_addresses, settings.plain_http)

@@ -14,10 +14,10 @@ def line(rollout: Rollout, entry: Entry) -> str:
     weight = f"{entry.weight_permille / 10:g} % canary"
     said = f"{rollout.model} {rollout.release.version}: {entry.phase} ({entry.reason}), {weight}"
     message = " ".join(_bounded(entry.message).split())
-    return _escaped(f"{said}. {message}" if message else said)
+    return escaped(f"{said}. {message}" if message else said)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Slack reads ``<...>`` as a link or a mention of everybody, and asks for these three to be escaped."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

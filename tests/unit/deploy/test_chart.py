@@ -97,6 +97,17 @@ def test_policies_and_destinations_reach_the_pod() -> None:
     )
 
 
+def test_a_bot_of_slack_reaches_the_pod_with_its_token() -> None:
+    slack = {"kind": "slack", "channel": "#ml", "secretName": "bot", "secretKey": "token"}
+    seen = environment(named(charted({"namespaces": ["ml"], "destinations": {"team": slack}}), "Deployment"))
+    prefix = "SERINUS_DESTINATIONS__TEAM__"
+    assert {name.removeprefix(prefix): value for name, value in seen.items() if name.startswith(prefix)} == {
+        "KIND": "slack",
+        "CHANNEL": "#ml",
+        "TOKEN_FILE": "/etc/serinus/destinations/team/token",
+    }
+
+
 def test_a_digest_wins_over_a_tag() -> None:
     digest = "sha256:" + "0" * 64
     objects = charted({"namespaces": ["ml"], "image": {"repository": "registry/serinus", "digest": digest}})
@@ -127,6 +138,8 @@ def test_the_notes_say_what_to_do_next() -> None:
             {"namespaces": ["ml"], "destinations": {"a": {"url": "https://a.b", "secretName": "c"}}},
             "secretKey",
         ),
+        ({"namespaces": ["ml"], "destinations": {"a": {"kind": "slack", "channel": "#ml"}}}, "secretName"),
+        ({"namespaces": ["ml"], "destinations": {"a": {"kind": "webhook"}}}, "url"),
     ],
 )
 def test_it_refuses_values_that_cannot_work(values: dict[str, Any], words: str) -> None:

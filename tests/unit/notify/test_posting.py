@@ -10,10 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.posting import Target
-from controller.adapters.notify.slack import SlackDestination
+from controller.adapters.notify.slack_webhook import SlackWebhookDestination
 from controller.adapters.notify.webhook import WebhookDestination
 from controller.errors import TargetError
 from tests.unit.notify.scenes import ERROR, OK, Behaviour, Receive, posting, receiving
@@ -66,9 +67,9 @@ async def test_a_webhook_gets_a_cloudevent(receive: Receive) -> None:
     assert (check["name"], check["value"], check["limit"]) == ("errors", 0.031, 0.01)
 
 
-async def test_slack_gets_a_line(receive: Receive) -> None:
+async def test_slack_s_webhook_gets_a_line(receive: Receive) -> None:
     receiver = await receive(OK)
-    destination = SlackDestination(target(receiver.url))
+    destination = SlackWebhookDestination(target(receiver.url))
     assert await destination.deliver(posting(), "") == TAKEN
     assert await receiver.next() == {
         "text": "fraud v2: RollingBack (CheckFailed), 0.5 % canary. errors 3.1 % &gt; 1 %"
@@ -166,3 +167,16 @@ def test_plain_http_must_be_meant() -> None:
     with pytest.raises(TargetError, match="is not https"):
         WebhookDestination(Target("team", "http://hooks.example.com/"))
     assert asyncio.run(WebhookDestination(Target("team", "https://hooks.example.com/")).close()) is None
+
+
+async def test_a_receiver_s_own_library_takes_the_signature(receive: Receive, tmp_path: Path) -> None:
+    """Those of Standard Webhooks, which receivers are told to use."""
+    receiver, secret_file = await receive(OK), tmp_path / "secret"
+    keys = [f"whsec_{base64.b64encode(bytes([each]) * 24).decode()}" for each in (1, 2)]
+    secret_file.write_text("\n".join(keys))
+    assert await delivered(receiver.url, secret_file) == TAKEN
+    [(headers, body)] = receiver.requests
+    for key in keys:
+        assert Webhook(key).verify(body, headers)["id"] == "r-1-7"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(keys[0]).verify(body.replace(b"fraud", b"fraus"), headers)

@@ -1,0 +1,36 @@
+"""Where the settings say that destinations lead."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from controller.adapters.registry import destinations
+from controller.settings import DestinationSettings
+
+
+@pytest.mark.parametrize(
+    ("destination", "words"),
+    [
+        ({"kind": "webhook"}, "needs a url"),
+        ({"kind": "slack-webhook"}, "needs a url"),
+        ({"kind": "slack", "channel": "#ml"}, "a channel and a token_file"),
+        ({"kind": "slack", "token_file": "/t"}, "a channel and a token_file"),
+        ({"url": "https://a.b", "channel": "#ml"}, "are slack's"),
+        ({"kind": "slack", "channel": "#ml", "token_file": "/t", "url": "http://a.b"}, "is not https"),
+        ({"kind": "pigeon", "url": "https://a.b"}, "pigeon"),
+    ],
+)
+def test_a_destination_says_where_it_leads(destination: dict[str, str], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        DestinationSettings.model_validate(destination)
+    assert words in str(refused.value)
+
+
+def test_every_kind_of_destination_is_built() -> None:
+    settings = {
+        "a": DestinationSettings(url="https://a.b/"),
+        "b": DestinationSettings(kind="slack-webhook", url="https://a.b/"),
+        "c": DestinationSettings(kind="slack", channel="#ml", token_file=Path("/t")),
+    }
+    assert [each.name for each in destinations(settings)] == ["a", "b", "c"]
