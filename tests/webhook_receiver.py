@@ -23,6 +23,7 @@ class Receiver:
         self.before: Reaction = _nothing
         self.after: Reaction = _nothing
         self.status = 200
+        self.answer = b""
         self.url = ""
 
     def of(self, rollout: str) -> list[Event]:
@@ -40,8 +41,9 @@ def receiving() -> Iterator[Receiver]:
             receiver.before(event)
             with suppress(OSError):  # the sender may be dead by now
                 self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(receiver.answer)))
                 self.end_headers()
+                self.wfile.write(receiver.answer)
                 self.wfile.flush()
             receiver.after(event)
 

@@ -1,7 +1,10 @@
 """The real daemon tells a real receiver, and is killed at each point on the way."""
 
+import base64
+import json
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -14,14 +17,24 @@ from tests.webhook_receiver import Event, Receiver, receiving
 pytestmark = pytest.mark.integration
 
 KILLS = 4
+MARKER = "M4RKER-of-a-secret"
+"""In the address, in the key, and in what the receiver answers."""
 
 
 @pytest.fixture
-def receiver(harness: Harness) -> Iterator[Receiver]:
+def receiver(harness: Harness, tmp_path: Path) -> Iterator[Receiver]:
     """A destination ``audit`` of the daemon, which is started anew for it."""
     prefix = "SERINUS_DESTINATIONS__AUDIT__"
+    secret_file = tmp_path / "key"
+    secret_file.write_text(base64.b64encode(MARKER.encode()).decode())
     with receiving() as started:
-        own = {"URL": started.url, "PRIVATE_ADDRESSES": "true", "PLAIN_HTTP": "true"}
+        started.answer = MARKER.encode()
+        own = {
+            "URL": f"{started.url}hook/{MARKER}",
+            "SECRET_FILE": str(secret_file),
+            "PRIVATE_ADDRESSES": "true",
+            "PLAIN_HTTP": "true",
+        }
         with harness.daemon_with_settings({prefix + name: value for name, value in own.items()}):
             yield started
 
@@ -100,3 +113,9 @@ def test_a_receiver_that_is_down_delays_no_rollout_and_hears_it_all_in_the_end(
     receiver.status = 200
     events = until_told(harness, receiver, rollout)
     assert list(dict.fromkeys(event["id"] for event in events)) == told(harness, rollout)
+    shown = [harness.cli(word, rollout).stdout for word in ("status", "why", "history")]
+    shown += [harness.http("/metrics")[1], harness.log_file.read_text(), json.dumps(events)]
+    for text in shown:
+        assert text
+        assert MARKER not in text
+        assert base64.b64encode(MARKER.encode()).decode() not in text
