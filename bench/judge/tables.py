@@ -9,7 +9,7 @@ from bench.judge.rules import Ended, Outcome
 from bench.judge.scenarios import PeekScenario, RunScenario
 from bench.machine import quantile
 
-PEEK_HEAD = ("scenario", "judge", "false alarms", "95 % interval", "goal", "blamed")
+PEEK_HEAD = ("scenario", "judge", "runs", "false alarms", "95 % interval", "goal", "blamed")
 RUN_HEAD = (
     "scenario",
     "rule",
@@ -43,7 +43,8 @@ def peek_rows(scenario: PeekScenario, results: Sequence[dict[str, Peeks]]) -> li
         low, high = interval(len(failed), len(results))
         blamed = ", ".join(sorted({one.blamed for one in failed if one.blamed}))
         share = percent(len(failed) / len(results))
-        rows.append((scenario.name, name, share, f"{percent(low)} to {percent(high)}", scenario.goal, blamed))
+        likely = f"{percent(low)} to {percent(high)}"
+        rows.append((scenario.name, name, str(len(results)), share, likely, scenario.goal, blamed))
     return rows
 
 

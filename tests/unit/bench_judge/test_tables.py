@@ -21,8 +21,8 @@ def test_wilsons_interval() -> None:
 def test_false_alarms_are_counted_for_each_judge() -> None:
     results = [{"new": Peeks(None), "old": Peeks(3, "errors")}, {"new": Peeks(None), "old": Peeks(None)}]
     new, old = peek_rows(PEEKS[0], results)
-    assert new[2] == "0.0 %"
-    assert (old[2], old[-1]) == ("50.0 %", "errors")
+    assert new[2:4] == ("2", "0.0 %")
+    assert (old[3], old[-1]) == ("50.0 %", "errors")
 
 
 def test_runs_are_summed_up_for_each_rule_and_ours_has_the_goal() -> None:
