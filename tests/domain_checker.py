@@ -12,7 +12,7 @@ from controller.domain.judge.counts import Block
 from controller.domain.machine import decide
 from controller.domain.model import CommandKind, Decision, Rollout
 from controller.domain.observation import NoReading, Reading
-from controller.domain.policy import CheckKind
+from controller.domain.policy import CheckKind, Gate
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Committed, Edited, Fact, Looked, Written
@@ -33,6 +33,7 @@ def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set
             s2_weights_move_by_single_steps(before, after)
             s8_stable_is_not_left_for_an_unready_one(before, after)
             s4_no_answer_decides_nothing(after, ever_bad)
+            s19_people_approved_what_waits_for_them(before, after, story)
             if _asks_more(before, after) and after.entry.command is None:
                 s3_a_rise_rests_on_evidence(before, after, story)
                 s14_a_rise_comes_after_the_time(before, after, story, looks)
@@ -169,6 +170,45 @@ def s14_a_rise_comes_after_the_time(
         gap = two.at - one.at
         watched += gap if both and one.clock_id == two.clock_id and gap <= longest else 0.0
     assert watched >= needed.total_seconds() - 1e-6, f"S14: watched {watched} s of {needed} at {asked}"
+
+
+def s19_people_approved_what_waits_for_them(
+    before: Committed, after: Committed, story: Sequence[Committed]
+) -> None:
+    """No weight that needs approval is given without enough people's words for it, after it was asked."""
+    if not _needs_approval(before, after):
+        return
+    rules, rollout = after.rollout.policy.approval, after.rollout
+    told: set[str] = set()
+    for each in reversed(story[: story.index(after)]):
+        command = each.entry.command
+        assert command is None or command.kind is not CommandKind.DENY, "S19: given after a no"
+        assert each.rollout.weight_permille == before.rollout.weight_permille, (
+            "S19: approved at other weights"
+        )
+        if command is not None and command.kind is CommandKind.APPROVE:
+            told.add(command.actor)
+        if each.entry.event == "approval_asked":
+            break
+    else:
+        raise AssertionError("S19: nobody was asked")
+    others = told - {rollout.created_by} if rules.people > 1 else told
+    assert len(others) >= rules.people, f"S19: {after.entry.message} with the words of {told}"
+
+
+def _needs_approval(before: Committed, after: Committed) -> bool:
+    policy, weight = after.rollout.policy, after.rollout.weight_permille
+    if before.rollout.phase is Phase.PENDING and after.rollout.phase is Phase.PREPARING:
+        return Gate.START in policy.approval.before
+    if not _asks_more(before, after):
+        return False
+    if weight < 1000:
+        assert after.rollout.step is not None
+        return policy.steps[after.rollout.step].approval
+    at = before.rollout.step
+    return Gate.PROMOTION in policy.approval.before or any(
+        step.approval for step in policy.steps[0 if at is None else at + 1 :]
+    )
 
 
 def s5_a_failed_version_stays_away(history: Sequence[Fact]) -> None:

@@ -6,7 +6,18 @@ from enum import StrEnum
 
 from hypothesis import strategies as st
 
-from controller.domain.policy import Check, CheckKind, Fallback, NoData, Policy, RouteRef, Step, Validation
+from controller.domain.policy import (
+    ApprovalRules,
+    Check,
+    CheckKind,
+    Fallback,
+    Gate,
+    NoData,
+    Policy,
+    RouteRef,
+    Step,
+    Validation,
+)
 from controller.domain.vocabulary import Phase
 from controller.policy.steps import AutoSteps
 
@@ -81,5 +92,29 @@ sequential_policies = st.builds(
         ]
     ),
 )
-policies = classic_policies | sequential_policies
+approvals = st.builds(
+    ApprovalRules,
+    before=st.sampled_from([(), (Gate.START,), (Gate.PROMOTION,), (Gate.START, Gate.PROMOTION)]),
+    people=st.integers(1, 3),
+    within=st.none() | seconds(60, 600),
+    on_timeout=st.sampled_from(Fallback),
+    on_deny=st.sampled_from(Fallback),
+)
+
+
+def _with_approval(policy: Policy, rules: ApprovalRules, asking: tuple[bool, ...]) -> Policy:
+    """Some steps ask; of auto steps none can."""
+    steps = policy.steps
+    if not policy.auto_steps:
+        steps = tuple(replace(step, approval=asks) for step, asks in zip(steps, asking, strict=False))
+    return replace(policy, approval=rules, steps=steps)
+
+
+PEOPLE = ("ann", "bob", "cy", "dan")
+"""Ann is who deploys."""
+silent_policies = classic_policies | sequential_policies
+asking_policies = st.builds(
+    _with_approval, silent_policies, approvals, st.tuples(st.booleans(), st.booleans(), st.booleans())
+)
+policies = silent_policies | asking_policies
 beginnings = st.sampled_from([None, *(phase for phase in Phase if not phase.terminal)])

@@ -102,9 +102,17 @@ class World:
         refusal = refuse_release(anew.release, self.serving, running[-1] if running else None)
         return refusal or self._create(anew, command)
 
-    def say(self, kind: CommandKind, rollout: Rollout, *, crash: Crash | None = None) -> Decision | Refusal:
+    def say(
+        self,
+        kind: CommandKind,
+        rollout: Rollout,
+        *,
+        actor: str = "ann",
+        note: str = "",
+        crash: Crash | None = None,
+    ) -> Decision | Refusal:
         """A person's word to a rollout."""
-        decision = obey(rollout, self.command(kind))
+        decision = obey(rollout, self.command(kind, actor, note))
         if isinstance(decision, Decision):
             try:
                 self._carry_out(rollout, decision, crash)
@@ -114,9 +122,9 @@ class World:
                 self.restart()
         return decision
 
-    def command(self, kind: CommandKind) -> Command:
+    def command(self, kind: CommandKind, actor: str = "ann", note: str = "") -> Command:
         self._requests += 1
-        return Command(kind, f"request-{self._requests}", "ann", self.now())
+        return Command(kind, f"request-{self._requests}", actor, self.now(), note)
 
     def _create(self, rollout: Rollout, command: Command | None) -> Rollout:
         decision = announce(rollout, command)

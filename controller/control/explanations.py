@@ -62,12 +62,25 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             "the step's deadline passed without enough requests for a verdict; the weight holds",
             "wait for traffic, or decide: serinus promote {model}, or serinus abort {model}",
         ),
+        Reason.WAITING_FOR_APPROVAL: Explanation(
+            "nothing is lacking but the approval that the policy asks for; the weight holds, checks go on",
+            'say yes: serinus approve {model}, or no: serinus deny {model} --reason "..."',
+        ),
         Reason.PROMOTION_RUNNING: Explanation("the gateway is told to send everyone to the canary", _NOTHING),
         Reason.BAKE_RUNNING: Explanation(
             "the canary serves everyone and is watched; the old stable version is kept for a fast return",
             _NOTHING,
         ),
         Reason.PROMOTED: Explanation("the version passed every check and serves everyone", _NOTHING),
+        Reason.APPROVAL_DENIED: Explanation(
+            "a person said no where the policy asks for approval",
+            "if it waits, ask people again: serinus resume {model}, or end it: serinus abort {model}; "
+            "if it is over: serinus retry {model}",
+        ),
+        Reason.APPROVAL_TIMED_OUT: Explanation(
+            "too few people approved in the time that the policy gives them",
+            "if it still waits: serinus approve {model}; if it is over: serinus retry {model}",
+        ),
         Reason.PAUSED_BY_PERSON: Explanation(
             "a person paused the rollout; the weight holds and failing checks still roll back",
             "go on: serinus resume {model}",

@@ -1,7 +1,11 @@
-"""A person's word to a rollout: pause, resume, abort, promote, retry. Pure, like `machine`."""
+"""A person's word to a rollout: pause, resume, abort, promote, retry. Pure, like `machine`.
+
+Approve and deny are in `answers`.
+"""
 
 from dataclasses import replace
 
+from controller.domain.answers import answer, unapproved_promotion
 from controller.domain.judge.base import Assessment
 from controller.domain.machine import record
 from controller.domain.model import ZERO, Command, CommandKind, Decision, Refusal, Rollout
@@ -30,6 +34,8 @@ def obey(rollout: Rollout, command: Command) -> Decision | Refusal:
             turn = _promote(rollout)
         case CommandKind.RETRY:
             turn = _retry(rollout, command)
+        case CommandKind.APPROVE | CommandKind.DENY:
+            turn = answer(rollout, command)
     if isinstance(turn, Refusal):
         return turn
     assessment = Assessment(rollout.evidence.verdict, rollout.evidence.checks)
@@ -97,7 +103,8 @@ def _resume(rollout: Rollout, command: Command) -> Turn | Refusal:
     # it grants new deadlines as well
     clocks = replace(moved.clocks, total=ZERO, since_step=ZERO, unmeasured=ZERO, incident=ZERO)
     clocks = replace(clocks, mark=None, observing=False)
-    return Turn(replace(moved, clocks=clocks, told=()), Trigger.RESUME)
+    asking = replace(moved.asking, waited=ZERO) if moved.asking else None
+    return Turn(replace(moved, clocks=clocks, told=(), asking=asking), Trigger.RESUME)
 
 
 def _abort(rollout: Rollout, command: Command) -> Turn | Refusal:
@@ -112,6 +119,8 @@ def _promote(rollout: Rollout) -> Turn | Refusal:
     phase = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
     if phase in (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING):
         return Refusal("it is not validated yet; nothing is promoted unseen")
+    if phase is Phase.PROGRESSING and (unapproved := unapproved_promotion(rollout)):
+        return unapproved
     if phase is Phase.PROGRESSING and rollout.scaled:
         return _promote_when_supplied(rollout)
     if phase is Phase.PROGRESSING:

@@ -18,10 +18,13 @@ between. So a pass may be lost, repeated or delayed without harm.
 previous, the write is repeated; at the intended, the rollout goes on. Anything else is drift, which freezes.
 
 *Time is what was watched.* A step's clock is the sum of the spans between two passes of one process which
-both saw the weight in force and measured (`observing`). Downtime, clock jumps and blind spells add nothing.
+both saw the weight in force and measured (`timing`). Downtime, clock jumps and blind spells add nothing.
 
 *Evidence, not absence.* Counts begin at the instant, on the metric source's clock, at which the weight was
 seen in force. No answer is UNKNOWN: it holds the weight, and a deadline of its own ends it.
+
+*People are asked last.* Where the policy asks for approval (`approval`), a rollout to which nothing else is
+lacking holds until enough people have given it, and is judged meanwhile as at any other time.
 
 *Urgency is order.* The rules of a phase (`rules.PHASE_RULES`) are asked in turn and the first that applies
 decides: what takes traffic away from a bad canary always stands before what gives it more.
@@ -38,10 +41,11 @@ from controller.domain.judge import judge_of
 from controller.domain.judge.base import Assessment
 from controller.domain.model import Command, Decision, Entry, Rollout, SetSplit
 from controller.domain.observation import Measure, Observation, Plan
-from controller.domain.observing import clocks_stand, fold
+from controller.domain.observing import fold
 from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
+from controller.domain.timing import clocks_stand
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError
 
@@ -57,6 +61,10 @@ NOTABLE_EVENTS = frozenset(
         "created",
         "drift_restored",
         "promotion_asked",
+        "approval_asked",
+        "approval_given",
+        "approval_denied",
+        "approval_overdue",
     }
 )
 """Events that people are told; every other one is a check that changed nothing of consequence."""
@@ -88,8 +96,10 @@ def plan(rollout: Rollout) -> Plan:
                 calibrate=calibrate and rollout.calibration is None,
             )
         case Phase.VALIDATING:
-            validate = rollout.policy.validation is not None
-            return Plan(canary=validate, validate=validate)
+            asking, validate = rollout.asking, rollout.policy.validation is not None
+            if asking is not None and not asking.granted:
+                return Plan()  # the golden requests are sent anew after the approval
+            return Plan(canary=validate or asking is not None, validate=validate)
         case Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING | Phase.PAUSED:
             has_route = exposed or rollout.phase is not Phase.PAUSED
             supplied = rollout.phase in (Phase.PROGRESSING, Phase.PROMOTING)
@@ -173,10 +183,9 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
             return None if waits else interval
         case Phase.PAUSED if rollout.route.intended.canary is None:
             return None
-        case Phase.PREPARING:
-            return min(interval, _PREPARING_POLL)
-        case Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:
-            return min(interval, _SOON)
+        case Phase.PREPARING | Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:
+            poll = _PREPARING_POLL if rollout.phase is Phase.PREPARING else _SOON
+            return interval if rollout.waits_for_person else min(interval, poll)
         case _:
             waiting = not rollout.route.in_force or rollout.evidence.cursor is None
             if waiting:
@@ -203,7 +212,7 @@ def _unchanged(before: Rollout, after: Rollout) -> bool:
     The mark of the pass alone is worth writing only where a clock runs: without it no time would ever count
     again after a restart.
     """
-    if clocks_stand(before.phase):
+    if clocks_stand(before):
         clocks = replace(after.clocks, mark=before.clocks.mark, observing=before.clocks.observing)
         after = replace(after, clocks=clocks)
     return after == before

@@ -1,14 +1,14 @@
 """A rollout's record, and what can be done to it.
 
 All values are frozen. Instants are aware UTC datetimes and serve people and the metric source only: how
-long something lasted is always a sum of monotonic differences (`Clocks`), so that a jump of the wall clock
-changes nothing and the time that the daemon was down does not count.
+long something lasted is a sum of monotonic differences (`Clocks`), to which jumps and downtime add nothing.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from controller.domain.approval import Asking
 from controller.domain.flaws import Flaw
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.calibration import Calibration
@@ -29,7 +29,7 @@ class Clocks:
     in_phase: timedelta = ZERO
     """Since the phase was entered."""
     since_step: timedelta = ZERO
-    """Since the present weight was asked for: what a step's deadline is counted in."""
+    """Since the present weight was asked for, without waits for approval: for a step's deadline."""
     at_weight: timedelta = ZERO
     """With the present weight in force and measured: what a step's ``for`` is counted in."""
     unmeasured: timedelta = ZERO
@@ -119,7 +119,9 @@ class Rollout:
     supply_permille: int = 0
     """The share of requests that the canary's copies shall be able to carry; 0 asks for none."""
     promote_asked: bool = False
-    """A person asked for the promotion, which waits until there are copies enough for everyone."""
+    """A person asked for the promotion, which waits for copies enough for everyone."""
+    asking: Asking | None = None
+    """What people are asked to approve, and who has."""
     route: Route = field(default_factory=Route)
     clocks: Clocks = field(default_factory=Clocks)
     evidence: Evidence = field(default_factory=Evidence)
@@ -133,6 +135,11 @@ class Rollout:
     seq: int = 0
     """Number of the last entry of the decision log."""
     updated_at: datetime | None = None
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether nothing but a person's word, of whatever kind, moves the rollout on."""
+        return self.phase.waits_for_person or self.reason is Reason.WAITING_FOR_APPROVAL
 
     @property
     def weight_permille(self) -> int:
@@ -181,16 +188,19 @@ class CommandKind(StrEnum):
     ABORT = "abort"
     PROMOTE = "promote"
     RETRY = "retry"
+    APPROVE = "approve"
+    DENY = "deny"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's word. ``request_id`` makes a repeated delivery harmless; ``actor`` is who said it."""
+    """A person's word: ``note`` is why. ``request_id`` makes a repeated delivery harmless."""
 
     kind: CommandKind
     request_id: str
     actor: str
     at: datetime
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +214,8 @@ class Refusal:
 class Entry:
     """One line of the decision log: what was seen, what was decided, by whom.
 
-    ``seq`` counts from 1 without gaps within a rollout. ``event`` is a constant snake_case name. With the
-    observation or the command of every entry, the whole rollout can be decided again and gives the same.
+    ``seq`` counts from 1 without gaps. ``event`` is a constant snake_case name. With the observation or the
+    command of every entry, the whole rollout can be decided again and gives the same.
     """
 
     seq: int

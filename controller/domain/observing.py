@@ -10,17 +10,15 @@ from controller.domain.judge.base import Terms
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block
 from controller.domain.judge.series import EPOCH
-from controller.domain.model import ZERO, Clocks, Evidence, Rollout, Route, SetSplit
-from controller.domain.observation import NoReading, Observation, Reading, RouteSeen, Tick
+from controller.domain.model import ZERO, Evidence, Rollout, Route, SetSplit
+from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.release import Split
-from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.timing import asking_after, clocks_after, elapsed_since
+from controller.domain.vocabulary import Reason, Verdict
 
 SHORTEST_UNREADY = timedelta(milliseconds=500)
 """Passes closer together than this find a canary unready at one moment, not at several."""
-SHORTEST_UNWATCHED = timedelta(seconds=60)
-"""A gap between two passes that is longer than this, and than four intervals, was not watched."""
-
 LOST = frozenset({Reason.ROUTE_REJECTED, Reason.ROUTE_NOT_FOUND, Reason.PERMISSION_LOST})
 """Problems of a route that only a person can mend."""
 
@@ -49,9 +47,10 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     rollout = replace(rollout, told=_told(rollout, seen))
     if isinstance(seen.calibration, Calibration):
         rollout = replace(rollout, calibration=seen.calibration)
-    clocks = _clocks(rollout, seen)
+    clocks = clocks_after(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
-    return Folded(replace(rollout, clocks=clocks, unready_passes=unready), write, drift, fresh)
+    asking = asking_after(rollout, seen)
+    return Folded(replace(rollout, clocks=clocks, unready_passes=unready, asking=asking), write, drift, fresh)
 
 
 def terms_of(rollout: Rollout) -> Terms:
@@ -70,7 +69,7 @@ def terms_of(rollout: Rollout) -> Terms:
 
 
 def with_split(rollout: Rollout, split: Split) -> Rollout:
-    """The record asking for another split: step clock, counts and what was told start anew.
+    """The record asking for another split: step clock, counts and what was told and asked start anew.
 
     But not an incident, which is none of the weight's.
     """
@@ -83,6 +82,7 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
         evidence=_at_new_weight(rollout),
         unready_passes=0,
         told=tuple(reason for reason in rollout.told if reason is Reason.BOTH_ABOVE_LIMIT),
+        asking=None,
     )
 
 
@@ -177,12 +177,6 @@ def _first(rollout: Rollout, now: datetime) -> datetime:
     return EPOCH + (now - EPOCH) // rollout.policy.interval * rollout.policy.interval
 
 
-def measured_at_weight(rollout: Rollout) -> bool:
-    """Whether the canary was measured to answer a request at this weight; on a ladder, at any."""
-    evidence = rollout.evidence
-    return evidence.answered if rollout.policy.auto_steps else evidence.canary_requests > 0
-
-
 def _sum(blocks: Sequence[Block], *, canary: bool) -> int:
     return sum(block.canary_requests if canary else block.stable_requests for block in blocks)
 
@@ -205,41 +199,3 @@ def _unready(rollout: Rollout, seen: Observation) -> int:
     mark = rollout.clocks.mark
     same_moment = mark is not None and ZERO < elapsed_since(mark, seen.tick) < SHORTEST_UNREADY
     return rollout.unready_passes + (0 if same_moment and rollout.unready_passes else 1)
-
-
-def _clocks(rollout: Rollout, seen: Observation) -> Clocks:
-    clocks, phase = rollout.clocks, rollout.phase
-    gap = ZERO if clocks_stand(phase) else elapsed_since(clocks.mark, seen.tick)
-    longest = max(SHORTEST_UNWATCHED, 4 * rollout.policy.interval)
-    watched = gap if gap <= longest else ZERO
-    # a pass before any traffic may itself be long, with warm-up and golden requests: its deadline goes on
-    elapsed = gap if phase in (Phase.PREPARING, Phase.VALIDATING) else min(gap, longest)
-    measured = isinstance(seen.reading, Reading)
-    observing = rollout.route.in_force and measured and rollout.evidence.cursor is not None
-    if phase is Phase.PROGRESSING:
-        observing = observing and measured_at_weight(rollout)
-    unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
-    # silence says neither that an incident lasts nor that it is over
-    incident = clocks.incident + watched if rollout.evidence.broken_by_both else ZERO
-    return Clocks(
-        total=clocks.total + elapsed,
-        in_phase=clocks.in_phase + elapsed,
-        since_step=clocks.since_step + elapsed,
-        at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
-        unmeasured=ZERO if measured else unmeasured,
-        incident=incident if measured else clocks.incident,
-        observing=observing,
-        mark=seen.tick,
-    )
-
-
-def clocks_stand(phase: Phase) -> bool:
-    """Whether no clock runs in the phase: a person or another rollout is waited for."""
-    return phase.waits_for_person or phase is Phase.PENDING
-
-
-def elapsed_since(mark: Tick | None, tick: Tick) -> timedelta:
-    """Time between two passes of one process: 0 across a restart, or when the clock went back."""
-    if mark is None or mark.clock_id != tick.clock_id:
-        return ZERO
-    return max(timedelta(seconds=tick.seconds - mark.seconds), ZERO)

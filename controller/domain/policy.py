@@ -47,6 +47,14 @@ class RouteRef:
     stable: str | None = None
 
 
+class Gate(StrEnum):
+    """Where a rollout may have to wait for people's approval."""
+
+    START = "start"
+    STEP = "step"
+    PROMOTION = "promotion"
+
+
 class OnDrift(StrEnum):
     """What to do when somebody else changed the route's weights."""
 
@@ -79,6 +87,8 @@ class Step:
     hold: timedelta
     min_requests: int
     deadline: timedelta
+    approval: bool = False
+    """Whether people must approve before the weight is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,22 @@ class NoData:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRules:
+    """Whose word is waited for, and what follows when it does not come, or is no.
+
+    ``before`` holds START and PROMOTION at most; steps say it themselves. ``people`` is how many different
+    ones must approve: of several, none may be who deployed the rollout. ``within`` is the time that they
+    have, None for no limit of its own.
+    """
+
+    before: tuple[Gate, ...] = ()
+    people: int = 1
+    within: timedelta | None = None
+    on_timeout: Fallback = Fallback.HOLD
+    on_deny: Fallback = Fallback.ROLLBACK
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeRules:
     """How sure the sequential judge must be, and what finding out may cost.
 
@@ -181,5 +207,6 @@ class Policy:
     judge: str = "sequential"
     judge_rules: JudgeRules = field(default_factory=JudgeRules)
     auto_steps: bool = False
+    approval: ApprovalRules = field(default_factory=ApprovalRules)
     digest: str = ""
     """SHA-256 of the policy file, in hex: which text a rollout was judged by."""

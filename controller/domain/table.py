@@ -54,7 +54,7 @@ TABLE: Mapping[Trigger, Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
         Trigger.START: _from((_P.PENDING,), _P.PREPARING),
         Trigger.READY: _from((_P.PREPARING,), _P.VALIDATING),
         Trigger.VALID: _from((_P.VALIDATING,), _P.PROGRESSING, _P.PROMOTING),
-        Trigger.REFUSE: _from(_BEFORE_TRAFFIC, _P.NOT_DEPLOYED),
+        Trigger.REFUSE: _from((*_BEFORE_TRAFFIC, _P.PAUSED), _P.NOT_DEPLOYED),
         Trigger.STEP: _from((_P.PROGRESSING,), _P.PROGRESSING),
         Trigger.EASE: _from((_P.PROGRESSING,), _P.PROGRESSING),
         Trigger.PROMOTE: _from((_P.PROGRESSING, _P.PAUSED), _P.PROMOTING),
@@ -97,4 +97,5 @@ def move(rollout: Rollout, trigger: Trigger, to: Phase, reason: Reason, message:
         raise InvariantError(error)
     clocks = replace(rollout.clocks, in_phase=timedelta(0))
     resume_to = rollout.resume_to if to in (Phase.PAUSED, Phase.FROZEN) else None
-    return replace(rollout, phase=to, reason=reason, message=message, clocks=clocks, resume_to=resume_to)
+    moved = replace(rollout, phase=to, reason=reason, message=message, clocks=clocks, resume_to=resume_to)
+    return replace(moved, asking=None) if to.terminal else moved

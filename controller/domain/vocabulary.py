@@ -73,6 +73,7 @@ class Reason(StrEnum):
     WAITING_FOR_REQUESTS = "WaitingForRequests"
     WAITING_FOR_CHECKS = "WaitingForChecks"
     WAITING_FOR_COPIES = "WaitingForCopies"
+    WAITING_FOR_APPROVAL = "WaitingForApproval"
     CHECKS_FAILING = "ChecksFailing"
     TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
     PROMOTION_RUNNING = "PromotionRunning"
@@ -81,6 +82,8 @@ class Reason(StrEnum):
 
     PAUSED_BY_PERSON = "PausedByPerson"
     ABORTED_BY_PERSON = "AbortedByPerson"
+    APPROVAL_DENIED = "ApprovalDenied"
+    APPROVAL_TIMED_OUT = "ApprovalTimedOut"
     NEWER_RELEASE = "NewerRelease"
 
     ALREADY_SERVING = "AlreadyServing"

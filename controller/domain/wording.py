@@ -1,6 +1,6 @@
 """Numbers and checks in the words that people read, the same in the log, the terminal and a notification."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -32,6 +32,11 @@ def duration(span: timedelta) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts[:2]) or "0s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``ann``, ``ann and bob``, ``ann, bob and cy``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def quantity(value: float | None, kind: CheckKind) -> str:

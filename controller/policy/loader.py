@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from controller.domain.policy import Fallback, JudgeRules, NoData, OnDrift, Policy, Validation
+from controller.domain.policy import ApprovalRules, Fallback, JudgeRules, NoData, OnDrift, Policy, Validation
 from controller.policy.catalogue import Catalogue
 from controller.policy.checks import to_check
 from controller.policy.document import Limits, parse_document
@@ -115,5 +115,6 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         judge=section.judge,
         judge_rules=JudgeRules(section.confidence, section.budget, section.promote_if_not_worse_than),
         auto_steps=isinstance(section.steps, AutoSteps),
+        approval=section.approval.to_rules() if section.approval else ApprovalRules(),
         digest=digest,
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic import ModelWrapValidatorHandler as Handler
 
+from controller.policy.approvals import ApprovalSection, approval_trouble
 from controller.policy.catalogue import did_you_mean
 from controller.policy.check_sections import AnyCheck
 from controller.policy.checks import Checks, unmeasured
@@ -19,65 +20,9 @@ from controller.policy.judging import DEFAULT_JUDGE, Budget, Confidence, Promote
 from controller.policy.names import Label, Model
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS, Route
+from controller.policy.sections import NoDataSection, OnSilence, ValidationSection, WarmUpSection
 from controller.policy.steps import Steps, to_steps
 from controller.policy.workloads import WorkloadSection, demand_cluster
-
-OnSilence = Literal["hold", "rollback"]
-
-
-class WarmUpSection(Section):
-    """The canary's first requests, which are slow and prove nothing."""
-
-    requests: int = Field(
-        default=0,
-        ge=0,
-        le=10_000,
-        description="Golden requests sent to each copy of the canary before it is validated, not counted.",
-        examples=[20],
-    )
-
-
-class ValidationSection(Section):
-    """Requests with known answers, sent straight to the canary before it gets any traffic."""
-
-    golden: str = Field(
-        min_length=1,
-        max_length=255,
-        description="File with the golden requests, by its path from the policy's own folder.",
-        examples=["golden/fraud-detector.yaml"],
-    )
-    deadline: Duration = Field(
-        default=written("5m"),
-        description="Time for all golden requests; the canary is not deployed after it.",
-        examples=["10m"],
-    )
-
-
-class NoDataSection(Section):
-    """What to do when the metric source gives no answer that can be trusted."""
-
-    alert_after: Duration = Field(
-        default=written("5m"),
-        description="Silence, or an incident that both versions have, after which people are told.",
-        examples=["2m"],
-    )
-    act_after: Duration = Field(
-        default=written("15m"), description="Silence after which action is taken.", examples=["30m"]
-    )
-    action: OnSilence = Field(
-        default="rollback", description="What is done then: rollback, or hold the weight.", examples=["hold"]
-    )
-
-    @field_validator("act_after")
-    @classmethod
-    def _after_alert(cls, act_after: timedelta, info: ValidationInfo) -> timedelta:
-        alert_after = info.data.get("alert_after")
-        if alert_after is not None and act_after < alert_after:
-            sentence = (
-                f"{show_duration(act_after)} is shorter than alert_after ({show_duration(alert_after)})"
-            )
-            raise complaint(sentence, "people should be told before something is done")
-        return act_after
 
 
 def _known(what: str, value: str, known: frozenset[str]) -> str:
@@ -107,7 +52,7 @@ class PolicySection(Section):
     )
     steps: Steps = Field(
         description=(
-            "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000};"
+            "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000, approval: true};"
             " or auto, and the sequential judge chooses them, up to {max_weight: 50%}."
         ),
         examples=[["1%", "5%", "25%", "50%"], "auto", {"max_weight": "30%"}],
@@ -161,6 +106,11 @@ class PolicySection(Section):
         default="freeze",
         description="What to do when somebody else changed the weights: wait for a person, or restore them.",
         examples=["restore"],
+    )
+    approval: ApprovalSection | None = Field(
+        default=None,
+        description="Whose approval a rollout waits for, and where; a step says approval: true itself.",
+        examples=[{"before": ["promotion"], "people": 2}],
     )
     workload: WorkloadSection = Field(
         default_factory=WorkloadSection,
@@ -244,6 +194,15 @@ class PolicySection(Section):
     def _in_a_cluster(cls, value: WorkloadSection, info: ValidationInfo) -> WorkloadSection:
         if "route" in info.data:
             demand_cluster(value, info.data["route"].kind, OBJECT_KINDS)
+        return value
+
+    @field_validator("approval")
+    @classmethod
+    def _of_something(cls, value: ApprovalSection | None, info: ValidationInfo) -> ApprovalSection | None:
+        if value is None or "steps" not in info.data:
+            return value
+        if found := approval_trouble(value, info.data["steps"], info.data.get("deadline")):
+            raise complaints([found])
         return value
 
     @field_validator("deadline")

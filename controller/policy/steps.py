@@ -62,6 +62,11 @@ class StepSection(Section):
         description="Requests that the canary must answer at this weight before the next step.",
         examples=[1000],
     )
+    approval: bool = Field(
+        default=False,
+        description="Whether people must approve before the canary gets this weight: see approval.",
+        examples=[True],
+    )
     deadline: Duration | None = Field(
         default=None,
         description="Time after which on_deadline says what happens; by default four times for, at least 1h.",
@@ -99,7 +104,7 @@ class StepSection(Section):
     def to_step(self) -> Step:
         """The step in the words of the domain."""
         deadline = self.deadline or _step_deadline(self.hold)
-        return Step(self.weight, self.hold, self.min_requests, deadline)
+        return Step(self.weight, self.hold, self.min_requests, deadline, self.approval)
 
 
 class AutoSteps(Section):

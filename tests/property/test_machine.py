@@ -20,7 +20,7 @@ from controller.domain.vocabulary import Phase, Reason
 from tests.domain_checker import judge
 from tests.domain_facts import Committed, Crash, Written
 from tests.domain_scenes import BAD
-from tests.domain_strategies import Fault, beginnings, policies, seconds
+from tests.domain_strategies import PEOPLE, Fault, beginnings, policies, seconds
 from tests.domain_world import World
 
 MOST_PASSES = 3_000
@@ -100,6 +100,24 @@ class Rollouts(RuleBasedStateMachine):
         for rollout in self.world.open_rollouts():
             self.world.say(kind, rollout)
         self.passes(then)
+
+    @precondition(lambda self: any(rollout.asking for rollout in self.world.open_rollouts()))
+    @rule(actor=st.sampled_from(PEOPLE), denies=st.sampled_from([False] * 9 + [True]), then=few)
+    def a_person_answers(self, actor: str, denies: bool, then: int) -> None:
+        for rollout in self.world.open_rollouts():
+            self.world.say(CommandKind.DENY if denies else CommandKind.APPROVE, rollout, actor=actor)
+        self.passes(then)
+
+    @precondition(lambda self: any(rollout.asking for rollout in self.world.open_rollouts()))
+    @rule(then=few)
+    def all_agree(self, then: int) -> None:
+        for rollout in self.world.open_rollouts():
+            self.approve(rollout.id)
+        self.passes(then)
+
+    def approve(self, rollout_id: str) -> None:
+        for actor in PEOPLE:
+            self.world.say(CommandKind.APPROVE, self.world.records[rollout_id], actor=actor)
 
     @precondition(lambda self: self.newest.phase.terminal)
     @rule(then=few)
@@ -225,9 +243,14 @@ class Rollouts(RuleBasedStateMachine):
             assert self.of_consequence() == before, "S18: a write with nothing to do"
 
     def only_waits(self) -> bool:
-        """Whether every rollout waits for somebody else; one paused with traffic is still watched."""
+        """Whether every rollout waits for somebody else.
+
+        One paused with traffic is still watched, and so is the time that people are given.
+        """
         return all(
-            rollout.phase in WAITING and (rollout.phase is not Phase.PAUSED or not rollout.weight_permille)
+            rollout.phase in WAITING
+            and (rollout.phase is not Phase.PAUSED or not rollout.weight_permille)
+            and (rollout.phase is not Phase.PENDING or rollout.policy.approval.within is None)
             for rollout in self.world.open_rollouts()
         )
 
@@ -250,7 +273,7 @@ class Rollouts(RuleBasedStateMachine):
             how.ready = how.warm = True
 
     def finish(self) -> None:
-        """S15: with the faults gone, people need only resume or abort, and everything ends."""
+        """S15: with the faults gone, people need only resume, approve or abort, and everything ends."""
         world = self.world
         for _ in range(MOST_PASSES):
             rollouts = world.open_rollouts()
@@ -261,6 +284,8 @@ class Rollouts(RuleBasedStateMachine):
                 world.say(CommandKind.ABORT, first)
             elif first.phase in (Phase.PAUSED, Phase.FROZEN):
                 world.say(CommandKind.RESUME, first)
+            elif first.asking is not None:
+                self.approve(first.id)
             wait = world.run()
             assert wait is not None or not world.open_rollouts() or world.open_rollouts()[0].phase in WAITING
             world.advance(0.0 if wait is None else max(wait.total_seconds(), 0.01))

@@ -33,7 +33,7 @@ from controller.domain.observation import (
     ValidationReport,
     WarmUpReport,
 )
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, CheckKind, Policy
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, ApprovalRules, CheckKind, Policy
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase, Reason
 
@@ -67,9 +67,12 @@ class Outcome:
 
 
 def replayable(policy: Policy) -> Policy:
-    """The policy without what the past does not tell: gauges, warm-up and golden requests."""
+    """The policy without what the past does not tell: gauges, warm-up, golden requests, people's approval."""
     checks = tuple(check for check in policy.checks if check.kind is not CheckKind.GAUGE)
-    return replace(policy, checks=checks, warm_up_requests=0, validation=None)
+    steps = tuple(replace(step, approval=False) for step in policy.steps)
+    return replace(
+        policy, checks=checks, steps=steps, warm_up_requests=0, validation=None, approval=ApprovalRules()
+    )
 
 
 def replay(

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded
-from controller.domain.rules import before, ending, serving
+from controller.domain.rules import approving, before, ending, serving
 from controller.domain.rules.turns import Turn
 from controller.domain.vocabulary import Phase
 
@@ -25,6 +25,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             before.waiting_for_predecessor,
             before.hopeless,
             before.waiting_for_route,
+            approving.overdue,
             before.start,
         ),
         Phase.PREPARING: (
@@ -34,7 +35,13 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             before.ready,
             before.not_ready,
         ),
-        Phase.VALIDATING: (before.overtaken, before.invalid, before.valid),
+        Phase.VALIDATING: (
+            before.overtaken,
+            approving.overdue,
+            approving.unanswered,
+            before.invalid,
+            before.valid,
+        ),
         Phase.PROGRESSING: (
             *_HARM,
             serving.silent,
@@ -42,6 +49,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             serving.eased,
             serving.incident,
             serving.expired,
+            approving.overdue,
             serving.promoted_early,
             serving.advanced,
             serving.holding,

@@ -3,13 +3,24 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from controller.domain.approval import goal_of_promotion, goal_of_start, goal_of_step
 from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, CheckKind
 from controller.domain.release import Release, Split
-from controller.domain.rules.turns import Turn, healthy, hold, rise, rise_to_all, serves_alone, withdraw
+from controller.domain.rules.approving import awaited
+from controller.domain.rules.turns import (
+    Turn,
+    healthy,
+    hold,
+    refuse,
+    rise,
+    rise_to_all,
+    serves_alone,
+    withdraw,
+)
 from controller.domain.rules.wanting import highest_step
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
@@ -46,9 +57,9 @@ def hopeless(folded: Folded, seen: Observation) -> Turn | None:
     """The route, or the canary's workload, is such that no waiting helps."""
     survey, canary = seen.survey, seen.canary
     if survey is not None and survey.hopeless:
-        return _refuse(folded.rollout, survey.problem or Reason.ROUTE_REJECTED, survey.message)
+        return refuse(folded.rollout, survey.problem or Reason.ROUTE_REJECTED, survey.message)
     if canary is not None and canary.hopeless and not canary.ready:
-        return _refuse(folded.rollout, canary.problem or Reason.WORKLOAD_REFUSED, canary.message)
+        return refuse(folded.rollout, canary.problem or Reason.WORKLOAD_REFUSED, canary.message)
     return None
 
 
@@ -68,7 +79,7 @@ def unanswerable(folded: Folded, seen: Observation) -> Turn | None:
                 f"{check.name}'s limit {check.max:g}s lies above the histogram's last bound {last:g}s: "
                 "no measurement could ever show that it is kept; lower the limit or add buckets"
             )
-            return _refuse(rollout, Reason.LIMIT_OUTSIDE_BUCKETS, message)
+            return refuse(rollout, Reason.LIMIT_OUTSIDE_BUCKETS, message)
     return None
 
 
@@ -88,10 +99,13 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
     rollout = replace(folded.rollout, stable=serving, release=_completed(folded.rollout.release, serving))
     if serving is not None and _same(serving, rollout.release):
         message = f"{rollout.release.version} already serves everyone; deploy a version with another name"
-        return _refuse(rollout, Reason.ALREADY_SERVING, message)
+        return refuse(rollout, Reason.ALREADY_SERVING, message)
     if serving is None and rollout.release.image is not None:
         message = "no version serves yet whose workload could be cloned; deploy the first one by its backend"
-        return _refuse(rollout, Reason.NOTHING_TO_CLONE, message)
+        return refuse(rollout, Reason.NOTHING_TO_CLONE, message)
+    unapproved = awaited(folded, seen, goal_of_start(rollout.policy))
+    if unapproved is not None:
+        return unapproved
     split = Split(stable=serving)
     weight_sum = seen.survey.weight_sum if seen.survey else None
     route = replace(rollout.route, previous=split, intended=split, weight_sum=weight_sum)
@@ -150,7 +164,7 @@ def not_ready(folded: Folded, seen: Observation) -> Turn | None:
     if rollout.clocks.in_phase < deadline:
         return hold(folded, reason, why)
     end = Reason.READY_DEADLINE_EXCEEDED if reason is Reason.WAITING_FOR_READY else reason
-    return _refuse(rollout, end, f"not ready within {duration(deadline)}: {why}")
+    return refuse(rollout, end, f"not ready within {duration(deadline)}: {why}")
 
 
 def invalid(folded: Folded, seen: Observation) -> Turn | None:
@@ -160,18 +174,31 @@ def invalid(folded: Folded, seen: Observation) -> Turn | None:
         return None
     if report is None:
         return hold(folded, Reason.VALIDATION_RUNNING, "the golden requests could not be sent yet")
-    return _refuse(folded.rollout, Reason.GOLDEN_REQUEST_FAILED, report.message)
+    return refuse(folded.rollout, Reason.GOLDEN_REQUEST_FAILED, report.message)
 
 
 def valid(folded: Folded, seen: Observation) -> Turn | None:
-    """Every golden request was answered as it should: traffic may begin."""
-    if folded.rollout.stable is None:
-        return rise_to_all(folded.rollout, Trigger.VALID, seen)
-    return rise(folded.rollout, seen, Trigger.VALID, first_step(folded.rollout))
+    """Every golden request was answered as it should: traffic may begin, if people agree to it.
+
+    They may have taken days to say so: then the canary has to be seen ready once more.
+    """
+    rollout, policy = folded.rollout, folded.rollout.policy
+    alone, step = rollout.stable is None, first_step(rollout)
+    goal = goal_of_promotion(policy, None) if alone else goal_of_step(policy, step)
+    unapproved = awaited(folded, seen, goal)
+    if unapproved is not None:
+        return unapproved
+    if rollout.asking is not None and not healthy(seen.canary):
+        return _ready_no_more(folded, seen)
+    return rise_to_all(rollout, Trigger.VALID, seen) if alone else rise(rollout, seen, Trigger.VALID, step)
 
 
-def _refuse(rollout: Rollout, reason: Reason, message: str) -> Turn:
-    return Turn(move(rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, reason, message), Trigger.REFUSE)
+def _ready_no_more(folded: Folded, seen: Observation) -> Turn:
+    deadline, why = folded.rollout.policy.ready_deadline, seen.canary.message if seen.canary else ""
+    if folded.rollout.clocks.in_phase < deadline:
+        return hold(folded, Reason.WAITING_FOR_READY, why)
+    message = f"not ready within {duration(deadline)} after the approval: {why}"
+    return refuse(folded.rollout, Reason.READY_DEADLINE_EXCEEDED, message)
 
 
 def _completed(release: Release, serving: Release | None) -> Release:

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+from controller.domain.approval import goal_after_step, goal_of_promotion
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
 from controller.domain.model import ZERO, Rollout, SetSplit
-from controller.domain.observation import NoReading, Observation, RouteSeen
+from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback, OnDrift
-from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, withdraw
+from controller.domain.rules.approving import awaited
+from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, tell, withdraw
 from controller.domain.rules.wanting import (
     enough,
     few,
@@ -58,15 +60,16 @@ def _restore(rollout: Rollout, drift: RouteSeen) -> Turn:
     """The policy says that our weights stand: what was counted under the other ones says nothing."""
     found = drift.message or f"the canary had {percent(drift.split.weight_permille)} of the requests"
     anew = with_split(rollout, rollout.route.intended)
-    asked = replace(anew, route=replace(rollout.route, foreign=None), told=rollout.told)
+    route = replace(rollout.route, foreign=None)
+    asked = replace(anew, route=route, told=rollout.told, asking=rollout.asking)
     write = SetSplit(rollout.route.intended, expected=drift.split)
     message = f"{percent(rollout.weight_permille)} is restored: {found}"
     if Reason.DRIFT_DETECTED in rollout.told:
         return Turn(
             replace(asked, reason=Reason.DRIFT_DETECTED, message=message), "drift_found_again", (write,)
         )
-    told = _tell(asked, "drift_restored", Reason.DRIFT_DETECTED, Reason.DRIFT_DETECTED, message)
-    return replace(told, actions=(write,))
+    turn = tell(asked, "drift_restored", Reason.DRIFT_DETECTED, Reason.DRIFT_DETECTED, message)
+    return replace(turn, actions=(write,))
 
 
 def unready(folded: Folded, seen: Observation) -> Turn | None:
@@ -97,7 +100,7 @@ def silent(folded: Folded, seen: Observation) -> Turn | None:
         return withdraw(rollout, seen, Trigger.FAIL, Reason.METRICS_UNAVAILABLE, message)
     if for_how_long >= no_data.alert_after and Reason.METRICS_UNAVAILABLE not in rollout.told:
         message = f"no trustworthy metrics for {duration(for_how_long)}; the weight holds: {why}"
-        return _tell(rollout, "metrics_unavailable", Reason.METRICS_UNAVAILABLE, seen.reading.reason, message)
+        return tell(rollout, "metrics_unavailable", Reason.METRICS_UNAVAILABLE, seen.reading.reason, message)
     return None
 
 
@@ -146,7 +149,7 @@ def incident(folded: Folded, seen: Observation) -> Turn | None:
         f"both versions have broken {limits} for {duration(for_how_long)}: "
         "an incident, not the canary; the weight holds"
     )
-    return _tell(rollout, "incident_found", cause, cause, message)
+    return tell(rollout, "incident_found", cause, cause, message)
 
 
 def expired(folded: Folded, seen: Observation) -> Turn | None:
@@ -173,18 +176,23 @@ def expired(folded: Folded, seen: Observation) -> Turn | None:
     if rollback:
         return withdraw(rollout, seen, Trigger.FAIL, Reason.STEP_DEADLINE_EXCEEDED, message)
     told = Reason.TOO_LITTLE_EVIDENCE
-    return _tell(rollout, "step_deadline_exceeded", told, told, message)
+    return tell(rollout, "step_deadline_exceeded", told, told, message)
 
 
 def advanced(folded: Folded, seen: Observation) -> Turn | None:
-    """Time, requests and checks are all met at this weight: the next."""
+    """Time, requests and checks are all met at this weight: the next, if people agree to it."""
     rollout = folded.rollout
     assert rollout.step is not None
     lacking, what = wanting(folded, seen)
     weight = next_weight(rollout)
     if lacking is Reason.WAITING_FOR_COPIES:
         return _supplying(folded, weight, what)
-    if not folded.fresh or lacking is not None:
+    if lacking is not None or not isinstance(seen.reading, Reading):
+        return None
+    unapproved = awaited(folded, seen, goal_after_step(rollout.policy, rollout.step))
+    if unapproved is not None:
+        return unapproved
+    if not folded.fresh:
         return None
     if weight < FULL_WEIGHT_PERMILLE:
         return rise(rollout, seen, Trigger.STEP, rollout.step + 1)
@@ -202,6 +210,10 @@ def promoted_early(folded: Folded, seen: Observation) -> Turn | None:
         )
     if not enough(seen, FULL_WEIGHT_PERMILLE):
         return _supplying(folded, FULL_WEIGHT_PERMILLE, few(seen, FULL_WEIGHT_PERMILLE))
+    # what people approved before the weight was lowered says nothing any more
+    unapproved = awaited(folded, seen, goal_of_promotion(rollout.policy, rollout.step))
+    if unapproved is not None:
+        return unapproved
     return rise_to_all(rollout, Trigger.PROMOTE, seen)
 
 
@@ -227,10 +239,6 @@ def _supplying(folded: Folded, weight_permille: int, message: str) -> Turn:
     asked = max(folded.rollout.supply_permille, weight_permille)
     folded = replace(folded, rollout=replace(folded.rollout, supply_permille=asked))
     return hold(folded, Reason.WAITING_FOR_COPIES, message)
-
-
-def _tell(rollout: Rollout, event: str, told: Reason, reason: Reason, message: str) -> Turn:
-    return Turn(replace(rollout, reason=reason, message=message, told=(*rollout.told, told)), event)
 
 
 def _blame(rollout: Rollout) -> str:

@@ -34,6 +34,16 @@ def hold(folded: Folded, reason: Reason, message: str) -> Turn:
     return Turn(rollout, "held" if changed else "observed", actions)
 
 
+def tell(rollout: Rollout, event: str, told: Reason, reason: Reason, message: str) -> Turn:
+    """Say it to people, once: ``told`` is what need not be said again at this weight."""
+    return Turn(replace(rollout, reason=reason, message=message, told=(*rollout.told, told)), event)
+
+
+def refuse(rollout: Rollout, reason: Reason, message: str) -> Turn:
+    """The end of a release that never had any traffic."""
+    return Turn(move(rollout, Trigger.REFUSE, Phase.NOT_DEPLOYED, reason, message), Trigger.REFUSE)
+
+
 def freeze(rollout: Rollout, reason: Reason, message: str) -> Turn:
     """Leave the weight where it is until a person decides."""
     back = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase

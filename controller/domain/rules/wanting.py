@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
-from controller.domain.observing import Folded, measured_at_weight
+from controller.domain.observing import Folded
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.rules.turns import failing
+from controller.domain.timing import measured_at_weight
 from controller.domain.vocabulary import Reason, Verdict
 from controller.domain.wording import duration, percent, sentence
 

@@ -8,7 +8,7 @@ import pytest
 
 from controller.domain.model import CommandKind, Rollout
 from controller.domain.observation import NoReading
-from controller.domain.policy import Fallback, Validation
+from controller.domain.policy import ApprovalRules, Fallback, Gate, Validation
 from controller.domain.release import Split
 from controller.domain.table import TABLE, Trigger, move
 from controller.domain.vocabulary import TERMINAL, Phase, Reason
@@ -188,6 +188,13 @@ def aborted_while_rolling_back() -> World:
     return say(world, CommandKind.ABORT)
 
 
+def denied_while_paused() -> World:
+    world = a_world(approval=ApprovalRules((Gate.START,)))
+    for _ in range(3):
+        world.run()
+    return say(say(world, CommandKind.PAUSE), CommandKind.DENY)
+
+
 def aborted_to_the_end() -> World:
     world = say(held(Phase.PROGRESSING), CommandKind.ABORT)
     reach(world, Phase.ABORTED)
@@ -216,6 +223,7 @@ STORIES: dict[str, Callable[[], World]] = {
     "latched while frozen": latched_while_frozen,
     "aborted while rolling back": aborted_while_rolling_back,
     "aborted to the end": aborted_to_the_end,
+    "denied while paused": denied_while_paused,
     **{f"too late in {p}": lambda p=p: too_late(p) for p in WITH_TRAFFIC},  # type: ignore[misc]
     **{f"overtaken in {p}": lambda p=p: overtaken_in(p) for p in RUNNING},  # type: ignore[misc]
     **{f"overtaken, paused in {p}": lambda p=p: overtaken_in(p, pause=True) for p in RUNNING},  # type: ignore[misc]

@@ -1,0 +1,84 @@
+"""How time counts: what one process watched, added up in the record. Pure."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from controller.domain.approval import Asking
+from controller.domain.model import ZERO, Clocks, Rollout
+from controller.domain.observation import NoReading, Observation, Reading, Tick
+from controller.domain.vocabulary import Phase, Reason
+
+SHORTEST_UNWATCHED = timedelta(seconds=60)
+"""A gap between two passes that is longer than this, and than four intervals, was not watched."""
+
+
+def clocks_after(rollout: Rollout, seen: Observation) -> Clocks:
+    """The clocks of the record with the time since the last pass, as far as it counts."""
+    clocks, phase = rollout.clocks, rollout.phase
+    gap = ZERO if _stand(phase) else elapsed_since(clocks.mark, seen.tick)
+    longest = _longest_unwatched(rollout)
+    watched = gap if gap <= longest else ZERO
+    # a pass before any traffic may itself be long, with warm-up and golden requests: its deadline goes on
+    elapsed = gap if phase in (Phase.PREPARING, Phase.VALIDATING) else min(gap, longest)
+    measured = isinstance(seen.reading, Reading)
+    observing = rollout.route.in_force and measured and rollout.evidence.cursor is not None
+    if phase is Phase.PROGRESSING:
+        observing = observing and measured_at_weight(rollout)
+    unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
+    # silence says neither that an incident lasts nor that it is over
+    incident = clocks.incident + watched if rollout.evidence.broken_by_both else ZERO
+    # people who take their time make no step late, and before any traffic not the rollout either
+    people = rollout.reason is Reason.WAITING_FOR_APPROVAL
+    return Clocks(
+        total=clocks.total + (ZERO if people and phase is Phase.VALIDATING else elapsed),
+        in_phase=clocks.in_phase + elapsed,
+        since_step=clocks.since_step + (ZERO if people else elapsed),
+        at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
+        unmeasured=ZERO if measured else unmeasured,
+        incident=incident if measured else clocks.incident,
+        observing=observing,
+        mark=seen.tick,
+    )
+
+
+def asking_after(rollout: Rollout, seen: Observation) -> Asking | None:
+    """What people are asked, with the time that they took so far: before any traffic it counts as well."""
+    asking, within = rollout.asking, rollout.policy.approval.within
+    if asking is None or within is None or not _people_have_time(rollout):
+        return asking
+    elapsed = min(elapsed_since(rollout.clocks.mark, seen.tick), _longest_unwatched(rollout))
+    return replace(asking, waited=min(asking.waited + elapsed, within))
+
+
+def _people_have_time(rollout: Rollout) -> bool:
+    """Whether the time runs that the policy gives people to approve."""
+    asking, within = rollout.asking, rollout.policy.approval.within
+    if asking is None or within is None or rollout.phase.waits_for_person:
+        return False
+    return not asking.granted and asking.waited < within
+
+
+def _longest_unwatched(rollout: Rollout) -> timedelta:
+    return max(SHORTEST_UNWATCHED, 4 * rollout.policy.interval)
+
+
+def clocks_stand(rollout: Rollout) -> bool:
+    """Whether no clock runs: a person's word or another rollout is waited for, for as long as it takes."""
+    return _stand(rollout.phase) and not _people_have_time(rollout)
+
+
+def _stand(phase: Phase) -> bool:
+    return phase.waits_for_person or phase is Phase.PENDING
+
+
+def measured_at_weight(rollout: Rollout) -> bool:
+    """Whether the canary was measured to answer a request at this weight; on a ladder, at any."""
+    evidence = rollout.evidence
+    return evidence.answered if rollout.policy.auto_steps else evidence.canary_requests > 0
+
+
+def elapsed_since(mark: Tick | None, tick: Tick) -> timedelta:
+    """Time between two passes of one process: 0 across a restart, or when the clock went back."""
+    if mark is None or mark.clock_id != tick.clock_id:
+        return ZERO
+    return max(timedelta(seconds=tick.seconds - mark.seconds), ZERO)
