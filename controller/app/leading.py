@@ -117,8 +117,10 @@ class Leader:
             next_id=self._store.next_id,
         )
 
-        async def follow(rollout: Rollout, kind: CommandKind, actor: str, request_id: str) -> object:
-            return await service.follow(rollout, kind, actor=actor, request_id=request_id)
+        async def follow(
+            rollout: Rollout, kind: CommandKind, actor: str, request_id: str, note: str
+        ) -> object:
+            return await service.follow(rollout, kind, actor=actor, request_id=request_id, note=note)
 
         return Inbox(
             self._objects,

@@ -123,6 +123,8 @@ for _command in (
     reading.watch,
     reading.why,
     reading.history,
+    steering.approve,
+    steering.deny,
     steering.promote,
     steering.abort,
     steering.pause,

@@ -60,7 +60,7 @@ def wait_for_end(
         if last is None or progress_of(status) != progress_of(last):
             tell(status)
         last = status
-        code = exit_code_of(status.phase)
+        code = ExitCode.WAITING_FOR_PERSON if status.waits_for_person else exit_code_of(status.phase)
         if code is not None:
             return status, code
     assert last is not None, "answers() yields or raises"

@@ -99,11 +99,32 @@ def retry(context: typer.Context, target: Target, output: Output = Format.TABLE)
     _command(context, "retry", target, output)
 
 
-def _command(context: typer.Context, kind: str, target: str, output: Format) -> None:
+def approve(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+    """Say yes to what a rollout asks: a step, its start, its promotion.
+
+    Give the rollout's id instead of the model to be sure which one is meant. The same person counts once; of
+    several that a policy asks for, none may be who deployed the version.
+    """
+    _command(context, "approve", target, output)
+
+
+def deny(
+    context: typer.Context,
+    target: Target,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the log and is told to people.")
+    ],
+    output: Output = Format.TABLE,
+) -> None:
+    """Say no to what a rollout asks: it rolls back, or pauses if its policy says so."""
+    _command(context, "deny", target, output, reason)
+
+
+def _command(context: typer.Context, kind: str, target: str, output: Format, note: str = "") -> None:
     from controller.domain.model import CommandKind  # noqa: PLC0415 - lazy
 
     session = session_of(context)
-    outcome = session.client().command(target, CommandKind(kind))
+    outcome = session.client().command(target, CommandKind(kind), note)
     _show(session, output, outcome, f"serinus status {outcome.rollout or target}")
 
 

@@ -8,12 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.output import printable
+from controller.control.approval_views import ApprovalView
 from controller.control.check_views import CheckView
 from controller.control.views import EntryList, EntryView, StatusList, StatusView
 from controller.control.why import WhyView
 from controller.domain.policy import CheckKind
 from controller.domain.vocabulary import Phase, Verdict
-from controller.domain.wording import duration, quantity
+from controller.domain.wording import duration, listed, quantity
 
 _DIGEST_LETTERS = 12
 _BAR_CELLS = 20
@@ -82,6 +83,8 @@ def status_detail(status: StatusView, now: datetime, *, wide: bool) -> Renderabl
     facts.add_row("step", _cell(f"{step_of(status)}  {weight_bar(status.weight)} {weight_of(status.weight)}"))
     facts.add_row("verdict", _verdict(status.verdict))
     facts.add_row("reason", _cell(f"{status.reason}: {status.message}"))
+    if status.approval is not None:
+        facts.add_row("approval", _cell(approval_of(status.approval, now)))
     facts.add_row("next", _cell(_until(status.next_at, now)))
     if wide:
         facts.add_row("policy", _cell(status.policy or "-"))
@@ -121,6 +124,8 @@ def why(answer: WhyView, now: datetime, as_called: Callable[[str], str]) -> Rend
             facts.add_row("", _cell(f"  {detail}"))
     for warning in answer.warnings:
         facts.add_row("warning", _cell(warning))
+    if answer.approval is not None:
+        facts.add_row("approval", _cell(approval_of(answer.approval, now)))
     at = f", {_until(answer.next_at, now)} at the earliest" if answer.next_at else ""
     facts.add_row("next", _cell(f"{answer.next_action}{at}"))
     if answer.deadline is not None:
@@ -150,6 +155,16 @@ def line_of(entry: StatusView | EntryView, name: str | None = None) -> str:
         f"{_instant(at)}  {name or entry.rollout}  {entry.phase}  {weight_of(entry.weight)}  {entry.reason}"
     )
     return printable(f"{facts}: {entry.message}" if entry.message else facts)
+
+
+def approval_of(approval: ApprovalView, now: datetime) -> str:
+    """Of what, by whom, until when: ``the promotion: 1 of 2, by bob; 1 missing``."""
+    given = f"{len(approval.approved_by)} of {approval.people}"
+    by = f", by {listed(approval.approved_by)}" if approval.approved_by else ""
+    missing = f"; {approval.missing} missing" if approval.missing else ""
+    end = {"rollback": "ends the rollout", "hold": "is told"}[approval.on_timeout]
+    until = f"; silence {end} {_until(approval.until, now)}" if approval.until else ""
+    return f"{approval.what}: {given}{by}{missing}{until}"
 
 
 def step_of(status: StatusView) -> str:

@@ -15,6 +15,8 @@ from controller.control.interface import Control
 from controller.control.views import EntryView, StatusList, StatusView
 
 POLL_SECONDS = 1.0
+_ALWAYS_SHOWN = frozenset({"approval_given", "approval_denied"})
+"""Events that a person waits for though nothing moves: one of several approvals."""
 
 
 def watch_live(session: Session, client: Control, target: str | None, pace: Pace) -> None:
@@ -72,7 +74,7 @@ class _Follower:
             if not page:
                 return
             for entry in page:
-                if _facts(entry) != self._shown[name]:
+                if _facts(entry) != self._shown[name] or entry.event in _ALWAYS_SHOWN:
                     self._show(name, entry)
                     self._shown[name] = _facts(entry)
             self._read_to[name] = page[-1].seq

@@ -76,11 +76,10 @@ class ControlClient:
         )
         return self._call(request, OutcomeView)
 
-    def command(self, target: str, kind: CommandKind) -> OutcomeView:
+    def command(self, target: str, kind: CommandKind, note: str = "") -> OutcomeView:
         """See `ControlService.command`."""
-        return self._call(
-            make_request(CommandRequest, request_id=_new_id(), target=target, kind=kind), OutcomeView
-        )
+        request = make_request(CommandRequest, request_id=_new_id(), target=target, kind=kind, note=note)
+        return self._call(request, OutcomeView)
 
     def get(self, target: str | None = None) -> StatusList:
         """See `Reader.get`."""

@@ -10,6 +10,8 @@ from controller.domain.model import CommandKind
 
 ENTRIES_AT_ONCE = 1000
 """Log entries in one answer, at most."""
+LONGEST_NOTE = 500
+"""Letters in which a person may say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Control(Protocol):
         """Begin a rollout. Raises `InvalidRequest` for an order that does not fit this way."""
         ...
 
-    def command(self, target: str, kind: CommandKind) -> OutcomeView:
-        """Say a person's word to a rollout, and return what it led to."""
+    def command(self, target: str, kind: CommandKind, note: str = "") -> OutcomeView:
+        """Say a person's word to a rollout, with a ``note`` that says why, and return what it led to."""
         ...
 
     def get(self, target: str | None = None) -> StatusList:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from pydantic_core import from_json
 
 from controller.control.errors import ErrorCode, InvalidRequest, Unavailable, error_of
-from controller.control.interface import ENTRIES_AT_ONCE
+from controller.control.interface import ENTRIES_AT_ONCE, LONGEST_NOTE
 from controller.domain.model import CommandKind
 from controller.policy.quantities import shown
 
@@ -19,6 +19,7 @@ LONGEST_REQUEST_BYTES = 64 * 1024
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
+Note = Annotated[str, StringConstraints(max_length=LONGEST_NOTE, pattern=r"^[^\x00-\x1f\x7f]*$")]
 EntryCount = Annotated[int, Field(ge=1, le=ENTRIES_AT_ONCE)]
 
 
@@ -43,12 +44,13 @@ class DeployRequest(_Request):
 
 
 class CommandRequest(_Request):
-    """A person's word to a rollout."""
+    """A person's word to a rollout. ``note`` is why, on one line."""
 
     op: Literal["command"] = "command"
     request_id: RequestId
     target: Name
     kind: CommandKind
+    note: Note = ""
 
 
 class GetRequest(_Request):

@@ -88,13 +88,15 @@ class ControlService(Reader):
 
         return await self._begin(model, release, begin, command)
 
-    async def command(self, target: str, kind: CommandKind, *, actor: str, request_id: str) -> OutcomeView:
+    async def command(
+        self, target: str, kind: CommandKind, *, actor: str, request_id: str, note: str = ""
+    ) -> OutcomeView:
         """Follow a person's word to the model's newest open rollout, or to the one that was named.
 
         A repeated request is answered as the first was. An abort that cannot be recorded sends the traffic
         to stable all the same.
         """
-        command = Command(kind, request_id, actor, self._clock.now())
+        command = Command(kind, request_id, actor, self._clock.now(), note)
         if kind is not CommandKind.ABORT:
             return await self._steer(self._finder(target), command)
         read: Stored | None = None
@@ -107,7 +109,7 @@ class ControlService(Reader):
         return await self._abort_unrecorded(policy, read.rollout if read else None, command)
 
     async def follow(
-        self, rollout: Rollout, kind: CommandKind, *, actor: str, request_id: str
+        self, rollout: Rollout, kind: CommandKind, *, actor: str, request_id: str, note: str = ""
     ) -> OutcomeView:
         """As `command`, to exactly this rollout, whatever models are called."""
 
@@ -118,7 +120,7 @@ class ControlService(Reader):
             # one name can be that of two rollouts, in two namespaces
             return read, known if known is not None and known.model == rollout.model else rollout
 
-        command = Command(kind, request_id, actor, self._clock.now())
+        command = Command(kind, request_id, actor, self._clock.now(), note)
         if kind is not CommandKind.ABORT:
             return await self._steer(find, command)
         try:

@@ -7,6 +7,7 @@ are UTC. Numbers that JSON cannot hold (NaN, infinities) are shown as null.
 from datetime import datetime, timedelta
 from typing import Literal
 
+from controller.control.approval_views import ApprovalView, approval_view
 from controller.control.check_views import CheckView, View, check_views
 from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Reason, Verdict
@@ -23,7 +24,8 @@ class Document(View):
 class StatusView(Document):
     """One rollout. ``step`` counts from 1, 0 is before the first; ``seq`` numbers the last log entry.
 
-    ``namespace`` is where in a cluster its object is; None on one machine.
+    ``namespace`` is where in a cluster its object is; None on one machine. ``approval`` is what people are
+    asked, None while nobody is; ``waits_for_person`` is also true while only that is lacking.
     """
 
     model: str
@@ -48,6 +50,7 @@ class StatusView(Document):
     policy: str
     seq: int
     namespace: str | None = None
+    approval: ApprovalView | None = None
 
 
 class StatusList(Document):
@@ -108,13 +111,14 @@ def status_view(rollout: Rollout, now: datetime) -> StatusView:
         checks=check_views(rollout.policy.checks, rollout.evidence.checks),
         next_at=next_at(rollout, now),
         terminal=rollout.phase.terminal,
-        waits_for_person=rollout.phase.waits_for_person,
+        waits_for_person=rollout.waits_for_person,
         created_at=rollout.created_at,
         updated_at=updated_at,
         created_by=rollout.created_by,
         retry_of=rollout.retry_of,
         policy=rollout.policy.digest,
         seq=rollout.seq,
+        approval=approval_view(rollout, now),
     )
 
 
@@ -142,6 +146,8 @@ def next_at(rollout: Rollout, now: datetime) -> datetime | None:
 
     The record's clocks are those of its last pass, so they are counted on from there.
     """
+    if rollout.waits_for_person:
+        return None
     match rollout.phase:
         case Phase.PROGRESSING if rollout.step is not None:
             span = rollout.policy.steps[rollout.step].hold

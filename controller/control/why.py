@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from controller.control.approval_views import ApprovalView, approval_view
 from controller.control.check_views import View, unmeasured
 from controller.control.explanations import EXPLANATIONS
 from controller.control.views import Document, next_at
@@ -12,6 +13,7 @@ from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
 from controller.domain.policy import Fallback
 from controller.domain.reporting import details
+from controller.domain.rules.approving import what
 from controller.domain.rules.before import first_step
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.domain.wording import percent, sentence
@@ -48,6 +50,7 @@ class WhyView(Document):
     next_at: datetime | None
     deadline: datetime | None
     deadline_action: str | None
+    approval: ApprovalView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
         next_at=next_at(rollout, now),
         deadline=max(now, since + deadline.left) if deadline else None,
         deadline_action=deadline.action if deadline else None,
+        approval=approval_view(rollout, now),
     )
 
 
@@ -137,21 +141,39 @@ def _next_action(rollout: Rollout) -> str:
     """What the rollout does next by itself, or waits for."""
     if rollout.phase.terminal:
         return "none: the rollout is over"
+    if rollout.reason is Reason.WAITING_FOR_APPROVAL and rollout.asking is not None:
+        asking = rollout.asking
+        people = "person approves" if asking.missing == 1 else "people approve"
+        return f"goes on to {what(rollout.policy, asking.goal)} as soon as {asking.missing} more {people}"
     return _NEXT_ACTIONS[rollout.phase](rollout)
+
+
+def _of_people(rollout: Rollout) -> list[_Deadline]:
+    """The time that people have to approve; empty where none runs."""
+    asking, rules = rollout.asking, rollout.policy.approval
+    if asking is None or rules.within is None or asking.granted or rollout.phase.waits_for_person:
+        return []
+    if asking.waited >= rules.within:
+        return []
+    back = "not deployed" if rollout.route.intended.canary is None else "rolled back"
+    action = back if rules.on_timeout is Fallback.ROLLBACK else "people are told; the weight holds"
+    return [_Deadline(rules.within - asking.waited, action)]
 
 
 def _deadline(rollout: Rollout) -> _Deadline | None:
     """The next deadline to run out; None while none runs."""
     policy, clocks = rollout.policy, rollout.clocks
+    running = _of_people(rollout)
     back = policy.on_deadline is Fallback.ROLLBACK
     if rollout.phase is Phase.PREPARING:
         return _Deadline(policy.ready_deadline - clocks.in_phase, "not deployed")
-    if rollout.phase is Phase.VALIDATING and policy.validation is not None:
+    if rollout.phase is Phase.VALIDATING and policy.validation is not None and not running:
         return _Deadline(policy.validation.deadline - clocks.in_phase, "not deployed")
     if rollout.phase not in (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING):
-        return None
-    running = [_Deadline(policy.deadline - clocks.total, "rolled back" if back else "paused")]
-    if rollout.phase is Phase.PROGRESSING and rollout.step is not None:
+        return next(iter(running), None)
+    running.append(_Deadline(policy.deadline - clocks.total, "rolled back" if back else "paused"))
+    asked = rollout.reason is Reason.WAITING_FOR_APPROVAL
+    if rollout.phase is Phase.PROGRESSING and rollout.step is not None and not asked:
         left = policy.steps[rollout.step].deadline - clocks.since_step
         if back or Reason.TOO_LITTLE_EVIDENCE not in rollout.told:
             running.append(_Deadline(left, "rolled back" if back else "people are told; the weight holds"))

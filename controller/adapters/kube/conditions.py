@@ -1,6 +1,7 @@
 """The conditions of a ModelRollout: seven statements for `kubectl wait`, scripts and GitOps tools.
 
-    Progressing       True: it goes on by itself. Unknown: a person has to decide (Paused, Frozen, Halted).
+    Progressing       True: it goes on by itself. Unknown: a person has to decide (Paused, Frozen, Halted, or
+                      WaitingForApproval).
                       False: it is over, however it ended
     Healthy           True: the checks pass, or it succeeded. False: the version was found to be bad.
                       Unknown: not enough is known yet
@@ -198,7 +199,8 @@ def _outcome(phase: Phase, reason: Reason, message: str) -> dict[Condition, Find
             return Finding("Unknown", reason, f"it is {phase}")
         return Finding("True" if phase is end else "False", reason, message)
 
-    goes_on: ConditionStatus = "False" if phase.terminal else "Unknown" if phase.waits_for_person else "True"
+    waits = phase.waits_for_person or reason is Reason.WAITING_FOR_APPROVAL
+    goes_on: ConditionStatus = "False" if phase.terminal else "Unknown" if waits else "True"
     return {
         Condition.PROGRESSING: Finding(goes_on, reason, message),
         Condition.PROMOTED: ended_as(Phase.SUCCEEDED),

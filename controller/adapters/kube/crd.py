@@ -58,6 +58,12 @@ _BACKEND_RULES = (
         "an InferencePool has no port here: remove port",
     ),
 )
+_REQUEST_RULES = (
+    (
+        "!(self.action in ['approve', 'deny']) || has(self.by)",
+        "an approve or deny says by whom it is: add by",
+    ),
+)
 _SPEC_RULES = (
     *((_UNCHANGED.format(field), _IMMUTABLE.format(field)) for field in _FIXED),
     (
@@ -117,6 +123,7 @@ def _object_schema() -> Obj:
     text = {"type": "string"}
     spec = {**structural(ModelRolloutSpec), "x-kubernetes-validations": _rules(_SPEC_RULES)}
     spec["properties"]["backend"]["x-kubernetes-validations"] = _rules(_BACKEND_RULES)
+    spec["properties"]["request"]["x-kubernetes-validations"] = _rules(_REQUEST_RULES)
     return {
         "type": "object",
         "description": "One release of a model, and what became of it.",

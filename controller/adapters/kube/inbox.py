@@ -91,8 +91,11 @@ None where the spec names its own.
 """
 
 
-Follow = Callable[[Rollout, CommandKind, str, str], Awaitable[object]]
-"""A person's word to exactly this rollout: what, by whom, under which request id. Raises `ControlError`."""
+Follow = Callable[[Rollout, CommandKind, str, str, str], Awaitable[object]]
+"""A person's word to exactly this rollout: what, by whom, under which request id, why.
+
+Raises `ControlError`.
+"""
 Clean = Callable[[Rollout], Awaitable[timedelta | None]]
 """Removes what was created for a rollout that is over; how soon to ask again, None when nothing is left."""
 Recorded = Callable[[Rollout, Entry], None]
@@ -139,7 +142,7 @@ class Inbox:
         if rollout is not None and not rollout.phase.terminal:
             request_id = f"deleted-{obj['metadata'].get('uid', '')}"[:64]
             await self._follow(
-                rollout, CommandKind.ABORT, "deletion", scoped_request_id(key_of(obj), request_id)
+                rollout, CommandKind.ABORT, "deletion", scoped_request_id(key_of(obj), request_id), ""
             )
             return None
         left = None if rollout is None else await self._clean(rollout)
@@ -200,7 +203,8 @@ class Inbox:
             return
         try:
             request_id = scoped_request_id(key_of(obj), request.id)
-            await self._follow(rollout, CommandKind(request.action), request.actor, request_id)
+            kind = CommandKind(request.action)
+            await self._follow(rollout, kind, request.actor, request_id, request.note)
         except ControlError as error:
             hint = f" ({error.hint})" if error.hint else ""
             await self._objects.refuse(obj, request, f"{error.message}{hint}")

@@ -39,6 +39,7 @@ VariableName = Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z_.-][A-Za-
 _CLEAN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 Argument = Annotated[str, Field(max_length=4096, pattern=_CLEAN)]
 RequestId = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Person = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -108,8 +109,19 @@ class RequestSpec(Shape):
     """A person's word. A new id is a new request; an id that was answered is never followed again."""
 
     id: RequestId = Field(description="Chosen by whoever asks, new for each request.")
-    action: Literal["pause", "resume", "abort", "promote", "retry"] = Field(description="What shall be done.")
-    by: Person | None = Field(default=None, description="Who asks; it stands in the log.")
+    action: Literal["pause", "resume", "abort", "promote", "retry", "approve", "deny"] = Field(
+        description="What shall be done."
+    )
+    by: Person | None = Field(
+        default=None, description="Who asks; it stands in the log. An approve or deny must say it."
+    )
+    note: Note = Field(default="", description="Why; of a deny it is shown to people.")
+
+    @model_validator(mode="after")
+    def _answered_by_somebody(self) -> Self:
+        if self.action in ("approve", "deny") and self.by is None:
+            raise PydanticCustomError("nameless", "an approve or deny says by whom it is: add by")
+        return self
 
     @property
     def actor(self) -> str:

@@ -39,6 +39,7 @@ _WARNING_REASONS = frozenset(
         Reason.GATEWAY_UNAVAILABLE,
         Reason.DRIFT_DETECTED,
         Reason.ROLLOUT_DEADLINE_EXCEEDED,
+        Reason.APPROVAL_TIMED_OUT,
     }
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, number, sequence, text
+from controller.control.interface import LONGEST_NOTE
 from controller.domain.model import CommandKind
 
 _LONGEST_NAME = 128
@@ -17,16 +18,18 @@ _SOMEBODY = "somebody"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What is asked: ``request_id`` makes it one word however often it is read."""
+    """What is asked: ``request_id`` makes it one word however often it is read; ``note`` says why."""
 
     request_id: str
     kind: CommandKind
     actor: str
+    note: str = ""
 
     @property
     def request(self) -> Obj:
         """As the spec holds it."""
-        return {"id": self.request_id, "action": self.kind.value, "by": _speakable(self.actor)}
+        said = {"id": self.request_id, "action": self.kind.value, "by": _speakable(self.actor)}
+        return {**said, "note": _printable(self.note)[:LONGEST_NOTE]} if self.note else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +67,8 @@ def unanswered(obj: Obj) -> Obj | None:
 
 def _speakable(actor: str) -> str:
     """A name that a spec can hold."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in actor)
-    return printable[:_LONGEST_NAME] or _SOMEBODY
+    return _printable(actor)[:_LONGEST_NAME] or _SOMEBODY
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

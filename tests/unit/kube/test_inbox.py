@@ -82,7 +82,9 @@ class Stage:
     def find(self, namespace: str, spec: ModelRolloutSpec) -> Backend | Unfit | None:
         return self.found
 
-    async def follow(self, rollout: Rollout, kind: CommandKind, actor: str, request_id: str) -> None:
+    async def follow(
+        self, rollout: Rollout, kind: CommandKind, actor: str, request_id: str, note: str
+    ) -> None:
         if self.refusal:
             raise self.refusal
         self.followed.append((rollout.id, kind, actor, request_id))
