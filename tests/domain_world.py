@@ -40,6 +40,8 @@ class World:
         self.versions: dict[str, Behaviour] = {}
         self.serving = release(serving) if serving else None
         self.store_broken = False
+        self.approvers: tuple[str, ...] = ()
+        """Who says yes to whatever is asked, as soon as it is."""
         self.records: dict[str, Rollout] = {}
         self.initial: dict[str, Rollout] = {}
         self.history: list[Fact] = []
@@ -141,6 +143,9 @@ class World:
     def run(self, crash: Crash | None = None) -> timedelta | None:
         """One pass over each open rollout; returns when the next is due."""
         waits: list[timedelta] = []
+        for actor in self.approvers:
+            for asking in [rollout for rollout in self.open_rollouts() if rollout.asking is not None]:
+                self.say(CommandKind.APPROVE, asking, actor=actor)
         rollouts = self.open_rollouts()
         try:
             for index, rollout in enumerate(rollouts):

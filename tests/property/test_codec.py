@@ -95,6 +95,17 @@ def test_a_record_from_before_a_field_was_added_has_its_default(part: str, added
     assert decode_rollout(json.dumps(stored).encode()) == written
 
 
+@pytest.mark.parametrize("added", [("asking",), ("policy", "approval"), ("policy", "steps", 0, "approval")])
+def test_a_record_from_before_approvals_asks_nobody(added: tuple[str | int, ...]) -> None:
+    written = rollout("fraud-1")
+    stored = json.loads(encode_rollout(written))
+    part = stored["record"]
+    for key in added[:-1]:
+        part = part[key]
+    del part[added[-1]]
+    assert decode_rollout(json.dumps(stored).encode()) == written
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), -0.0, 5e-324, 0.1])
 def test_no_number_is_lost_inside_a_reading(number: float) -> None:
     at = datetime(2026, 11, 23, tzinfo=UTC)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.registry import catalogue
+from controller.domain.approval import asks_people
 from controller.domain.observation import NoReading
 from controller.domain.policy import Check, CheckKind, Fallback, Policy
 from controller.domain.vocabulary import Phase, Reason
@@ -45,6 +46,7 @@ def simulated(policy: Policy, serving: str | None = "v1") -> World:
         for step in policy.steps
     ]
     world = World(policy, serving, rate=2 * max(needed) or 100.0)
+    world.approvers = ("bob", "cy")
     world.deploy("v2")
     return world
 
@@ -73,6 +75,21 @@ def test_a_good_version_is_promoted(path: Path, serving: str | None) -> None:
     assert rollout.reason is Reason.PROMOTED
     least = sum((step.hold for step in policy.steps), policy.bake) if serving else policy.bake
     assert world.seconds >= least.total_seconds()
+    judge(world.history, world.initial, ever_bad=set())
+
+
+ASKING = [path for path in FILES if asks_people(loaded(path))]
+
+
+@pytest.mark.parametrize("path", ASKING, ids=lambda path: path.stem)
+def test_a_version_that_nobody_approves_ends_as_the_policy_says(path: Path) -> None:
+    rules = loaded(path).approval
+    world = simulated(loaded(path))
+    world.approvers = world.approvers[: rules.people - 1]
+    end = Phase.ROLLED_BACK if rules.on_timeout is Fallback.ROLLBACK else Phase.PAUSED
+    rollout = reach(world, end, passes=MOST_PASSES)
+    assert rollout.weight_permille < 1000
+    assert rollout.reason in (Reason.APPROVAL_TIMED_OUT, Reason.ROLLOUT_DEADLINE_EXCEEDED)
     judge(world.history, world.initial, ever_bad=set())
 
 

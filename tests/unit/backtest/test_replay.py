@@ -10,7 +10,7 @@ from controller.domain.backtest.past import Past, Usual, usual_of
 from controller.domain.backtest.regressions import Regression
 from controller.domain.backtest.replay import End, replay, replayable
 from controller.domain.backtest.summary import LEARNING, beginnings, replays, shortest_rollout, summary
-from controller.domain.policy import Check, CheckKind, Fallback, NoData
+from controller.domain.policy import ApprovalRules, Check, CheckKind, Fallback, Gate, NoData
 from controller.domain.vocabulary import Reason
 from tests.unit.backtest.traffic import ERRORS, HOUR, INTERVAL, LATENCY, QUEUE, SECOND, T, past, policy
 
@@ -58,6 +58,15 @@ def test_the_same_seed_gives_the_same_and_another_seed_another() -> None:
 def test_a_gauge_is_left_out_since_the_past_does_not_tell_it() -> None:
     rules = policy(ERRORS, QUEUE)
     assert replayable(rules).checks == (ERRORS,)
+    (outcome,) = replays(rules, past(), [T + HOUR], 1)
+    assert outcome.end is End.PROMOTED
+
+
+def test_a_backtest_takes_every_approval_as_given() -> None:
+    plain = policy(ERRORS)
+    steps = tuple(replace(step, approval=True) for step in plain.steps)
+    rules = replace(plain, steps=steps, approval=ApprovalRules((Gate.START, Gate.PROMOTION), people=2))
+    assert replayable(rules) == replayable(plain)
     (outcome,) = replays(rules, past(), [T + HOUR], 1)
     assert outcome.end is End.PROMOTED
 

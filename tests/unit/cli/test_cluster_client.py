@@ -178,6 +178,13 @@ class TestWords:
         assert cluster.object("fraud-v2")["spec"]["request"]["action"] == "pause"
         assert cluster.time.seconds < 1
 
+    def test_a_word_says_by_whom_and_why(self, cluster: Cluster) -> None:
+        cluster.obey(cluster.begin("fraud-v2"), phase=Phase.ROLLING_BACK)
+        cluster.client().command("fraud", CommandKind.DENY, "not before\nthe audit")
+        request = cluster.object("fraud-v2")["spec"]["request"]
+        assert (request["action"], request["note"]) == ("deny", "not before?the audit")
+        assert request["by"]
+
     def test_a_refusal_is_an_error_with_its_reason(self, cluster: Cluster) -> None:
         cluster.begin("fraud-v2")
         cluster.refuse("it is Progressing, not paused")

@@ -12,13 +12,15 @@ import structlog
 
 from controller.control.server import ControlServer
 from controller.control.service import ControlService
+from controller.domain.approval import Approval, Asking, Goal
 from controller.domain.commands import announce
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route
+from controller.domain.policy import ApprovalRules, Gate
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.ports import Stored
-from tests.fakes import FakeClock, FakePolicies, FakeRouter, FakeStore, a_policy, a_release, a_rollout
+from tests.fakes import EPOCH, FakeClock, FakePolicies, FakeRouter, FakeStore, a_policy, a_release, a_rollout
 
 ACTOR = "ann(1000)"
 
@@ -104,6 +106,21 @@ def progressing(version: str = "v2", number: int = 1, **clocks: object) -> Rollo
         route=Route(previous=split, intended=split, in_force=True),
         evidence=Evidence(canary_requests=1234, verdict=Verdict.PASS, checks=(a_result(),)),
         clocks=Clocks(**clocks),  # type: ignore[arg-type]
+    )
+
+
+def asking(rules: ApprovalRules, *actors: str) -> Rollout:
+    """At the first of two steps, for an hour asked for the second; the actors have approved."""
+    running = progressing(at_weight=timedelta(minutes=5), since_step=timedelta(minutes=59))
+    first, second = running.policy.steps
+    approvals = tuple(Approval(actor, EPOCH, f"request-{actor}") for actor in actors)
+    return replace(
+        running,
+        policy=replace(running.policy, steps=(first, replace(second, approval=True)), approval=rules),
+        asking=Asking(Goal(Gate.STEP, 1), EPOCH, rules.people, approvals, waited=timedelta(hours=1)),
+        reason=Reason.WAITING_FOR_APPROVAL,
+        message="asks",
+        updated_at=EPOCH + timedelta(hours=1),
     )
 
 

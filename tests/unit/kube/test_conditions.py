@@ -57,6 +57,11 @@ def test_every_phase_says_whether_it_goes_on_and_how_it_ended(phase: Phase) -> N
     assert all(condition.observed_generation == 3 for condition in found.values())
 
 
+def test_what_lacks_only_approval_waits_for_a_person() -> None:
+    rollout = replace(a_rollout(), phase=Phase.PROGRESSING, reason=Reason.WAITING_FOR_APPROVAL)
+    assert status(rollout, PROGRESSING) == (UNKNOWN, "WaitingForApproval")
+
+
 def test_a_success_is_promoted_for_the_reason_promoted() -> None:
     rollout = replace(a_rollout(), phase=Phase.SUCCEEDED, reason=Reason.PROMOTED)
     assert status(rollout, PROMOTED) == (TRUE, "Promoted")

@@ -73,6 +73,7 @@ class Stage:
         self.policies = FakePolicies(a_policy())
         self.found: Backend | Unfit | None = FOUND
         self.followed: list[tuple[str, CommandKind, str, str]] = []
+        self.notes: list[str] = []
         self.refusal: Refused | None = None
         self.left: timedelta | None = None
         self.cleaned: list[Rollout] = []
@@ -88,6 +89,7 @@ class Stage:
         if self.refusal:
             raise self.refusal
         self.followed.append((rollout.id, kind, actor, request_id))
+        self.notes.append(note)
 
     async def clean(self, rollout: Rollout) -> timedelta | None:
         self.cleaned.append(rollout)
@@ -199,6 +201,15 @@ async def test_a_request_is_followed_under_its_id_and_its_asker() -> None:
     stage.objects.asked = [(an_object(request=REQUEST), rollout)]
     await stage.take_in()
     assert stage.followed == [(rollout.id, CommandKind.ABORT, "ann", "default/fraud-v2/12345678")]
+
+
+async def test_why_somebody_says_no_is_handed_over() -> None:
+    stage = Stage()
+    request = {"id": "12345678", "action": "deny", "by": "bob", "note": "not before the audit"}
+    stage.objects.asked = [(an_object(request=request), a_rollout())]
+    await stage.take_in()
+    assert [kind for _, kind, _, _ in stage.followed] == [CommandKind.DENY]
+    assert stage.notes == ["not before the audit"]
 
 
 async def test_a_refused_request_is_answered_with_what_to_do_instead() -> None:

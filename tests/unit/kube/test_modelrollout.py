@@ -96,6 +96,14 @@ class TestFaults:
             ({"request": {"id": "long-enough", "action": "deploy"}}, "spec.request.action: input should be"),
             ({"request": {"id": "long-enough", "action": "abort", "by": "a\nb"}}, "spec.request.by: string"),
             (
+                {"request": {"id": "long-enough", "action": "approve"}},
+                "spec.request: an approve or deny says by whom it is: add by",
+            ),
+            (
+                {"request": {"id": "long-enough", "action": "deny", "by": "ann", "note": "a\nb"}},
+                "spec.request.note: string",
+            ),
+            (
                 {"image": "a", "overrides": {"env": [{"name": "A"}, {"name": "A"}]}},
                 "spec.overrides: env sets A twice: keep one",
             ),

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from controller.domain.policy import (
+    ApprovalRules,
     Check,
     CheckKind,
     Fallback,
+    Gate,
     JudgeRules,
     NoData,
     OnDrift,
@@ -31,7 +33,7 @@ route:
 metrics: mlserver
 steps:
   - 0.1%
-  - {weight: 5%, for: 1h30m, min_requests: 1000}
+  - {weight: 5%, for: 1h30m, min_requests: 1000, approval: true}
   - {weight: 90%, for: 10s, deadline: 90s}
 checks:
   errors: {max: 1%, worse_by: 0.5pp, critical: true}
@@ -46,6 +48,7 @@ deadline: 2d
 on_deadline: rollback
 no_data: {alert_after: 1m, act_after: 2m, action: hold}
 notify: [ml, ops]
+approval: {before: [start, promotion], people: 2, within: 4h, on_timeout: rollback, on_deny: hold}
 judge: threshold
 """
 
@@ -71,7 +74,7 @@ def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
         metrics="mlserver",
         steps=(
             Step(1, timedelta(minutes=5), 100, timedelta(hours=1)),
-            Step(50, timedelta(minutes=90), 1000, timedelta(hours=6)),
+            Step(50, timedelta(minutes=90), 1000, timedelta(hours=6), approval=True),
             Step(900, timedelta(seconds=10), 100, timedelta(seconds=90)),
         ),
         checks=(
@@ -90,6 +93,9 @@ def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
         on_deadline=Fallback.ROLLBACK,
         no_data=NoData(timedelta(minutes=1), timedelta(minutes=2), Fallback.HOLD),
         notify=("ml", "ops"),
+        approval=ApprovalRules(
+            (Gate.START, Gate.PROMOTION), 2, timedelta(hours=4), Fallback.ROLLBACK, Fallback.HOLD
+        ),
         judge="threshold",
         digest=policy.digest,
     )
@@ -258,7 +264,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(catalogue: Catalog
         "x.yaml:8:14",
         "x.yaml:16:21",
         "x.yaml:21:39",
-        "x.yaml:24:1",
+        "x.yaml:25:1",
     ]
 
 
