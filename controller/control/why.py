@@ -9,6 +9,7 @@ from controller.control.approval_views import ApprovalView, approval_view
 from controller.control.check_views import View, unmeasured
 from controller.control.explanations import EXPLANATIONS
 from controller.control.views import Document, next_at
+from controller.domain.approval import goal_after_step
 from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
 from controller.domain.policy import Fallback
@@ -105,6 +106,12 @@ def _after_validation(rollout: Rollout) -> str:
 
 
 def _after_step(rollout: Rollout) -> str:
+    asks = rollout.step is not None and goal_after_step(rollout.policy, rollout.step) is not None
+    granted = rollout.asking is not None and rollout.asking.granted
+    return f"{_next_weight(rollout)}, and people approve" if asks and not granted else _next_weight(rollout)
+
+
+def _next_weight(rollout: Rollout) -> str:
     steps, following, version = rollout.policy.steps, (rollout.step or 0) + 1, rollout.release.version
     if following == len(steps):
         if judge_of(rollout.policy).remembers:

@@ -9,7 +9,7 @@ import pytest
 from deploy.local.stage import Stage
 from tests.e2e.harness import Harness
 
-MODELS = 32
+MODELS = 33
 _FIGURES = pytest.StashKey[list[str]]()
 
 

@@ -11,7 +11,7 @@ from controller.control.why import why_view
 from controller.domain.approval import Asking, Goal
 from controller.domain.model import Clocks, CommandKind, Route
 from controller.domain.policy import ApprovalRules, Fallback, Gate
-from controller.domain.vocabulary import Phase
+from controller.domain.vocabulary import Phase, Reason
 from tests.fakes import EPOCH
 from tests.unit.control.stage import Stage, asking, progressing
 
@@ -95,6 +95,11 @@ class TestViews:
         assert (view.deadline, view.deadline_action) == (NOW + 3 * HOUR, action)
         assert view.approval is not None
         assert "serinus approve fraud" in view.remedy
+
+    def test_why_says_ahead_that_people_will_be_asked(self) -> None:
+        running = replace(asking(TWO), asking=None, reason=Reason.STEP_RUNNING)
+        expected = "step 2 of 2: 25%, if every check passes, and people approve"
+        assert why_view(running, NOW).next_action == expected
 
     def test_the_steps_own_deadline_is_none_while_people_are_waited_for(self) -> None:
         view = why_view(asking(ApprovalRules()), NOW)
