@@ -8,7 +8,7 @@ one. A single no decides, also after a yes and until the weight is given, and an
 from dataclasses import replace
 
 from controller.domain.approval import Approval, Asking, Goal, asks_people, goal_of_promotion
-from controller.domain.model import ZERO, Command, CommandKind, Refusal, Rollout
+from controller.domain.model import Command, CommandKind, Refusal, Rollout
 from controller.domain.policy import Fallback, Gate, Policy
 from controller.domain.rules.approving import decline, waits, what
 from controller.domain.rules.turns import Turn
@@ -47,8 +47,8 @@ def _approve(rollout: Rollout, command: Command) -> Turn | Refusal:
     reason = rollout.reason
     if reason is Reason.WAITING_FOR_APPROVAL:
         reason = _GOES_ON.get(rollout.phase, Reason.STEP_RUNNING)
-    # before any traffic the canary's time to be ready begins anew: the answer may have taken days
-    clocks = replace(rollout.clocks, in_phase=ZERO)
+    # clocks that stood begin with the next pass, which does not know how long that was
+    clocks = replace(rollout.clocks, mark=None) if rollout.phase is Phase.VALIDATING else rollout.clocks
     return Turn(
         replace(rollout, asking=asking, clocks=clocks, reason=reason, message=message), "approval_given"
     )

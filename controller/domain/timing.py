@@ -15,7 +15,7 @@ SHORTEST_UNWATCHED = timedelta(seconds=60)
 def clocks_after(rollout: Rollout, seen: Observation) -> Clocks:
     """The clocks of the record with the time since the last pass, as far as it counts."""
     clocks, phase = rollout.clocks, rollout.phase
-    gap = ZERO if _stand(phase) else elapsed_since(clocks.mark, seen.tick)
+    gap = ZERO if _stand(rollout) else elapsed_since(clocks.mark, seen.tick)
     longest = _longest_unwatched(rollout)
     watched = gap if gap <= longest else ZERO
     # a pass before any traffic may itself be long, with warm-up and golden requests: its deadline goes on
@@ -27,10 +27,9 @@ def clocks_after(rollout: Rollout, seen: Observation) -> Clocks:
     unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
     # silence says neither that an incident lasts nor that it is over
     incident = clocks.incident + watched if rollout.evidence.broken_by_both else ZERO
-    # people who take their time make no step late, and before any traffic not the rollout either
-    people = rollout.reason is Reason.WAITING_FOR_APPROVAL
+    people = rollout.reason is Reason.WAITING_FOR_APPROVAL  # who take their time make no step late
     return Clocks(
-        total=clocks.total + (ZERO if people and phase is Phase.VALIDATING else elapsed),
+        total=clocks.total + elapsed,
         in_phase=clocks.in_phase + elapsed,
         since_step=clocks.since_step + (ZERO if people else elapsed),
         at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
@@ -64,11 +63,13 @@ def _longest_unwatched(rollout: Rollout) -> timedelta:
 
 def clocks_stand(rollout: Rollout) -> bool:
     """Whether no clock runs: a person's word or another rollout is waited for, for as long as it takes."""
-    return _stand(rollout.phase) and not _people_have_time(rollout)
+    return _stand(rollout) and not _people_have_time(rollout)
 
 
-def _stand(phase: Phase) -> bool:
-    return phase.waits_for_person or phase is Phase.PENDING
+def _stand(rollout: Rollout) -> bool:
+    """Whether the rollout's own clocks stand; before any traffic also while people are asked for approval."""
+    asked = rollout.phase is Phase.VALIDATING and rollout.reason is Reason.WAITING_FOR_APPROVAL
+    return rollout.phase.waits_for_person or rollout.phase is Phase.PENDING or asked
 
 
 def measured_at_weight(rollout: Rollout) -> bool:

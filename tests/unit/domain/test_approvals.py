@@ -129,6 +129,7 @@ def test_a_canary_that_died_during_the_wait_gets_no_traffic() -> None:
     once(world, 50)
     world.versions["v2"].ready = False
     says(world, "bob")
+    assert oldest(world).clocks.in_phase < seconds(5)
     assert once(world, 3).reason is Reason.WAITING_FOR_READY
     assert reach(world, Phase.NOT_DEPLOYED).reason is Reason.READY_DEADLINE_EXCEEDED
     assert world.gateway.running == Split(stable=V1)
@@ -413,8 +414,9 @@ def test_a_pause_stops_the_time_and_a_resume_gives_it_anew() -> None:
     assert asked(oldest(world)).waited == seconds(0)
 
 
-def test_a_wait_before_the_start_without_a_time_writes_nothing() -> None:
-    world = a_world(approval=rules(Gate.START))
+@pytest.mark.parametrize("changes", [{"steps": FIRST}, {"approval": rules(Gate.START)}])
+def test_a_wait_before_any_traffic_without_a_time_writes_nothing(changes: dict[str, object]) -> None:
+    world = a_world(**changes)
     asking(world)
     before = len(commits(world))
     once(world, 20)
@@ -435,6 +437,13 @@ def test_an_approval_while_paused_counts_and_nothing_moves_before_the_resume() -
     followed(world.say(CommandKind.RESUME, oldest(world)))
     reach(world, Phase.SUCCEEDED)
     assert events(world).count("approval_asked") == 1
+
+
+def test_a_no_while_paused_rolls_back() -> None:
+    world = asked_at_second_step()
+    followed(world.say(CommandKind.PAUSE, oldest(world)))
+    says(world, "bob", CommandKind.DENY)
+    assert reach(world, Phase.ROLLED_BACK).reason is Reason.APPROVAL_DENIED
 
 
 def test_a_no_while_paused_with_hold_stays_paused_and_says_so() -> None:
