@@ -100,10 +100,11 @@ def retry(context: typer.Context, target: Target, output: Output = Format.TABLE)
 
 
 def approve(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
-    """Say yes to what a rollout asks: a step, its start, its promotion.
+    """Say yes to what a rollout asks people.
 
-    Give the rollout's id instead of the model to be sure which one is meant. The same person counts once; of
-    several that a policy asks for, none may be who deployed the version.
+    It may ask before its start, a step or its promotion, as its policy says. Give the rollout's id instead of
+    the model to be sure which one is meant. The same person counts once; of several that a policy asks for,
+    none may be who deployed the version.
     """
     _command(context, "approve", target, output)
 
@@ -116,7 +117,10 @@ def deny(
     ],
     output: Output = Format.TABLE,
 ) -> None:
-    """Say no to what a rollout asks: it rolls back, or pauses if its policy says so."""
+    """Say no to what a rollout asks people.
+
+    One no decides: it rolls back, or pauses if its policy says so.
+    """
     _command(context, "deny", target, output, reason)
 
 

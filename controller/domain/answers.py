@@ -74,6 +74,10 @@ def unapproved_promotion(rollout: Rollout) -> Refusal | None:
     goal, asking = goal_of_promotion(rollout.policy, rollout.step), rollout.asking
     if goal is None or (asking is not None and asking.goal == goal and asking.granted):
         return None
+    if asking is not None and asking.granted:
+        return Refusal(
+            f"{what(rollout.policy, asking.goal)} is approved and comes first; say promote after it"
+        )
     if asking is not None:
         return Refusal(f"{waits(rollout.policy, asking)}, which promote does not replace: approve it instead")
     asked = _next_asked(rollout.policy, rollout.step)

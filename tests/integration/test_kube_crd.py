@@ -96,6 +96,7 @@ def test_explain_knows_the_fields(apiserver: "ApiServer") -> None:
             },
             "request": {"id": "2026-11-25-ann-1", "action": "pause", "by": "Ann Ö."},
         },
+        {"request": {"id": "2026-11-25-ann-2", "action": "deny", "by": "ann", "note": "not before Monday"}},
     ],
 )
 def test_what_the_parser_takes_is_stored_as_it_was_written(

@@ -477,6 +477,9 @@ def test_promote_does_not_take_the_place_of_an_approval() -> None:
         "step 2 (25%) waits for the approval of 1 person, which promote does not replace: approve it instead"
     )
     says(world, "bob")
+    assert refused(world, "ann", CommandKind.PROMOTE) == (
+        "step 2 (25%) is approved and comes first; say promote after it"
+    )
     once(world, 2)
     in_force(world)
     assert "approval of the promotion" in refused(world, "ann", CommandKind.PROMOTE)
