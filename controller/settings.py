@@ -94,15 +94,17 @@ class KubernetesSettings(_Part):
 class DestinationSettings(_Part):
     """Where a policy's ``notify: [name]`` goes."""
 
-    kind: Literal["webhook", "slack", "slack-webhook"] = "webhook"
+    kind: Literal["webhook", "slack", "slack-webhook", "apprise"] = "webhook"
     """``webhook`` gets CloudEvents; ``slack`` one message for each rollout, which a bot keeps up to date;
-    ``slack-webhook`` a line for each event."""
+    ``slack-webhook`` and ``apprise`` (Teams, e-mail and more) a line for each event."""
     url: HttpUrl | None = None
     """Of a webhook its address; of ``slack`` that of its API, if it is not Slack's own."""
     channel: str = ""
     """Of ``slack``: the channel's id or name."""
     token_file: Path | None = None
     """Of ``slack``: holds the bot's token, which needs the scope ``chat:write``."""
+    url_file: Path | None = None
+    """Of ``apprise``: holds its addresses, one a line."""
     secret_file: Path | None = None
     """Holds the key that each delivery is signed with; two lines while it is rotated."""
     private_addresses: bool = False
@@ -112,14 +114,17 @@ class DestinationSettings(_Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        slack = self.kind == "slack"
+        slack, webhook = self.kind == "slack", self.kind in ("webhook", "slack-webhook")
+        if (self.kind == "apprise") != (self.url_file is not None):
+            error = "apprise needs a url_file, and nothing else has one"
+            raise ValueError(error)
         if slack and not (self.channel and self.token_file):
             error = "slack needs a channel and a token_file"
             raise ValueError(error)
         if not slack and (self.channel or self.token_file):
             error = "channel and token_file are slack's"
             raise ValueError(error)
-        if not slack and self.url is None:
+        if webhook and self.url is None:
             error = f"a {self.kind} needs a url"
             raise ValueError(error)
         if slack and self.url is not None and self.url.startswith("http://") and not self.plain_http:

@@ -103,10 +103,20 @@ def _slack(name: str, settings: DestinationSettings) -> "Destination":
     return SlackDestination(SlackChannel(name, settings.token_file, settings.channel, api))
 
 
+def _apprise(name: str, settings: DestinationSettings) -> "Destination":
+    from controller.adapters.notify.apprise import AppriseDestination  # noqa: PLC0415 - as above
+
+    if settings.url_file is None:
+        error = "apprise's settings have a url_file"
+        raise InvariantError(error)
+    return AppriseDestination(name, settings.url_file)
+
+
 _DESTINATIONS: "Mapping[str, Callable[[str, DestinationSettings], Destination]]" = {
     "webhook": _webhook,
     "slack": _slack,
     "slack-webhook": _slack_webhook,
+    "apprise": _apprise,
 }
 
 

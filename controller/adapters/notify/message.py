@@ -11,10 +11,15 @@ _LONGEST_MESSAGE = 3000
 
 def line(rollout: Rollout, entry: Entry) -> str:
     """One line, escaped for Slack."""
+    return escaped(plain_line(rollout, entry))
+
+
+def plain_line(rollout: Rollout, entry: Entry) -> str:
+    """One line for what takes text as text."""
     weight = f"{entry.weight_permille / 10:g} % canary"
     said = f"{rollout.model} {rollout.release.version}: {entry.phase} ({entry.reason}), {weight}"
     message = " ".join(_bounded(entry.message).split())
-    return escaped(f"{said}. {message}" if message else said)
+    return f"{said}. {message}" if message else said
 
 
 def escaped(text: str) -> str:

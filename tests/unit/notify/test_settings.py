@@ -18,6 +18,8 @@ from controller.settings import DestinationSettings
         ({"kind": "slack", "token_file": "/t"}, "a channel and a token_file"),
         ({"url": "https://a.b", "channel": "#ml"}, "are slack's"),
         ({"kind": "slack", "channel": "#ml", "token_file": "/t", "url": "http://a.b"}, "is not https"),
+        ({"kind": "apprise"}, "needs a url_file"),
+        ({"url": "https://a.b", "url_file": "/t"}, "nothing else has one"),
         ({"kind": "pigeon", "url": "https://a.b"}, "pigeon"),
     ],
 )
@@ -31,6 +33,7 @@ def test_every_kind_of_destination_is_built() -> None:
     settings = {
         "a": DestinationSettings(url="https://a.b/"),
         "b": DestinationSettings(kind="slack-webhook", url="https://a.b/"),
+        "d": DestinationSettings(kind="apprise", url_file=Path("/t")),
         "c": DestinationSettings(kind="slack", channel="#ml", token_file=Path("/t")),
     }
-    assert [each.name for each in destinations(settings)] == ["a", "b", "c"]
+    assert [each.name for each in destinations(settings)] == ["a", "b", "d", "c"]
