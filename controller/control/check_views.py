@@ -4,9 +4,10 @@
 (NaN, infinities) are shown as null.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -18,11 +19,9 @@ from controller.domain.wording import sentence
 
 Unit = Literal["ratio", "seconds", "number"]
 
-_UNITS: dict[CheckKind, Unit] = {
-    CheckKind.RATIO: "ratio",
-    CheckKind.QUANTILE: "seconds",
-    CheckKind.GAUGE: "number",
-}
+UNITS: Mapping[CheckKind, Unit] = MappingProxyType(
+    {CheckKind.RATIO: "ratio", CheckKind.QUANTILE: "seconds", CheckKind.GAUGE: "number"}
+)
 
 
 class View(BaseModel):
@@ -98,7 +97,7 @@ def _check_view(check: Check, result: CheckResult) -> CheckView:
         value=_finite(result.value),
         limit=_finite(result.limit),
         stable_value=_finite(result.stable_value),
-        unit=_UNITS[check.kind],
+        unit=UNITS[check.kind],
         requests=result.requests,
         failures=result.failures,
         budget=result.budget,

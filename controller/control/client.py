@@ -18,6 +18,7 @@ from controller.control.protocol import (
     EntriesRequest,
     GetRequest,
     HistoryRequest,
+    RecordRequest,
     Request,
     ResultT,
     StatusRequest,
@@ -25,6 +26,7 @@ from controller.control.protocol import (
     make_request,
     parse_answer,
 )
+from controller.control.record_view import RecordView
 from controller.control.views import EntryList, OutcomeView, StatusList, StatusView
 from controller.control.why import WhyView
 from controller.domain.model import CommandKind
@@ -92,6 +94,10 @@ class ControlClient:
     def why(self, target: str) -> WhyView:
         """See `Reader.why`."""
         return self._call(make_request(WhyRequest, target=target), WhyView)
+
+    def record(self, target: str) -> RecordView:
+        """See `Reader.record`."""
+        return self._call(make_request(RecordRequest, target=target), RecordView)
 
     def history(self, target: str, limit: int, *, every: bool) -> EntryList:
         """See `Reader.history`."""

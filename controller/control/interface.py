@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.control.record_view import RecordView
 from controller.control.views import EntryList, OutcomeView, StatusList, StatusView
 from controller.control.why import WhyView
 from controller.domain.model import CommandKind
@@ -55,6 +56,10 @@ class Control(Protocol):
 
     def why(self, target: str) -> WhyView:
         """The same, explained."""
+        ...
+
+    def record(self, target: str) -> RecordView:
+        """The same, and the policy that it is judged by."""
         ...
 
     def history(self, target: str, limit: int, *, every: bool) -> EntryList:

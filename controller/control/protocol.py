@@ -74,6 +74,13 @@ class WhyRequest(_Request):
     target: Name
 
 
+class RecordRequest(_Request):
+    """One rollout, explained, with its policy."""
+
+    op: Literal["record"] = "record"
+    target: Name
+
+
 class HistoryRequest(_Request):
     """The last log entries; only those of consequence unless ``every`` is set."""
 
@@ -93,7 +100,7 @@ class EntriesRequest(_Request):
 
 
 SteeringRequest = DeployRequest | CommandRequest
-ReadingRequest = GetRequest | StatusRequest | WhyRequest | HistoryRequest | EntriesRequest
+ReadingRequest = GetRequest | StatusRequest | WhyRequest | RecordRequest | HistoryRequest | EntriesRequest
 Request = SteeringRequest | ReadingRequest
 
 ResultT = TypeVar("ResultT", bound=BaseModel)

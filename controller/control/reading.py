@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from controller.control.errors import NotFound
+from controller.control.record_view import RecordView, record_view
 from controller.control.views import (
     EntryList,
     EntryView,
@@ -53,6 +54,10 @@ class Reader:
     async def why(self, target: str) -> WhyView:
         """The same, explained."""
         return why_view(await self.newest(target), self._clock.now())
+
+    async def record(self, target: str) -> RecordView:
+        """The same, and the policy that it is judged by."""
+        return record_view(await self.newest(target), self._clock.now())
 
     async def history(self, target: str, limit: int, *, every: bool) -> EntryList:
         """The last ``limit`` log entries, oldest first; only those of consequence unless ``every`` is set."""

@@ -24,6 +24,7 @@ from controller.control.protocol import (
     GetRequest,
     HistoryRequest,
     ReadingRequest,
+    RecordRequest,
     Request,
     StatusRequest,
     SteeringRequest,
@@ -177,6 +178,8 @@ class ControlServer:
                 return await self._service.status(target)
             case WhyRequest(target=target):
                 return await self._service.why(target)
+            case RecordRequest(target=target):
+                return await self._service.record(target)
             case HistoryRequest(target=target, limit=limit, every=every):
                 return await self._service.history(target, limit, every=every)
             case EntriesRequest(rollout=rollout, after_seq=after_seq, limit=limit):

@@ -13,6 +13,7 @@ from controller.cli.cluster.access import Access
 from controller.cli.cluster.records import Held, current, meant
 from controller.control.errors import NotFound
 from controller.control.interface import ENTRIES_AT_ONCE
+from controller.control.record_view import RecordView, policy_view
 from controller.control.views import EntryList, EntryView, StatusList, StatusView, entry_view
 from controller.control.why import WhyView
 
@@ -42,6 +43,12 @@ class ClusterReader:
     def why(self, target: str) -> WhyView:
         """The same, explained."""
         return self._one(target).why(self._now())
+
+    def record(self, target: str) -> RecordView:
+        """The same, and the policy that it is judged by."""
+        held = self._one(target)
+        policy = policy_view(held.rollout.policy) if held.rollout is not None else None
+        return RecordView(status=self._shown(held), why=held.why(self._now()), policy=policy)
 
     def history(self, target: str, limit: int, *, every: bool) -> EntryList:
         """The last ``limit`` log entries that the objects hold, oldest first."""

@@ -16,6 +16,7 @@ from controller.control.errors import (
     Unavailable,
 )
 from controller.control.interface import Control, Order
+from controller.control.record_view import policy_view
 from controller.domain.model import CommandKind
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import TransientError
@@ -115,6 +116,15 @@ class TestReading:
         ]
         assert [e.seq for e in client.history("fraud", 1, every=False).items] == [2]
         assert [e.seq for e in client.entries("ml/fraud-v2", 1).items] == [2]
+
+    def test_the_record_has_the_policy_where_a_daemon_took_the_object_up(self, cluster: Cluster) -> None:
+        cluster.apply("chat-v1", "chat", "v1")
+        rollout = cluster.begin("fraud-v2")
+        client = cluster.client()
+        found = client.record("fraud")
+        assert (found.status.namespace, found.why.rollout) == ("ml", "fraud-v2")
+        assert found.policy == policy_view(rollout.policy)
+        assert client.record("chat").policy is None
 
     def test_it_can_stand_in_for_the_socket(self, cluster: Cluster) -> None:
         control: Control = cluster.client()

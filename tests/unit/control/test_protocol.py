@@ -12,6 +12,7 @@ from controller.control.protocol import (
     DeployRequest,
     GetRequest,
     HistoryRequest,
+    RecordRequest,
     error_answer,
     make_request,
     parse_answer,
@@ -33,6 +34,7 @@ REQUESTS = [
     make_request(DeployRequest, request_id="request-1", model="fraud", version="v2", endpoints=("h:1",)),
     make_request(CommandRequest, request_id="request-1", target="fraud", kind=CommandKind.ABORT),
     make_request(GetRequest),
+    make_request(RecordRequest, target="fraud-1"),
     make_request(HistoryRequest, target="fraud", limit=3, every=True),
 ]
 

@@ -81,6 +81,7 @@ class TestConversation:
             assert [status.rollout for status in client.get().items] == ["fraud-1"]
             assert client.status("fraud").phase is Phase.PAUSED
             assert client.why("fraud-1").reason == "PausedByPerson"
+            assert client.record("fraud").status.rollout == "fraud-1"
             assert [entry.event for entry in client.history("fraud", 9, every=True).items] == [
                 "created",
                 "rollout_paused",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.control.explanations import EXPLANATIONS
+from controller.control.record_view import policy_view, record_view
 from controller.control.views import next_at, status_view
 from controller.control.why import why_view
 from controller.domain.model import Clocks, Evidence, Rollout
@@ -70,6 +71,30 @@ class TestStatus:
     def test_every_phase_says_whether_it_is_over_and_whether_it_waits(self, phase: Phase) -> None:
         view = status_view(replace(progressing(), phase=phase), NOW)
         assert (view.terminal, view.waits_for_person) == (phase.terminal, phase.waits_for_person)
+
+
+class TestRecord:
+    def test_it_says_what_the_policy_demands(self) -> None:
+        view = record_view(progressing(), NOW)
+        assert (view.status, view.why) == (status_view(progressing(), NOW), why_view(progressing(), NOW))
+        assert view.policy is not None
+        assert [(step.weight, step.hold_seconds, step.min_requests) for step in view.policy.steps] == [
+            (5.0, 30.0, 100),
+            (25.0, 30.0, 100),
+        ]
+        assert [(each.name, each.unit, each.max, each.worse_by_points) for each in view.policy.limits] == [
+            ("errors", "ratio", 0.01, 0.005)
+        ]
+        assert (view.policy.route, view.policy.judge, view.policy.rules) == (
+            "envoy /v2/models/fraud",
+            "threshold",
+            None,
+        )
+
+    def test_a_judge_that_weighs_evidence_says_how_sure_it_must_be(self) -> None:
+        policy = policy_view(a_policy(judge="sequential"))
+        assert policy.rules is not None
+        assert (policy.rules.confidence, policy.rules.budget, policy.rules.promote_ratio) == (0.99, 20, 1.5)
 
 
 class TestNextAt:

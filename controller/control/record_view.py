@@ -1,0 +1,119 @@
+"""A rollout with its reason and with the policy that it is judged by: what a report begins with. Pure.
+
+**Units**: weights are percent, shares are ratios from 0 to 1, spans are seconds, limits are in the check's
+own unit.
+"""
+
+from datetime import datetime
+
+from controller.control.check_views import UNITS, Unit, View
+from controller.control.views import Document, StatusView, status_view
+from controller.control.why import WhyView, why_view
+from controller.domain.judge import judge_of
+from controller.domain.model import Rollout
+from controller.domain.policy import Policy
+
+
+class StepView(View):
+    """One weight, and what must hold before the next."""
+
+    weight: float
+    hold_seconds: float
+    min_requests: int
+    deadline_seconds: float
+
+
+class LimitView(View):
+    """What a check allows: absolutely, and against stable."""
+
+    name: str
+    unit: Unit
+    max: float | None
+    worse_by_ratio: float | None
+    worse_by_points: float | None
+    report_only: bool
+
+
+class JudgeView(View):
+    """How sure the judge must be, where it is one that can be told so."""
+
+    confidence: float
+    budget: int
+    promote_ratio: float
+
+
+class PolicyView(View):
+    """The policy as it was when the rollout began.
+
+    With ``auto_steps`` the steps are the weights that the judge may choose from.
+    """
+
+    digest: str
+    namespace: str
+    route: str
+    metrics: str
+    judge: str
+    rules: JudgeView | None
+    auto_steps: bool
+    steps: tuple[StepView, ...]
+    limits: tuple[LimitView, ...]
+    interval_seconds: float
+    bake_seconds: float
+    deadline_seconds: float
+    on_deadline: str
+    golden: str | None
+
+
+class RecordView(Document):
+    """All of one instant. ``policy`` is None where the record cannot be read."""
+
+    status: StatusView
+    why: WhyView
+    policy: PolicyView | None
+
+
+def record_view(rollout: Rollout, now: datetime) -> RecordView:
+    """The three of one reading."""
+    return RecordView(
+        status=status_view(rollout, now), why=why_view(rollout, now), policy=policy_view(rollout.policy)
+    )
+
+
+def policy_view(policy: Policy) -> PolicyView:
+    """What of a policy says how a rollout had to go."""
+    rules = policy.judge_rules
+    told = JudgeView(confidence=rules.confidence, budget=rules.budget, promote_ratio=rules.promote_ratio)
+    return PolicyView(
+        digest=policy.digest,
+        namespace=policy.namespace,
+        route=f"{policy.route.kind} {policy.route.name}",
+        metrics=policy.metrics,
+        judge=policy.judge,
+        rules=told if judge_of(policy).remembers else None,
+        auto_steps=policy.auto_steps,
+        steps=tuple(
+            StepView(
+                weight=step.weight_permille / 10,
+                hold_seconds=step.hold.total_seconds(),
+                min_requests=step.min_requests,
+                deadline_seconds=step.deadline.total_seconds(),
+            )
+            for step in policy.steps
+        ),
+        limits=tuple(
+            LimitView(
+                name=check.name,
+                unit=UNITS[check.kind],
+                max=check.max,
+                worse_by_ratio=check.worse_by_ratio,
+                worse_by_points=check.worse_by_points,
+                report_only=check.report_only,
+            )
+            for check in policy.checks
+        ),
+        interval_seconds=policy.interval.total_seconds(),
+        bake_seconds=policy.bake.total_seconds(),
+        deadline_seconds=policy.deadline.total_seconds(),
+        on_deadline=policy.on_deadline.value,
+        golden=policy.validation.golden if policy.validation else None,
+    )
