@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from controller.cli import authoring, backtesting, completing, examining, notifying, reading, steering
+from controller.cli import (
+    authoring,
+    backtesting,
+    completing,
+    examining,
+    notifying,
+    reading,
+    reporting,
+    steering,
+)
 from controller.cli.session import ExitCode, Session
 from controller.cli.way import PLUGIN, ClusterOptions, line_of
 from controller.errors import ControllerError
@@ -123,6 +132,7 @@ for _command in (
     reading.watch,
     reading.why,
     reading.history,
+    reporting.report,
     steering.approve,
     steering.deny,
     steering.promote,
