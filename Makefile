@@ -47,4 +47,4 @@ lock: setup ## Bring uv.lock up to date with pyproject.toml
 	.cache/uv/bin/uv lock
 
 clean: ## Remove what setup and the tests made
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-reports

@@ -21,6 +21,7 @@ from rich.table import Table
 from controller.control.errors import ControlError
 from controller.domain.vocabulary import Phase, Reason
 from deploy.local.compare import compare, comparison
+from deploy.local.reports import write_reports
 from deploy.local.stack import StackError
 from deploy.local.stage import LONGEST_SECONDS, REQUESTS_PER_SECOND, Engine, Stage, since
 from deploy.local.stream import Traffic
@@ -78,6 +79,10 @@ def play_all(folder: Path, engine: Engine, console: Console, rounds: int) -> boo
         console.print(summary(traffic, outcomes))
         if compared:
             console.print(comparison(compared, traffic))
+        else:
+            console.print("Reports, to open in a browser:")
+            for path in write_reports(stage.client(), outcomes[1:]):
+                console.print(f"  {path}", soft_wrap=True)
     seconds = since(time.monotonic() - began)
     console.print(f"{traffic.sent:,} requests, {traffic.failed:,} of them failed, in {seconds}")
     return all(outcome.as_said for outcome in outcomes)
