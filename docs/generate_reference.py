@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from controller.adapters.notify.cloudevent import RolloutEvent
-from docs.pages import model_rollout, permissions, settings
+from docs.pages import model_rollout, permissions, report, settings
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -20,6 +20,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "settings.md": settings.page(),
         FOLDER / "permissions.md": permissions.page(),
         FOLDER / "rollout-event.schema.json": _event_schema(),
+        FOLDER / "report.schema.json": report.page(),
     }
 
 

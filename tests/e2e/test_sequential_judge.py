@@ -1,5 +1,6 @@
 """The sequential judge, the default of a policy, on a real Envoy and a real Prometheus."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -76,3 +77,8 @@ def test_a_version_that_fails_is_rolled_back_from_a_weight_that_the_judge_chose(
     answer = harness.cli("why", rollout)
     assert answer.returncode == 0, answer.stderr
     assert "errors" in answer.stdout
+    report = json.loads(harness.cli("report", rollout, "--json").stdout)
+    assert report["decision"]["moment"]["event"] == "rollback_started"
+    (errors,) = [each for each in report["checks"] if each["name"] == "errors"]
+    worst = max(point["canary"] or 0 for point in errors["points"])
+    assert worst > (errors["points"][-1]["limit"] or 0), errors

@@ -30,7 +30,16 @@ METRICS = {
     "serinus_policy_valid",
     "serinus_build_info",
 }
-HEAVY = ("uvicorn", "apscheduler", "starlette", "httpx2", "sqlite3", "prometheus_client", "controller.app")
+HEAVY = (
+    "uvicorn",
+    "jinja2",
+    "apscheduler",
+    "starlette",
+    "httpx2",
+    "sqlite3",
+    "prometheus_client",
+    "controller.app",
+)
 
 
 def test_health_and_metrics_answer_on_loopback(harness: Harness) -> None:
@@ -95,6 +104,8 @@ def test_help_loads_nothing_of_the_daemon() -> None:
         ("status", "m0"),
         ("why", "m0"),
         ("history", "m0", "--all"),
+        ("report", "m0"),
+        ("report", "m0", "--html"),
         ("explain", "steps"),
         ("status", "nobody"),
     ],

@@ -241,6 +241,8 @@ class TestReading:
         status = json.loads(site.types("status", "fraud", "-o", "json").stdout)
         assert (status["rollout"], status["namespace"]) == ("fraud-v2", site.namespace)
         assert len(json.loads(site.types("history", "fraud", "-o", "json").stdout)["items"]) == 3
+        report = json.loads(site.types("report", "fraud", "--json", person="ben").stdout)
+        assert (report["rollout"], report["entries"], report["missing"]) == ("fraud-v2", 2, 0)
 
     def test_all_namespaces_have_a_column(self, site: Site) -> None:
         site.begin()

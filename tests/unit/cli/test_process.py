@@ -122,7 +122,7 @@ def test_help_imports_nothing_heavy() -> None:
         "sys.argv = ['serinus', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'pydantic', 'rich', 'ruamel', 'structlog', 'asyncio', 'httpx2', 'apscheduler'}\n"
+        "heavy = {'pydantic', 'rich', 'ruamel', 'structlog', 'asyncio', 'httpx2', 'apscheduler', 'jinja2'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run(

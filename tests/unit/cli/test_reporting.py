@@ -15,7 +15,7 @@ from controller.control.client import ControlClient
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.report import collecting
 from controller.report.collecting import collect
-from controller.report.views import ReportView
+from deploy.local.stack import REPOSITORY
 from tests.fakes import EPOCH
 from tests.unit.cli.cluster_stage import a_cluster
 from tests.unit.cli.test_commands import ESCAPES, Terminal
@@ -56,7 +56,8 @@ class TestForms:
     def test_json_is_what_its_schema_says(self, terminal: Terminal) -> None:
         roll_back(terminal.stage)
         found = json.loads(terminal.types("report", "fraud", "--json").stdout)
-        Draft202012Validator(ReportView.model_json_schema(mode="serialization")).validate(found)
+        schema = json.loads((REPOSITORY / "docs" / "reference" / "report.schema.json").read_text())
+        Draft202012Validator(schema).validate(found)
         assert found["apiVersion"] == "serinus.dev/v1alpha1"
         assert (found["rollout"], found["phase"], found["terminal"]) == ("fraud-1", "RolledBack", True)
         assert found["decision"]["moment"]["event"] == "rollback_started"
