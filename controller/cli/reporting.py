@@ -28,9 +28,7 @@ Markdown = Annotated[bool, typer.Option("--md", help="Markdown, the default.")]
 Json = Annotated[bool, typer.Option("--json", help="All that the other two show, as data.")]
 File = Annotated[
     str,
-    typer.Option(
-        "--output", "-o", metavar="FILE", help="The file to write, whose ending says the form; - is none."
-    ),
+    typer.Option("--output", "-o", metavar="FILE", help="The file to write; its ending says the form."),
 ]
 
 _ENDINGS = {".html": Form.HTML, ".htm": Form.HTML, ".md": Form.MARKDOWN, ".json": Form.JSON}

@@ -60,7 +60,7 @@ def check_chart(report: ReportView, series: CheckSeries, place: int) -> Chart:
     )
 
 
-def measured(series: CheckSeries) -> bool:
+def has_values(series: CheckSeries) -> bool:
     """Whether there is anything to draw."""
     return any(_has_value(point) for point in series.points)
 

@@ -8,8 +8,18 @@ from collections.abc import Iterable, Sequence
 
 from controller.report import tables
 from controller.report.evidence import amount
-from controller.report.texts import event_words, gaps, headline, instant, printable, since_begin
-from controller.report.views import CheckEvidence, CheckSeries, DecisionView, ReportView
+from controller.report.texts import (
+    event_words,
+    gaps,
+    headline,
+    instant,
+    last_says_more,
+    measured,
+    printable,
+    since_begin,
+    undecided,
+)
+from controller.report.views import CheckEvidence, CheckSeries, ReportView
 
 _MOST_ROWS = 12
 _MARKS = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
@@ -25,6 +35,7 @@ def markdown(report: ReportView) -> str:
         _head(report),
         _decision(report),
         _last(report),
+        _warnings(report),
         _series(report),
         _timeline(report),
         _policy(report),
@@ -58,7 +69,7 @@ def _head(report: ReportView) -> list[str]:
 def _decision(report: ReportView) -> list[str]:
     found, meaning = report.decision, f"{report.reason}: {report.meaning}."
     if found is None:
-        return ["## Decision", "", f"Nothing is decided yet. {meaning}", "", f"To do: {plain(report.remedy)}"]
+        return ["## Decision", "", f"{undecided(report)} {meaning}", "", f"To do: {plain(report.remedy)}"]
     moment = found.moment
     when = f"{instant(moment.at)} ({since_begin(report, moment.at)})"
     lines = ["## Decision", ""]
@@ -66,19 +77,21 @@ def _decision(report: ReportView) -> list[str]:
         f"**{plain(event_words(moment.event))}**, {when}, by {plain(moment.actor)}: {plain(moment.message)}"
     ]
     lines += ["", meaning, "", f"To do: {plain(report.remedy)}"]
-    return [*lines, "", *_evidence(found.checks)] if found.checks else lines
+    known = _evidence(found.checks) if measured(found.checks) else ["No check had been measured then."]
+    return [*lines, "", *known]
 
 
 def _last(report: ReportView) -> list[str]:
-    if not report.last_checks or _same(report.decision, report.last_checks):
+    if not last_says_more(report):
         return []
     title = "## Evidence at the end" if report.terminal else "## Evidence now"
-    lines = [title, "", *_evidence(report.last_checks)]
-    return [*lines, *(f"- Warning: {plain(each)}" for each in report.warnings)]
+    return [title, "", *_evidence(report.last_checks)]
 
 
-def _same(decision: DecisionView | None, checks: Sequence[CheckEvidence]) -> bool:
-    return decision is not None and [c.sentence for c in decision.checks] == [c.sentence for c in checks]
+def _warnings(report: ReportView) -> list[str]:
+    if not report.warnings:
+        return []
+    return ["## What was wrong with the measurements", "", *(f"- {plain(each)}" for each in report.warnings)]
 
 
 def _evidence(checks: Iterable[CheckEvidence]) -> list[str]:

@@ -17,10 +17,21 @@ from markupsafe import Markup
 
 from controller.domain.vocabulary import Phase
 from controller.report import tables
-from controller.report.charts import check_chart, measured, weight_chart
+from controller.report.charts import check_chart, has_values, weight_chart
 from controller.report.evidence import amount
 from controller.report.svg import Chart, draw
-from controller.report.texts import event_words, gaps, headline, instant, outcome, printable, since_begin
+from controller.report.texts import (
+    event_words,
+    gaps,
+    headline,
+    instant,
+    last_says_more,
+    measured,
+    outcome,
+    printable,
+    since_begin,
+    undecided,
+)
 from controller.report.views import ReportView
 
 _WIDE, _NARROW, _HEIGHT = 800, 340, 240
@@ -52,32 +63,26 @@ def page(report: ReportView) -> str:
         tone=_TONES.get(report.phase, "open"),
         facts=tables.facts(report),
         gaps=gaps(report),
-        show_last=_last_says_more(report),
+        show_last=last_says_more(report),
+        undecided=undecided(report),
         charts=list(_charts(report)),
-        unmeasured=[series.name for series in report.checks if not measured(series)],
+        unmeasured=[series.name for series in report.checks if not has_values(series)],
         policy_facts=tables.policy_facts(policy) if policy else (),
         limits=tables.limits(policy) if policy else (),
         steps=tables.steps(policy) if policy else (),
         style=Markup(style),  # noqa: S704 - our own file
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        measured=measured,
         since=lambda at: since_begin(report, at),
     )
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
-
-
-def _last_says_more(report: ReportView) -> bool:
-    """Whether the last evidence differs from what the decision rested on."""
-    if report.decision is None:
-        return True
-    decided = [check.sentence for check in report.decision.checks]
-    return [check.sentence for check in report.last_checks] != decided
 
 
 def _charts(report: ReportView) -> Iterator[_Drawn]:
     columns, rows = tables.weight_rows(report, _MOST_ROWS)
     yield _drawn(weight_chart(report), columns, rows, len(report.weights))
     for place, series in enumerate(report.checks, 1):
-        if measured(series):
+        if has_values(series):
             columns, rows = tables.check_rows(report, series, _MOST_ROWS)
             yield _drawn(check_chart(report, series, place), columns, rows, len(series.points))
 

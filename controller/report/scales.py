@@ -5,6 +5,7 @@ from math import ceil, floor, isfinite, log10
 
 _ROUND = (1.0, 2.0, 5.0, 10.0)
 _FINEST, _SMALLEST = 1e-9, 1e-100
+_SHORTEST_TIME = 0.1
 _TIMES = (
     *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
     *(60.0, 120.0, 300.0, 600.0, 900.0, 1800.0),
@@ -33,7 +34,7 @@ def time_ticks(seconds: float, most: int = 6) -> tuple[float, ...]:
     """Round times from 0 to at most ``seconds``; one more than ``most`` at most."""
     if not isfinite(seconds) or seconds <= 0:
         return (0.0,)
-    wanted = seconds / most
+    wanted = max(seconds / most, _SHORTEST_TIME)
     longer = (each for each in _TIMES if each >= wanted)
     apart = _above(wanted) if wanted < _TIMES[0] else next(longer, _above(wanted))
     return tuple(apart * step for step in range(floor(seconds / apart) + 1))

@@ -107,7 +107,7 @@ def draw(chart: Chart, width: int, height: int) -> Svg:
         _element("desc", {"id": description}, _text(chart.description)),
         *_grid(chart, frame, values),
         *_strip(chart.bands, frame),
-        *(_line(line, frame) for line in chart.lines if not _beyond(line, frame)),
+        *(path for line in chart.lines if not _beyond(line, frame) for path in _line(line, frame)),
         *_mark(chart.mark, frame),
         *_labels(chart, frame),
     )
@@ -167,24 +167,28 @@ def _strip(bands: Sequence[Band], frame: _Frame) -> list[Svg]:
     return drawn
 
 
-def _line(line: Line, frame: _Frame) -> Svg:
-    """A path with a piece for each run of values; a run of one is a dot."""
-    path: list[str] = []
+def _line(line: Line, frame: _Frame) -> list[Svg]:
+    """A path with a piece for each run of values, and one of dots for the runs of one."""
+    pieces: list[str] = []
+    dots: list[str] = []
     known = groupby(line.points, lambda point: point[1] is not None and _drawable(point[1]))
     for finite, run in known:
         if finite:
-            path += _run([(frame.x(at), frame.y(value or 0.0)) for at, value in run], stepped=line.stepped)
-    return _element("path", {"class": f"line {line.kind}", "d": " ".join(path)}) if path else Svg("")
+            places = [(frame.x(at), frame.y(value or 0.0)) for at, value in run]
+            (pieces if len(places) > 1 else dots).append(_run(places, stepped=line.stepped))
+    return [
+        _element("path", {"class": f"{kind} {line.kind}", "d": " ".join(path)})
+        for kind, path in (("line", pieces), ("line dot", dots))
+        if path
+    ]
 
 
-def _run(places: Sequence[tuple[float, float]], *, stepped: bool) -> list[str]:
+def _run(places: Sequence[tuple[float, float]], *, stepped: bool) -> str:
     x, y = places[0]
     path = [f"M{_number(x)} {_number(y)}"]
-    if len(places) == 1:
-        return [*path, "h0"]
     for x, y in places[1:]:
         path.append(f"H{_number(x)}V{_number(y)}" if stepped else f"L{_number(x)} {_number(y)}")
-    return path
+    return " ".join(path) if len(places) > 1 else f"{path[0]}h0"
 
 
 def _mark(mark: tuple[float, str] | None, frame: _Frame) -> list[Svg]:

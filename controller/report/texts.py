@@ -1,12 +1,12 @@
 """Words of the report that all its forms share. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from controller.domain.vocabulary import Phase
 from controller.domain.wording import duration
-from controller.report.views import ReportView
+from controller.report.views import CheckEvidence, ReportView
 
 LONGEST_TEXT = 600
 _WITH_TENTHS = 60.0
@@ -71,6 +71,25 @@ def span(seconds: float) -> str:
 def event_words(event: str) -> str:
     """``rollback_started`` as people say it."""
     return event.replace("_", " ")
+
+
+def undecided(report: ReportView) -> str:
+    """What there is to say where the log holds no decision."""
+    if report.terminal:
+        return "The log holds the moment of decision no longer."
+    return "Nothing is decided yet."
+
+
+def measured(checks: Sequence[CheckEvidence]) -> bool:
+    """Whether any check had something to judge."""
+    return any(check.canary is not None or check.stable is not None or check.requests for check in checks)
+
+
+def last_says_more(report: ReportView) -> bool:
+    """Whether the last evidence is another than what the decision rested on."""
+    decided = report.decision.checks if report.decision else ()
+    last = [check.sentence for check in report.last_checks]
+    return measured(report.last_checks) and last != [check.sentence for check in decided]
 
 
 def gaps(report: ReportView) -> tuple[str, ...]:

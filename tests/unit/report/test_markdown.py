@@ -1,8 +1,13 @@
 """Markdown: what stands in it reads as itself, in a terminal and rendered."""
 
+from dataclasses import replace
+
 import pytest
 
+from controller.domain.flaws import Flaw
+from controller.domain.vocabulary import Phase
 from controller.report.markdown import inline, markdown, plain
+from controller.report.page import page
 from tests.unit.report.scenes import HOSTILE, Log, promoted, rolled_back
 from tests.unit.report.test_page import hostile
 
@@ -58,6 +63,27 @@ def test_evidence_that_came_after_the_decision_is_told_apart() -> None:
     text = markdown(log.report())
     assert "## Evidence now" in text
     assert "**This rollout is not over**" in text
+
+
+def test_what_there_was_not_is_said_in_words() -> None:
+    log = Log()
+    log.add("created", checks=())
+    log.add("not_deployed", phase=Phase.NOT_DEPLOYED)
+    for text in (markdown(log.report()), page(log.report())):
+        assert "No check had been measured then." in text
+        assert "Nothing was measured of" in text
+    lost = rolled_back()
+    lost.entries = [entry for entry in lost.entries if entry.event != "rollback_started"]
+    for text in (markdown(lost.report()), page(lost.report())):
+        assert "The log holds the moment of decision no longer." in text
+
+
+def test_what_was_wrong_with_the_measurements_is_listed() -> None:
+    log = rolled_back()
+    evidence = replace(log.rollout.evidence, warnings=(Flaw("counter resets", 3),))
+    log.rollout = replace(log.rollout, evidence=evidence)
+    assert "\n- counter resets: 3\n" in markdown(log.report())
+    assert "<li>counter resets: 3</li>" in page(log.report())
 
 
 def test_tables_keep_their_columns_whatever_stands_in_them() -> None:

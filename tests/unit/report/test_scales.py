@@ -45,7 +45,13 @@ def test_times_begin_at_0_and_end_in_time(seconds: float, most: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "found"),
-    [(7.8, (0, 2, 4, 6)), (90, (0, 15, 30, 45, 60, 75, 90)), (7200, (0, 1800, 3600, 5400, 7200)), (0, (0,))],
+    [
+        (7.8, (0, 2, 4, 6)),
+        (90, (0, 15, 30, 45, 60, 75, 90)),
+        (7200, (0, 1800, 3600, 5400, 7200)),
+        (0, (0,)),
+        (0.1, (0, 0.1)),
+    ],
 )
 def test_times_are_those_of_clocks(seconds: float, found: tuple[float, ...]) -> None:
     assert time_ticks(seconds) == found
