@@ -95,10 +95,11 @@ def last_says_more(report: ReportView) -> bool:
 def gaps(report: ReportView) -> tuple[str, ...]:
     """What the report does not show, a sentence each."""
     said = []
+    if report.namespace is not None:
+        said.append("A ModelRollout keeps what was measured of entries of consequence alone: lines have gaps")
     if report.missing:
         said.append(
-            f"{report.missing:,} of {report.entries + report.missing:,} log entries are kept no longer, "
-            "and others without what was measured: the lines have gaps there"
+            f"{report.missing:,} of {report.entries + report.missing:,} log entries are kept no longer"
         )
     if report.untold:
         said.append(f"{report.untold:,} moments in the middle of the timeline are left out")

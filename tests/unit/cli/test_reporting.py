@@ -15,6 +15,7 @@ from controller.control.client import ControlClient
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.report import collecting
 from controller.report.collecting import collect
+from controller.report.markdown import markdown
 from deploy.local.stack import REPOSITORY
 from tests.fakes import EPOCH
 from tests.unit.cli.cluster_stage import a_cluster
@@ -154,6 +155,7 @@ class TestPages:
             report = collect(cluster.client(namespace=None), "fraud", EPOCH, "serinus 0")
         assert (report.namespace, report.rollout, report.phase) == ("ml", "fraud-v2", Phase.ROLLED_BACK)
         assert (report.entries, report.missing) == (2, 3)
+        assert "entries of consequence alone" in markdown(report)
         assert [point.canary for point in report.checks[0].points] == [0.002, 0.02]
 
     def test_an_object_that_no_daemon_took_up_is_reported_without_a_policy(self) -> None:
