@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
 from controller.cli.session import ExitCode, Format, Session
+from controller.domain.wording import printable
 
 _UNBOUNDED_COLUMNS = 10_000
 """Without a terminal nothing is wrapped or cut: lines are for other programs."""
@@ -73,11 +74,6 @@ def rendered(what: RenderableType, *, fancy: bool) -> str:
     )
     console.print(what)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
-
-
-def printable(text: str) -> str:
-    """The text on one line, with what a terminal could act on written out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def write(text: str) -> None:

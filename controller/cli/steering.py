@@ -135,7 +135,8 @@ def _command(context: typer.Context, kind: str, target: str, output: Format, not
 def _show(session: Session, output: Format, outcome: "OutcomeView", following: str) -> None:
     from rich.text import Text  # noqa: PLC0415 - lazy
 
-    from controller.cli.output import emit, printable, say  # noqa: PLC0415 - lazy
+    from controller.cli.output import emit, say  # noqa: PLC0415 - lazy
+    from controller.domain.wording import printable  # noqa: PLC0415 - lazy
 
     name = outcome.rollout or "-"
     phase = f" ({outcome.phase})" if outcome.phase else ""

@@ -7,14 +7,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli.output import printable
 from controller.control.approval_views import ApprovalView
 from controller.control.check_views import CheckView
 from controller.control.views import EntryList, EntryView, StatusList, StatusView
 from controller.control.why import WhyView
 from controller.domain.policy import CheckKind
 from controller.domain.vocabulary import Phase, Verdict
-from controller.domain.wording import duration, listed, quantity
+from controller.domain.wording import duration, listed, printable, quantity
 
 _DIGEST_LETTERS = 12
 _BAR_CELLS = 20

@@ -8,11 +8,12 @@ from rich.live import Live
 from rich.text import Text
 
 from controller.cli import tables
-from controller.cli.output import as_json, printable, write
+from controller.cli.output import as_json, write
 from controller.cli.polling import Pace, answers
 from controller.cli.session import Session
 from controller.control.interface import Control
 from controller.control.views import EntryView, StatusList, StatusView
+from controller.domain.wording import printable
 
 POLL_SECONDS = 1.0
 _ALWAYS_SHOWN = frozenset({"approval_given", "approval_denied"})

@@ -19,6 +19,11 @@ def percent(permille: int) -> str:
     return f"{permille / 10:g}%"
 
 
+def printable(text: str) -> str:
+    """The text on one line, with what a terminal or a browser could act on written out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def duration(span: timedelta) -> str:
     """As a policy file writes it, the two largest units: ``90s`` is ``1m30s``, 0 is ``0s``."""
     left = round(span / timedelta(milliseconds=1))

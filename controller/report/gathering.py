@@ -69,7 +69,7 @@ class Gatherer:
             model=clipped(status.model),
             rollout=clipped(status.rollout),
             namespace=status.namespace,
-            retry_of=status.retry_of,
+            retry_of=clipped(status.retry_of) if status.retry_of is not None else None,
             stable=clipped(status.stable) if status.stable is not None else None,
             canary=clipped(status.canary),
             phase=status.phase,

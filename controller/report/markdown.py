@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from controller.domain.wording import printable
 from controller.report import tables
 from controller.report.evidence import amount
 from controller.report.texts import (
@@ -15,7 +16,6 @@ from controller.report.texts import (
     instant,
     last_says_more,
     measured,
-    printable,
     since_begin,
     undecided,
 )

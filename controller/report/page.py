@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from controller.domain.vocabulary import Phase
+from controller.domain.wording import printable
 from controller.report import tables
 from controller.report.charts import check_chart, has_values, weight_chart
 from controller.report.evidence import amount
@@ -28,7 +29,6 @@ from controller.report.texts import (
     last_says_more,
     measured,
     outcome,
-    printable,
     since_begin,
     undecided,
 )

@@ -10,8 +10,8 @@ from itertools import groupby
 from math import isfinite
 from typing import NewType
 
+from controller.domain.wording import printable
 from controller.report.scales import spread, ticks, time_ticks
-from controller.report.texts import printable
 
 Svg = NewType("Svg", str)
 """Markup that may stand in a page as it is."""

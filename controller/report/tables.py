@@ -35,9 +35,9 @@ def facts(report: ReportView) -> list[Row]:
 def policy_facts(policy: PolicyView) -> list[Row]:
     """Name and value of what the policy says besides its limits and steps."""
     found: list[Row] = [
-        ("SHA-256", policy.digest),
+        ("SHA-256", clipped(policy.digest)),
         ("Route", clipped(policy.route)),
-        ("Metrics", policy.metrics),
+        ("Metrics", clipped(policy.metrics)),
         ("Judge", policy.judge),
     ]
     if policy.rules is not None:

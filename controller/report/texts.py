@@ -27,11 +27,6 @@ def clipped(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
-def printable(text: str) -> str:
-    """On one line, with what a terminal or a browser could act on written out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def outcome(report: ReportView) -> str:
     """``promoted``; ``Progressing, not over yet``."""
     return _ENDINGS.get(report.phase, f"{report.phase}, not over yet")

@@ -8,12 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli.output import printable
 from controller.domain.backtest.past import Past
 from controller.domain.backtest.replay import End
 from controller.domain.backtest.summary import Middle, Scenario
 from controller.domain.policy import CheckKind, Policy
-from controller.domain.wording import duration
+from controller.domain.wording import duration, printable
 
 
 class _View(BaseModel):

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.doctor.findings import Outcome, Report
-from controller.cli.output import printable
+from controller.domain.wording import printable
 
 _STYLES = {Outcome.OK: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "yellow"}
 

@@ -101,7 +101,7 @@ def test_every_command_that_takes_a_model_offers_them() -> None:
     taking = {
         name for name, each in command.commands.items() for param in each.params if param.name == "target"
     }
-    asking = {"get", "history", "status", "watch", "why"}
+    asking = {"get", "history", "report", "status", "watch", "why"}
     assert taking == asking | {"abort", "approve", "deny", "pause", "promote", "resume", "retry"}
     for name in taking:
         (target,) = [each for each in command.commands[name].params if each.name == "target"]
