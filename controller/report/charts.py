@@ -45,7 +45,7 @@ def check_chart(report: ReportView, series: CheckSeries, place: int) -> Chart:
 
     return Chart(
         key=f"check-{place}",
-        title=f"{series.name}: canary and stable",
+        title=f"{series.name}{' (report only)' if series.report_only else ''}: canary and stable",
         description=f"{_last(series)} {_marked(report)}",
         seconds=seconds(report.last_at),
         lines=(

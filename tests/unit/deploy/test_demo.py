@@ -1,4 +1,4 @@
-"""The demo's two policies differ in the judge alone, and what users met is counted by backend."""
+"""The demo's two policies differ in the judge alone, what users met is counted by backend, reports stay."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,13 +6,17 @@ from types import SimpleNamespace
 import pytest
 
 from controller.adapters.registry import catalogue
+from controller.control.client import ControlClient
 from controller.domain.policy import CheckKind, Policy
+from controller.domain.vocabulary import Phase, Reason
 from controller.policy.loader import parse_policy
 from deploy.local.compare import FOLDERS, Round
 from deploy.local.http_client import Reply
+from deploy.local.reports import write_reports
 from deploy.local.stage import SLOW_SECONDS
 from deploy.local.stream import Traffic
 from deploy.local.tally import Tally
+from tests.unit.control.stage import Stage, ended, serving
 
 GOLDEN = b"protocol: json\npath: /predict\nrequests: [{name: one, body: {}}]\n"
 
@@ -52,3 +56,18 @@ def test_bad_are_errors_of_the_one_version_and_slow_answers_of_the_other() -> No
     traffic = Traffic(131, backends=backends, slow={"m@v3": 5, "m@v4": 25})
     failing, slow = (SimpleNamespace(backend=f"m@{version}") for version in ("v3", "v4"))
     assert Round("sequential", failing, slow).bad(traffic) == (10, 25)  # type: ignore[arg-type]
+
+
+def test_a_report_of_each_act_takes_the_place_of_the_last_demos(tmp_path: Path) -> None:
+    stage = Stage()
+    rollout = stage.begin(ended(Phase.ROLLED_BACK, Reason.CHECK_FAILED))
+    outcome = SimpleNamespace(act=SimpleNamespace(version="v2"), status=SimpleNamespace(rollout=rollout.id))
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "v2-Succeeded.html").touch()
+    (folder / "mine.txt").touch()
+    with serving(stage, tmp_path / "s" / "serinus.sock") as path:
+        written = write_reports(ControlClient(path), [outcome], folder)  # type: ignore[list-item]
+    assert written == [folder / "v2-RolledBack.html"]
+    assert written[0].read_text().startswith("<!DOCTYPE html>")
+    assert {file.name for file in folder.iterdir()} == {"v2-RolledBack.html", "mine.txt"}
