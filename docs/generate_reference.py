@@ -7,8 +7,11 @@ Run it from the root of the repository: ``python -m docs.generate_reference``. A
 import json
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from controller.adapters.notify.cloudevent import RolloutEvent
-from docs.pages import model_rollout, permissions, report, settings
+from controller.report.views import ReportView
+from docs.pages import model_rollout, permissions, settings
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -19,18 +22,20 @@ def pages() -> dict[Path, str]:
         FOLDER / "modelrollout.md": model_rollout.page(),
         FOLDER / "settings.md": settings.page(),
         FOLDER / "permissions.md": permissions.page(),
-        FOLDER / "rollout-event.schema.json": _event_schema(),
-        FOLDER / "report.schema.json": report.page(),
+        FOLDER / "rollout-event.schema.json": _schema(
+            RolloutEvent, "rollout-event:v1", "An event of a rollout"
+        ),
+        FOLDER / "report.schema.json": _schema(ReportView, "report:v1alpha1", "The report of a rollout"),
     }
 
 
-def _event_schema() -> str:
+def _schema(of: type[BaseModel], name: str, title: str) -> str:
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:serinus:schema:rollout-event:v1",
-        "title": "An event of a rollout",
+        "$id": f"urn:serinus:schema:{name}",
+        "title": title,
     }
-    return json.dumps(head | RolloutEvent.model_json_schema(mode="serialization"), indent=2) + "\n"
+    return json.dumps(head | of.model_json_schema(mode="serialization") | {"title": title}, indent=2) + "\n"
 
 
 if __name__ == "__main__":
