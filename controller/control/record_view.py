@@ -21,6 +21,7 @@ class StepView(View):
     hold_seconds: float
     min_requests: int
     deadline_seconds: float
+    approval: bool = False
 
 
 class LimitView(View):
@@ -40,6 +41,16 @@ class JudgeView(View):
     confidence: float
     budget: int
     promote_ratio: float
+
+
+class ApprovalRulesView(View):
+    """Whose word is waited for: of ``people`` different ones, ``before`` these and the steps that say so."""
+
+    before: tuple[str, ...]
+    people: int
+    within_seconds: float | None
+    on_timeout: str
+    on_deny: str
 
 
 class PolicyView(View):
@@ -62,6 +73,7 @@ class PolicyView(View):
     deadline_seconds: float
     on_deadline: str
     golden: str | None
+    approval: ApprovalRulesView | None = None
 
 
 class RecordView(Document):
@@ -97,6 +109,7 @@ def policy_view(policy: Policy) -> PolicyView:
                 hold_seconds=step.hold.total_seconds(),
                 min_requests=step.min_requests,
                 deadline_seconds=step.deadline.total_seconds(),
+                approval=step.approval,
             )
             for step in policy.steps
         ),
@@ -116,4 +129,19 @@ def policy_view(policy: Policy) -> PolicyView:
         deadline_seconds=policy.deadline.total_seconds(),
         on_deadline=policy.on_deadline.value,
         golden=policy.validation.golden if policy.validation else None,
+        approval=_approval(policy),
+    )
+
+
+def _approval(policy: Policy) -> ApprovalRulesView | None:
+    """None where nobody is asked."""
+    rules = policy.approval
+    if not rules.before and not any(step.approval for step in policy.steps):
+        return None
+    return ApprovalRulesView(
+        before=tuple(gate.value for gate in rules.before),
+        people=rules.people,
+        within_seconds=rules.within.total_seconds() if rules.within is not None else None,
+        on_timeout=rules.on_timeout.value,
+        on_deny=rules.on_deny.value,
     )

@@ -1,6 +1,6 @@
 """Rows of the report that the page and the Markdown share: facts, limits, steps, numbers of charts. Pure."""
 
-from controller.control.record_view import LimitView, PolicyView
+from controller.control.record_view import ApprovalRulesView, LimitView, PolicyView
 from controller.report.evidence import amount
 from controller.report.texts import clipped, since_begin, span, standing
 from controller.report.thinning import thinned
@@ -44,6 +44,8 @@ def policy_facts(policy: PolicyView) -> list[Row]:
         found.append(("Confidence", f"{100 * policy.rules.confidence:g}%"))
         found.append(("Budget", f"{policy.rules.budget:,} bad requests"))
         found.append(("Promote if not worse than", f"{policy.rules.promote_ratio:g}x"))
+    if policy.approval is not None:
+        found.append(("Approval", _approval(policy.approval, policy)))
     found.append(("Validation", clipped(policy.golden) if policy.golden else "none"))
     found.append(("Checked every", span(policy.interval_seconds)))
     found.append(("Bake", span(policy.bake_seconds)))
@@ -110,3 +112,15 @@ def _worse(limit: LimitView) -> str:
     if limit.worse_by_points is not None:
         return f"{100 * limit.worse_by_points:g}pp"
     return "-" if limit.worse_by_ratio is None else f"{100 * limit.worse_by_ratio:g}%"
+
+
+def _approval(rules: ApprovalRulesView, policy: PolicyView) -> str:
+    steps = [f"the step of {weight(step.weight)}" for step in policy.steps if step.approval]
+    before = ", ".join([*(f"the {gate}" for gate in rules.before), *steps[:MOST_LINES]])
+    people = "1 person" if rules.people == 1 else f"{rules.people} people"
+    within = (
+        ""
+        if rules.within_seconds is None
+        else f", within {span(rules.within_seconds)}, then {rules.on_timeout}"
+    )
+    return f"{people} before {before}{within}; after a no: {rules.on_deny}"

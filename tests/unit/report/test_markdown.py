@@ -1,13 +1,17 @@
 """Markdown: what stands in it reads as itself, in a terminal and rendered."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from controller.domain.flaws import Flaw
+from controller.domain.policy import ApprovalRules, Gate
 from controller.domain.vocabulary import Phase
 from controller.report.markdown import inline, markdown, plain
 from controller.report.page import page
+from tests.fakes import a_policy
+from tests.unit.control.stage import progressing
 from tests.unit.report.scenes import HOSTILE, Log, promoted, rolled_back
 from tests.unit.report.test_page import hostile
 
@@ -84,6 +88,20 @@ def test_what_was_wrong_with_the_measurements_is_listed() -> None:
     log.rollout = replace(log.rollout, evidence=evidence)
     assert "\n- counter resets: 3\n" in markdown(log.report())
     assert "<li>counter resets: 3</li>" in page(log.report())
+
+
+def test_whose_word_the_policy_asks_for_is_told() -> None:
+    policy = a_policy(approval=ApprovalRules(before=(Gate.PROMOTION,), people=2, within=timedelta(hours=1)))
+    policy = replace(policy, steps=(replace(policy.steps[0], approval=True), policy.steps[1]))
+    log = Log(replace(progressing(), policy=policy))
+    log.add("created", phase=Phase.PENDING)
+    log.add("approval_asked")
+    log.add("approval_given", actor="eve(7)")
+    said = "2 people before the promotion, the step of 5%, within 1h, then hold; after a no: rollback"
+    for text in (markdown(log.report()), page(log.report())):
+        assert said in text
+        assert "eve(7): 1 log entry (approval given)" in text
+    assert "Approval" not in markdown(rolled_back().report())
 
 
 def test_tables_keep_their_columns_whatever_stands_in_them() -> None:
