@@ -1,6 +1,5 @@
 """The commands about notifications: notify test."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +37,8 @@ def try_out(
 
     Reads the settings as the daemon does, so run it where the daemon runs. Exits with 1 if it was not taken.
     """
+    import asyncio  # noqa: PLC0415 - slow to import
+
     from controller.adapters.notify.destination import Failure  # noqa: PLC0415 - lazy
     from controller.cli.output import write  # noqa: PLC0415 - lazy
     from controller.errors import TargetError  # noqa: PLC0415 - lazy
