@@ -88,9 +88,12 @@ def _webhook(name: str, settings: DestinationSettings) -> "Destination":
 
 
 def _slack_webhook(name: str, settings: DestinationSettings) -> "Destination":
-    from controller.adapters.notify.slack_webhook import SlackWebhookDestination  # noqa: PLC0415 - as above
+    from controller.adapters.notify.webhook import (  # noqa: PLC0415 - as above
+        WebhookDestination,
+        as_slack_line,
+    )
 
-    return SlackWebhookDestination(_target(name, settings))
+    return WebhookDestination(_target(name, settings), as_slack_line)
 
 
 def _slack(name: str, settings: DestinationSettings) -> "Destination":

@@ -14,8 +14,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.posting import Target
-from controller.adapters.notify.slack_webhook import SlackWebhookDestination
-from controller.adapters.notify.webhook import WebhookDestination
+from controller.adapters.notify.webhook import WebhookDestination, as_slack_line
 from controller.errors import TargetError
 from tests.unit.notify.scenes import ERROR, OK, Behaviour, Receive, posting, receiving
 
@@ -36,7 +35,7 @@ def target(url: str, secret_file: Path | None = None, *, private: bool = True) -
 async def delivered(
     url: str, secret_file: Path | None = None, *, within: timedelta = LONG, private: bool = True
 ) -> Taken | Failure:
-    destination = WebhookDestination(target(url, secret_file, private=private), within)
+    destination = WebhookDestination(target(url, secret_file, private=private), timeout=within)
     try:
         return await destination.deliver(posting(), "")
     finally:
@@ -69,7 +68,7 @@ async def test_a_webhook_gets_a_cloudevent(receive: Receive) -> None:
 
 async def test_slack_s_webhook_gets_a_line(receive: Receive) -> None:
     receiver = await receive(OK)
-    destination = SlackWebhookDestination(target(receiver.url))
+    destination = WebhookDestination(target(receiver.url), as_slack_line)
     assert await destination.deliver(posting(), "") == TAKEN
     assert await receiver.next() == {
         "text": "fraud v2: RollingBack (CheckFailed), 0.5 % canary. errors 3.1 % &gt; 1 %"
