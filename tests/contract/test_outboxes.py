@@ -98,6 +98,17 @@ async def test_settling_twice_is_harmless_and_so_is_what_is_gone(stage: Stage) -
     assert await waiting(outbox) == []
 
 
+async def test_the_last_word_on_an_attempt_settles_nothing_of_the_next(stage: Stage) -> None:
+    await go_on(stage, await begin(stage, told("a")), Phase.ROLLED_BACK)
+    outbox = outbox_of(stage.store)
+    earlier = await everything(outbox)
+    await begin(stage, told("a.2"))
+    await settle(outbox, earlier, "of the first")
+    assert await waiting(outbox) == [("a.2-1", "ml"), ("a.2-1", "ops")]
+    assert await outbox.memo("a.2", "ml") == ""
+    assert await waiting(outbox_of(await stage.another())) == [("a.2-1", "ml"), ("a.2-1", "ops")]
+
+
 async def test_of_a_rollout_that_is_over_nothing_comes_back_after_a_crash(stage: Stage) -> None:
     await go_on(stage, await begin(stage, told("a")), Phase.SUCCEEDED)
     outbox = outbox_of(stage.store)

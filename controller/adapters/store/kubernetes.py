@@ -191,8 +191,8 @@ class KubernetesStore:
 
     async def _write(self, obj: Obj, rollout: Rollout, entry: Entry, place: Place) -> Stored:
         written = status_of(obj, rollout, entry, place)
-        after = await self.writer.status(obj, self.outbox.applied(obj, written.status))
-        self.outbox.written(after)
+        after = await self.writer.status(obj, self.outbox.applied(obj, rollout.id, written.status))
+        self.outbox.written(after, rollout.id)
         for fallen in written.fallen:
             self._overflow(rollout, fallen)
         return Stored(rollout, version_of(after))

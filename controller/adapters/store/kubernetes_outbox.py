@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 _TRIES = 5
 
+_Attempt = tuple[Key, str]
+"""An object and the rollout in it: each attempt numbers its entries from 1."""
+
 
 class KubernetesOutbox:
     """Implements `Outbox` on the store's own index and writer."""
@@ -31,7 +34,7 @@ class KubernetesOutbox:
     def __init__(self, writer: Writer, index: RolloutIndex) -> None:
         self._writer = writer
         self._index = index
-        self._marks: dict[Key, dict[tuple[int, str], str]] = defaultdict(dict)
+        self._marks: dict[_Attempt, dict[tuple[int, str], str]] = defaultdict(dict)
 
     async def destinations(self) -> Sequence[str]:
         """The names of those who are still to be told of something."""
@@ -47,9 +50,8 @@ class KubernetesOutbox:
     async def memo(self, rollout_id: str, destination: str) -> str:
         """What the destination left for itself at an earlier entry of the rollout; empty at first."""
         for held in self._index.named(attempt_of(rollout_id)[0]):
-            outcome = None if held.unreadable else held.outcome()
-            if outcome is not None and outcome.id == rollout_id:
-                mine = self._marks.get(held.key, {})
+            if _rollout_in(held) == rollout_id:
+                mine = self._marks.get((held.key, rollout_id), {})
                 newest = max(
                     (seq for seq, name in mine if name == destination and mine[seq, name]), default=0
                 )
@@ -58,40 +60,42 @@ class KubernetesOutbox:
 
     async def settle(self, posting: Posting, memo: str) -> None:
         """The destination was told, or never will be."""
-        key = key_of_rollout(posting.rollout)
-        self._marks[key][posting.entry.seq, posting.destination] = memo
+        key, rollout_id = key_of_rollout(posting.rollout), posting.rollout.id
+        self._marks[key, rollout_id][posting.entry.seq, posting.destination] = memo
         for _ in range(_TRIES):
             held = self._index.get(key)
-            if held is None or not held.is_over:
+            if held is None or _rollout_in(held) != rollout_id:  # gone, and its outbox with it
+                self._marks.pop((key, rollout_id), None)
+                return
+            if not held.is_over:
                 return
             try:
-                await self._write(held)
+                await self._write(held, rollout_id)
             except Conflict:
                 continue
             return
         raise StoreUnavailable(f"ModelRollout {key} changes all the time")
 
-    def applied(self, obj: Obj, status: Obj) -> Obj:
-        """A status as it is about to be written, without what is settled by now."""
-        marks = self._marks.get(key_of(obj))
+    def applied(self, obj: Obj, rollout_id: str, status: Obj) -> Obj:
+        """The rollout's status as it is about to be written, without what is settled by now."""
+        marks = self._marks.get((key_of(obj), rollout_id))
         return settled(status, marks) if marks else status
 
-    def written(self, obj: Obj) -> None:
+    def written(self, obj: Obj, rollout_id: str) -> None:
         """The object is written: what it no longer asks for need not be remembered."""
-        key, status = key_of(obj), status_in(obj)
-        open_ = set(unsettled(status))
-        kept = {mark: memo for mark, memo in self._marks.get(key, {}).items() if mark in open_}
+        attempt, open_ = (key_of(obj), rollout_id), set(unsettled(status_in(obj)))
+        kept = {mark: memo for mark, memo in self._marks.get(attempt, {}).items() if mark in open_}
         if kept:
-            self._marks[key] = kept
+            self._marks[attempt] = kept
         else:
-            self._marks.pop(key, None)
+            self._marks.pop(attempt, None)
 
     def _readable(self) -> list[Held]:
         every = (held for model in self._index.models() for held in self._index.of(model))
         return [held for held in every if not held.unreadable]
 
     def _open(self, held: Held) -> Sequence[tuple[int, str]]:
-        marks = self._marks.get(held.key, {})
+        marks = self._marks.get((held.key, _rollout_in(held)), {})
         return [each for each in unsettled(status_in(held.obj)) if each not in marks]
 
     async def _of(self, held: Held, destination: str) -> Sequence[Posting]:
@@ -102,12 +106,19 @@ class KubernetesOutbox:
         whole = (await self._writer.read(held.key) or {}) if claims_over(held.obj) else held.obj
         entries = {entry.seq: entry for entry in entries_from(whole)}
         for seq, name in wanted:
-            if seq not in entries:
+            if seq not in entries:  # the log had no room for it any more
                 log.error("notification_lost", rollout=rollout.id, seq=seq, destination=name)
+                self._marks[held.key, rollout.id][seq, name] = ""
         return [Posting(rollout, entries[seq], name) for seq, name in wanted if seq in entries]
 
-    async def _write(self, held: Held) -> None:
+    async def _write(self, held: Held, rollout_id: str) -> None:
         base = await self._writer.base(held.obj)
         claimed = await self._writer.claimed(base, finalizer=False)
-        status = self.applied(claimed, status_in(claimed))
-        self.written(await self._writer.status(claimed, status))
+        status = self.applied(claimed, rollout_id, status_in(claimed))
+        self.written(await self._writer.status(claimed, status), rollout_id)
+
+
+def _rollout_in(held: Held) -> str:
+    """The id of the rollout that the object holds; empty if none can be read."""
+    outcome = None if held.unreadable else held.outcome()
+    return outcome.id if outcome else ""
