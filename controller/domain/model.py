@@ -15,7 +15,7 @@ from controller.domain.judge.calibration import Calibration
 from controller.domain.observation import Observation, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.release import Release, RoutedModel, Split
-from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.vocabulary import Phase, Reason, Verdict, waits_for_person
 
 ZERO = timedelta(0)
 
@@ -139,7 +139,7 @@ class Rollout:
     @property
     def waits_for_person(self) -> bool:
         """Whether nothing but a person's word, of whatever kind, moves the rollout on."""
-        return self.phase.waits_for_person or self.reason is Reason.WAITING_FOR_APPROVAL
+        return waits_for_person(self.phase, self.reason)
 
     @property
     def weight_permille(self) -> int:

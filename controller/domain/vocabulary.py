@@ -136,3 +136,8 @@ class Reason(StrEnum):
     NOT_YET_SHOWN = "NotYetShown"
     BOTH_ABOVE_LIMIT = "BothAboveLimit"
     BUDGET_SPENT = "BudgetSpent"
+
+
+def waits_for_person(phase: Phase, reason: Reason) -> bool:
+    """Whether nothing but a person's word, of whatever kind, moves the rollout on."""
+    return phase.waits_for_person or reason is Reason.WAITING_FOR_APPROVAL

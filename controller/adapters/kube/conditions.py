@@ -33,7 +33,7 @@ from controller.adapters.kube.statusshape import (
 )
 from controller.adapters.kube.untrusted import mapping, sequence, text
 from controller.domain.model import Rollout
-from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.vocabulary import Phase, Reason, Verdict, waits_for_person
 from controller.domain.wording import duration
 
 
@@ -199,7 +199,7 @@ def _outcome(phase: Phase, reason: Reason, message: str) -> dict[Condition, Find
             return Finding("Unknown", reason, f"it is {phase}")
         return Finding("True" if phase is end else "False", reason, message)
 
-    waits = phase.waits_for_person or reason is Reason.WAITING_FOR_APPROVAL
+    waits = waits_for_person(phase, reason)
     goes_on: ConditionStatus = "False" if phase.terminal else "Unknown" if waits else "True"
     return {
         Condition.PROGRESSING: Finding(goes_on, reason, message),
