@@ -1,8 +1,8 @@
 """The store of one machine: an SQLite file.
 
 **Invariant**: a commit is durable (flushed to the disk) when it returns, and touches the record and its log
-together. Deciding reads and writes go through one connection in one thread; people's reads go through
-another, so that a slow one never delays a commit.
+together. Deciding reads and writes go through one connection in one thread; people's reads, and those of the
+outbox, go through another, so that a slow one never delays a commit.
 """
 
 import sqlite3
@@ -134,19 +134,15 @@ class SqliteStore:
 
     async def destinations(self) -> Sequence[str]:
         """The names of those who are still to be told of something."""
-        return await self._writer.run(sqlite_outbox.destinations)
+        return await self._read(sqlite_outbox.destinations)
 
     async def postings(self, destination: str, limit: int) -> Sequence[Posting]:
         """The oldest that are not settled, in the order of their commits."""
-        return await self._writer.run(
-            lambda connection: sqlite_outbox.postings(connection, destination, limit)
-        )
+        return await self._read(lambda connection: sqlite_outbox.postings(connection, destination, limit))
 
     async def memo(self, rollout_id: str, destination: str) -> str:
         """What the destination left for itself at an earlier entry of the rollout; empty at first."""
-        return await self._writer.run(
-            lambda connection: sqlite_outbox.memo(connection, rollout_id, destination)
-        )
+        return await self._read(lambda connection: sqlite_outbox.memo(connection, rollout_id, destination))
 
     async def settle(self, posting: Posting, memo: str) -> None:
         """The destination was told, or never will be."""
