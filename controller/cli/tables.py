@@ -8,16 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.control.approval_views import ApprovalView
-from controller.control.check_views import CheckView
+from controller.control.check_views import CheckView, amount
 from controller.control.views import EntryList, EntryView, StatusList, StatusView
 from controller.control.why import WhyView
-from controller.domain.policy import CheckKind
 from controller.domain.vocabulary import Phase, Verdict
-from controller.domain.wording import duration, listed, printable, quantity
+from controller.domain.wording import duration, listed, printable
 
 _DIGEST_LETTERS = 12
 _BAR_CELLS = 20
-_KINDS = {"ratio": CheckKind.RATIO, "seconds": CheckKind.QUANTILE, "number": CheckKind.GAUGE}
 _VERDICT_STYLES = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -97,11 +95,10 @@ def checks(views: tuple[CheckView, ...]) -> Table:
     """One line for each check: value against limit."""
     table = _table("CHECK", "VERDICT", "VALUE", "LIMIT", "STABLE", "REQUESTS", "FAILURES")
     for view in views:
-        kind = _KINDS[view.unit]
         table.add_row(
             _cell(view.name + (" (report only)" if view.report_only else "")),
             _verdict(view.verdict),
-            *(_cell(_amount(value, kind)) for value in (view.value, view.limit, view.stable_value)),
+            *(_cell(amount(value, view.unit)) for value in (view.value, view.limit, view.stable_value)),
             _cell(f"{view.requests:,}"),
             _cell(f"{view.failures} of {view.budget}"),
         )
@@ -207,10 +204,6 @@ def _phase(phase: Phase) -> Text:
 
 def _verdict(verdict: Verdict) -> Text:
     return Text(verdict, style=_VERDICT_STYLES[verdict])
-
-
-def _amount(value: float | None, kind: CheckKind) -> str:
-    return "-" if value is None else quantity(value, kind)
 
 
 def _until(at: datetime | None, now: datetime) -> str:

@@ -15,13 +15,20 @@ from pydantic import BaseModel, ConfigDict
 from controller.domain.judge.base import CheckResult
 from controller.domain.policy import Check, CheckKind
 from controller.domain.vocabulary import Reason, Verdict
-from controller.domain.wording import sentence
+from controller.domain.wording import quantity, sentence
 
 Unit = Literal["ratio", "seconds", "number"]
 
 UNITS: Mapping[CheckKind, Unit] = MappingProxyType(
     {CheckKind.RATIO: "ratio", CheckKind.QUANTILE: "seconds", CheckKind.GAUGE: "number"}
 )
+KINDS: Mapping[Unit, CheckKind] = MappingProxyType({unit: kind for kind, unit in UNITS.items()})
+"""The kind of check that has a unit."""
+
+
+def amount(value: float | None, unit: Unit) -> str:
+    """A value as people read it, ``-`` where there is none."""
+    return "-" if value is None else quantity(value, KINDS[unit])
 
 
 class View(BaseModel):

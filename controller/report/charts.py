@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
+from controller.control.check_views import amount
 from controller.domain.vocabulary import Verdict
-from controller.report.evidence import amount
 from controller.report.svg import Band, Chart, Line
 from controller.report.texts import outcome, since_begin, span
 from controller.report.views import CheckPoint, CheckSeries, ReportView

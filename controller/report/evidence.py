@@ -1,20 +1,9 @@
 """What the counts of a check say, in the sentences of `serinus why`, from the view of a log entry. Pure."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from controller.control.check_views import UNITS, CheckView, Unit
+from controller.control.check_views import KINDS, CheckView
 from controller.domain.judge.base import CheckResult, Strength
-from controller.domain.policy import Check, CheckKind
+from controller.domain.policy import Check
 from controller.domain.reporting import details
-from controller.domain.wording import quantity
-
-KINDS: Mapping[Unit, CheckKind] = MappingProxyType({unit: kind for kind, unit in UNITS.items()})
-
-
-def amount(value: float | None, unit: Unit) -> str:
-    """A value as people read it, ``-`` where there is none."""
-    return "-" if value is None else quantity(value, KINDS[unit])
 
 
 def details_of(check: CheckView) -> tuple[str, ...]:

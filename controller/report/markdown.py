@@ -6,9 +6,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from controller.control.check_views import amount
 from controller.domain.wording import printable
 from controller.report import tables
-from controller.report.evidence import amount
 from controller.report.texts import (
     event_words,
     gaps,

@@ -15,11 +15,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from controller.control.check_views import amount
 from controller.domain.vocabulary import Phase
 from controller.domain.wording import printable
 from controller.report import tables
 from controller.report.charts import check_chart, has_values, weight_chart
-from controller.report.evidence import amount
 from controller.report.svg import Chart, draw
 from controller.report.texts import (
     event_words,

@@ -1,7 +1,7 @@
 """Rows of the report that the page and the Markdown share: facts, limits, steps, numbers of charts. Pure."""
 
+from controller.control.check_views import amount
 from controller.control.record_view import ApprovalRulesView, LimitView, PolicyView
-from controller.report.evidence import amount
 from controller.report.texts import clipped, since_begin, span, standing
 from controller.report.thinning import thinned
 from controller.report.views import CheckPoint, CheckSeries, ReportView
