@@ -48,19 +48,15 @@ def unmeasured(checks: Mapping[str, AnyCheck], pack: str, measures: Measures) ->
     return [
         ((name,), _unknown(name, f"the metrics pack {pack}", [measures]))
         for name, section in checks.items()
-        if not _known(name, section, [measures])
+        if own_count(section) is None and not _known(name, [measures])
     ]
 
 
-def _known(name: str, section: AnyCheck | type[AnyCheck], packs: Iterable[Measures]) -> bool:
-    """Whether one of the packs measures it, or the policy itself."""
-    kind = section if isinstance(section, type) else type(section)
-    if kind is ErrorsCheck or kind is QueryCheck or (not isinstance(section, type) and own_count(section)):
-        return True
-    match = QUANTILE.fullmatch(name)
-    if kind is LatencyCheck:
-        return match is not None and any(match[1] in pack.histograms for pack in packs)
-    return any(name in pack.ratios for pack in packs)
+def _known(name: str, packs: Iterable[Measures]) -> bool:
+    """Whether one of the packs measures what a check of this name reads."""
+    if match := QUANTILE.fullmatch(name):
+        return any(match[1] in pack.histograms for pack in packs)
+    return name == ERRORS or any(name in pack.ratios for pack in packs)
 
 
 def _unknown(name: str, pack: str, packs: Iterable[Measures]) -> Any:
@@ -153,7 +149,7 @@ def _name_trouble(name: str, raw: object, packs: Mapping[str, Measures]) -> Any:
             KEY_COMPLAINT,
         )
     own = next((key for key in _OWN if key in written), None)
-    if own is None and isinstance(raw, dict) and not _known(name, section, packs.values()):
+    if own is None and isinstance(raw, dict) and not _known(name, packs.values()):
         return _unknown(name, "the metrics pack", packs.values())
     if own is not None and (section is ErrorsCheck or name.startswith(f"{LATENCY}_p")):
         sentence = f"{shown(name)} is measured by the metrics pack and takes no {own}"
