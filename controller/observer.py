@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from controller.domain.judge.calibration import Calibration, calibrate
 from controller.domain.model import Rollout
 from controller.domain.observation import (
+    GateSeen,
     Measure,
     NoReading,
     Observation,
@@ -26,6 +27,7 @@ from controller.domain.wording import duration
 from controller.errors import TargetError, TransientError
 from controller.ports import (
     Clock,
+    Gates,
     MetricSource,
     Notifier,
     RolloutStore,
@@ -48,6 +50,7 @@ class World:
     metrics: MetricSource
     workload: Workload
     validator: Validator
+    gates: Gates
     notifier: Notifier
     telemetry: Telemetry
     clock: Clock
@@ -100,8 +103,14 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
         validation=validation,
         reading=measured,
         calibration=calibration,
+        gates=_words(world, rollout, wanted.gates),
         serving=recorded,
     )
+
+
+def _words(world: World, rollout: Rollout, names: Sequence[str]) -> tuple[GateSeen, ...]:
+    words = (world.gates.word(rollout, name) for name in names)
+    return tuple(word for word in words if word is not None)
 
 
 async def _reading(world: World, rollout: Rollout, measure: Measure | None) -> Reading | NoReading | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Entry, Rollout
 from controller.domain.observation import (
+    GateSeen,
     Measure,
     NoReading,
     Readiness,
@@ -213,6 +214,17 @@ class Notifier(Protocol):
 
     def tell(self, rollout: Rollout, entry: Entry) -> None:
         """Hand over a committed entry for the destinations that the rollout's policy names."""
+        ...
+
+
+class Gates(Protocol):
+    """The operator's programs that a rollout may have to ask."""
+
+    def word(self, rollout: Rollout, name: str) -> GateSeen | None:
+        """What the gate says to what the rollout asks now; None while nothing is known.
+
+        At once: asking goes on by itself and never delays a pass. The model is woken by an answer.
+        """
         ...
 
 

@@ -91,6 +91,19 @@ class KubernetesSettings(_Part):
         return "*" in self.namespaces or namespace in self.namespaces
 
 
+class GateSettings(_Part):
+    """Where a policy's ``gate: NAME`` asks."""
+
+    url: HttpUrl
+    """The program's address; what it is asked is a CloudEvent, what it may answer stands in the how-to."""
+    secret_file: Path | None = None
+    """Holds the key that each question is signed with; two lines while it is rotated."""
+    private_addresses: bool = False
+    """Whether its host may be on this machine or in a private network."""
+    plain_http: bool = False
+    """Whether it may be spoken to without TLS."""
+
+
 class DestinationSettings(_Part):
     """Where a policy's ``notify: [name]`` goes."""
 
@@ -163,6 +176,8 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
     """Notification destinations by the name that policies use."""
+    gates: dict[str, GateSettings] = Field(default_factory=dict)
+    """Programs that policies may have asked, by the name that policies use."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from controller.adapters.gates.question import GateAnswer, GateQuestion
 from controller.adapters.notify.cloudevent import RolloutEvent
 from controller.report.views import ReportView
 from docs.pages import model_rollout, permissions, settings
@@ -25,6 +26,10 @@ def pages() -> dict[Path, str]:
         FOLDER / "rollout-event.schema.json": _schema(
             RolloutEvent, "rollout-event:v1", "An event of a rollout"
         ),
+        FOLDER / "gate-question.schema.json": _schema(
+            GateQuestion, "gate-question:v1", "What a gate is asked"
+        ),
+        FOLDER / "gate-answer.schema.json": _schema(GateAnswer, "gate-answer:v1", "What a gate answers"),
         FOLDER / "report.schema.json": _schema(ReportView, "report:v1alpha1", "The report of a rollout"),
     }
 

@@ -11,8 +11,8 @@ from controller.domain.commands import announce, obey
 from controller.domain.judge.counts import Block
 from controller.domain.machine import decide
 from controller.domain.model import CommandKind, Decision, Rollout
-from controller.domain.observation import NoReading, Reading
-from controller.domain.policy import CheckKind, Gate
+from controller.domain.observation import GateWord, NoReading, Reading
+from controller.domain.policy import CheckKind, Milestone, Step
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Committed, Edited, Fact, Looked, Written
@@ -34,6 +34,7 @@ def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set
             s8_stable_is_not_left_for_an_unready_one(before, after)
             s4_no_answer_decides_nothing(after, ever_bad)
             s19_people_approved_what_waits_for_them(before, after, story)
+            s20_gates_let_pass_what_waits_for_them(before, after, story)
             if _asks_more(before, after) and after.entry.command is None:
                 s3_a_rise_rests_on_evidence(before, after, story)
                 s14_a_rise_comes_after_the_time(before, after, story, looks)
@@ -196,19 +197,55 @@ def s19_people_approved_what_waits_for_them(
     assert len(others) >= rules.people, f"S19: {after.entry.message} with the words of {told}"
 
 
+def s20_gates_let_pass_what_waits_for_them(
+    before: Committed, after: Committed, story: Sequence[Committed]
+) -> None:
+    """No weight that needs a gate's word is given without it, after it was asked, and never after a no."""
+    needed = _gates_needed(before, after)
+    if not needed:
+        return
+    passed: set[str] = set()
+    for each in reversed(story[: story.index(after)]):
+        words = each.entry.observation.gates if each.entry.observation is not None else ()
+        assert each.entry.event != "gate_denied", "S20: given after a no"
+        assert each.rollout.weight_permille == before.rollout.weight_permille, "S20: asked at other weights"
+        if each.entry.event == "gate_passed":
+            passed |= {seen.name for seen in words if seen.word is GateWord.ALLOW}
+        if each.entry.event in ("approval_asked", "gate_asked"):
+            break
+    else:
+        raise AssertionError("S20: no gate was asked")
+    assert needed <= passed, f"S20: {after.entry.message} with the words of {passed}"
+
+
+def _gates_needed(before: Committed, after: Committed) -> set[str]:
+    policy = after.rollout.policy
+    milestone, steps = _passes(before, after)
+    if milestone is None:
+        return set()
+    return {rules.name for rules in policy.gates if milestone in rules.before} | {
+        step.gate for step in steps if step.gate
+    }
+
+
 def _needs_approval(before: Committed, after: Committed) -> bool:
+    milestone, steps = _passes(before, after)
+    asked = milestone in after.rollout.policy.approval.before
+    return milestone is not None and (asked or any(step.approval for step in steps))
+
+
+def _passes(before: Committed, after: Committed) -> tuple[Milestone | None, Sequence[Step]]:
+    """What is passed between the two, and the steps that come with it or are skipped."""
     policy, weight = after.rollout.policy, after.rollout.weight_permille
     if before.rollout.phase is Phase.PENDING and after.rollout.phase is Phase.PREPARING:
-        return Gate.START in policy.approval.before
+        return Milestone.START, ()
     if not _asks_more(before, after):
-        return False
+        return None, ()
     if weight < 1000:
         assert after.rollout.step is not None
-        return policy.steps[after.rollout.step].approval
+        return Milestone.STEP, (policy.steps[after.rollout.step],)
     at = before.rollout.step
-    return Gate.PROMOTION in policy.approval.before or any(
-        step.approval for step in policy.steps[0 if at is None else at + 1 :]
-    )
+    return Milestone.PROMOTION, policy.steps[0 if at is None else at + 1 :]
 
 
 def s5_a_failed_version_stays_away(history: Sequence[Fact]) -> None:

@@ -11,7 +11,8 @@ from controller.domain.policy import (
     Check,
     CheckKind,
     Fallback,
-    Gate,
+    GateRules,
+    Milestone,
     NoData,
     Policy,
     RouteRef,
@@ -92,9 +93,12 @@ sequential_policies = st.builds(
         ]
     ),
 )
+milestones = st.sampled_from(
+    [(), (Milestone.START,), (Milestone.PROMOTION,), (Milestone.START, Milestone.PROMOTION)]
+)
 approvals = st.builds(
     ApprovalRules,
-    before=st.sampled_from([(), (Gate.START,), (Gate.PROMOTION,), (Gate.START, Gate.PROMOTION)]),
+    before=milestones,
     people=st.integers(1, 3),
     within=st.none() | seconds(60, 600),
     on_timeout=st.sampled_from(Fallback),
@@ -102,19 +106,42 @@ approvals = st.builds(
 )
 
 
-def _with_approval(policy: Policy, rules: ApprovalRules, asking: tuple[bool, ...]) -> Policy:
-    """Some steps ask; of auto steps none can."""
+gates = st.builds(
+    GateRules,
+    name=st.just("desk"),
+    before=milestones,
+    within=st.none() | seconds(60, 600),
+    on_timeout=st.sampled_from(Fallback),
+    on_deny=st.sampled_from(Fallback),
+    on_error=st.sampled_from(Fallback),
+)
+
+
+def _with_askings(
+    policy: Policy, rules: ApprovalRules, gate: GateRules | None, asking: tuple[tuple[bool, str], ...]
+) -> Policy:
+    """Some steps ask people, or gates; of auto steps none can."""
     steps = policy.steps
     if not policy.auto_steps:
-        steps = tuple(replace(step, approval=asks) for step, asks in zip(steps, asking, strict=False))
-    return replace(policy, approval=rules, steps=steps)
+        steps = tuple(
+            replace(step, approval=asks, gate=named)
+            for step, (asks, named) in zip(steps, asking, strict=False)
+        )
+    return replace(policy, approval=rules, gates=(gate,) if gate else (), steps=steps)
 
 
 PEOPLE = ("ann", "bob", "cy", "dan")
 """Ann is who deploys."""
+GATES = ("desk", "audit")
+"""The second has no rules of its own."""
 silent_policies = classic_policies | sequential_policies
+_asks_at_step = st.tuples(st.booleans(), st.sampled_from(["", "", *GATES]))
 asking_policies = st.builds(
-    _with_approval, silent_policies, approvals, st.tuples(st.booleans(), st.booleans(), st.booleans())
+    _with_askings,
+    silent_policies,
+    approvals,
+    st.none() | gates,
+    st.tuples(_asks_at_step, _asks_at_step, _asks_at_step),
 )
 policies = silent_policies | asking_policies
 beginnings = st.sampled_from([None, *(phase for phase in Phase if not phase.terminal)])

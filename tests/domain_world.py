@@ -10,6 +10,8 @@ from controller.domain.commands import again, announce, obey, refuse_release
 from controller.domain.machine import decide, plan
 from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
 from controller.domain.observation import (
+    GateSeen,
+    GateWord,
     Observation,
     Readiness,
     Reading,
@@ -42,6 +44,8 @@ class World:
         self.store_broken = False
         self.approvers: tuple[str, ...] = ()
         """Who says yes to whatever is asked, as soon as it is."""
+        self.gates: dict[str, GateWord] = {}
+        """What each gate says to whatever it is asked; one that is not here says nothing."""
         self.records: dict[str, Rollout] = {}
         self.initial: dict[str, Rollout] = {}
         self.history: list[Fact] = []
@@ -255,6 +259,11 @@ class World:
             else None,
             validation=golden if wanted.validate else None,
             reading=reading,
+            gates=tuple(
+                GateSeen(name, self.gates[name], "no route to host")
+                for name in wanted.gates
+                if name in self.gates
+            ),
             serving=self.serving if rollout.phase is Phase.PENDING else None,
             predecessor=older,
             successor=newer,

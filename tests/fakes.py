@@ -9,6 +9,7 @@ from controller.domain.judge.calibration import PodHistory
 from controller.domain.judge.counts import Block, CheckCounts, Tally
 from controller.domain.model import Entry, Rollout
 from controller.domain.observation import (
+    GateSeen,
     Measure,
     NoReading,
     Readiness,
@@ -265,6 +266,19 @@ class FakeValidator:
         if self.never_answers:
             await asyncio.Event().wait()
         return self.report
+
+
+class FakeGates:
+    """Gates whose words a test sets; ``asked`` are the questions, by gate and the number of the asking."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, GateSeen] = {}
+        self.asked: list[tuple[str, int]] = []
+
+    def word(self, rollout: Rollout, name: str) -> GateSeen | None:
+        assert rollout.asking is not None
+        self.asked.append((name, rollout.asking.number))
+        return self.words.get(name)
 
 
 @dataclass

@@ -12,9 +12,10 @@ from controller.domain.judge import JUDGES
 from controller.errors import InvariantError, TargetError
 from controller.policy.catalogue import Catalogue, Measures
 from controller.ports import TrafficRouter
-from controller.settings import DestinationSettings, PrometheusSettings, Settings
+from controller.settings import DestinationSettings, GateSettings, PrometheusSettings, Settings
 
 if TYPE_CHECKING:
+    from controller.adapters.gates.keeper import Gate
     from controller.adapters.metrics.client import PrometheusAccess
     from controller.adapters.notify.destination import Destination
     from controller.adapters.notify.posting import Target
@@ -74,6 +75,17 @@ def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":
             message = f"the token file {settings.bearer_token_file} cannot be read: {type(error).__name__}"
             raise TargetError(message) from error
     return PrometheusAccess(timeout=timedelta(seconds=settings.timeout_seconds), headers=headers)
+
+
+def gates(settings: Mapping[str, GateSettings]) -> "list[Gate]":
+    """The programs that may be asked, by the names that policies use. Raises `TargetError` for an address."""
+    from controller.adapters.gates.webhook import WebhookGate  # noqa: PLC0415 - as above
+    from controller.adapters.notify.posting import Target  # noqa: PLC0415 - as above
+
+    return [
+        WebhookGate(Target(name, each.url, each.secret_file, each.private_addresses, each.plain_http, "gate"))
+        for name, each in settings.items()
+    ]
 
 
 def destinations(settings: Mapping[str, DestinationSettings]) -> "list[Destination]":

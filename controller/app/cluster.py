@@ -99,6 +99,7 @@ class ClusterDaemon(Daemon):
             store=store,
             metrics=self._metrics(stack),
             validator=self._validator(stack),
+            gates=self._gates(stack),
             notifier=notifier,
             telemetry=self._telemetry,
             clock=self._clock,

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from controller.adapters import registry
+from controller.adapters.gates.keeper import GateKeeper
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.notify.courier import Courier, Office
@@ -84,6 +85,11 @@ class Daemon(ABC):
         stack.push_async_callback(courier.close)
         self._telemetry.watch_outbox(lambda: sum(courier.pending.values()))
         return courier
+
+    def _gates(self, stack: AsyncExitStack) -> GateKeeper:
+        keeper = GateKeeper(registry.gates(self._settings.gates), self._queue.add)
+        stack.push_async_callback(keeper.close)
+        return keeper
 
     def _start_timers(self, stack: AsyncExitStack) -> None:
         self._timers.start()

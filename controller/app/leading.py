@@ -33,7 +33,7 @@ from controller.domain.vocabulary import Reason
 from controller.errors import StoreUnavailable, TransientError
 from controller.features import Feature
 from controller.observer import World
-from controller.ports import Clock, MetricSource, Notifier, Telemetry, Validator
+from controller.ports import Clock, Gates, MetricSource, Notifier, Telemetry, Validator
 from controller.reconciler import Reconciler
 from controller.settings import KubernetesSettings
 
@@ -55,6 +55,7 @@ class Outside:
     store: KubernetesStore
     metrics: MetricSource
     validator: Validator
+    gates: Gates
     notifier: Notifier
     telemetry: Telemetry
     clock: Clock
@@ -98,6 +99,7 @@ class Leader:
             metrics=outside.metrics,
             workload=workload,
             validator=outside.validator,
+            gates=outside.gates,
             notifier=outside.notifier,
             telemetry=outside.telemetry,
             clock=outside.clock,

@@ -69,6 +69,7 @@ class MachineDaemon(Daemon):
             metrics=metrics,
             workload=workload,
             validator=validator,
+            gates=self._gates(stack),
             notifier=courier,
             telemetry=self._telemetry,
             clock=self._clock,

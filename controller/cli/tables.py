@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -154,13 +155,24 @@ def line_of(entry: StatusView | EntryView, name: str | None = None) -> str:
 
 
 def approval_of(approval: ApprovalView, now: datetime) -> str:
-    """Of what, by whom, until when: ``the promotion: 1 of 2, by bob; 1 missing``."""
+    """Of what, by whom, until when: ``the promotion: 1 of 2, by bob; 1 missing; gate desk is asked``."""
+    said = [_people(approval, now)] if approval.people else []
+    for gate in approval.gates:
+        answer = "lets it pass" if gate.passed else f"is asked{_silence(gate.until, gate.on_timeout, now)}"
+        said.append(f"gate {gate.name} {answer}")
+    return f"{approval.what}: {'; '.join(said)}"
+
+
+def _people(approval: ApprovalView, now: datetime) -> str:
     given = f"{len(approval.approved_by)} of {approval.people}"
     by = f", by {listed(approval.approved_by)}" if approval.approved_by else ""
     missing = f"; {approval.missing} missing" if approval.missing else ""
-    end = {"rollback": "ends the rollout", "hold": "is told"}[approval.on_timeout]
-    until = f"; silence {end} {_until(approval.until, now)}" if approval.until else ""
-    return f"{approval.what}: {given}{by}{missing}{until}"
+    return f"{given}{by}{missing}{_silence(approval.until, approval.on_timeout, now)}"
+
+
+def _silence(until: datetime | None, on_timeout: Literal["hold", "rollback"], now: datetime) -> str:
+    end = {"rollback": "ends the rollout", "hold": "is told"}[on_timeout]
+    return f"; silence {end} {_until(until, now)}" if until else ""
 
 
 def step_of(status: StatusView) -> str:

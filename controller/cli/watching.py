@@ -16,8 +16,8 @@ from controller.control.views import EntryView, StatusList, StatusView
 from controller.domain.wording import printable
 
 POLL_SECONDS = 1.0
-_ALWAYS_SHOWN = frozenset({"approval_given", "approval_denied"})
-"""Events that a person waits for though nothing moves: one of several approvals."""
+_ALWAYS_SHOWN = frozenset({"approval_given", "approval_denied", "gate_passed"})
+"""Events that a person waits for though nothing moves: one of several words that are needed."""
 
 
 def watch_live(session: Session, client: Control, target: str | None, pace: Pace) -> None:

@@ -66,6 +66,14 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             "nothing is lacking but the approval that the policy asks for; the weight holds, checks go on",
             'say yes: serinus approve {model}, or no: serinus deny {model} --reason "..."',
         ),
+        Reason.WAITING_FOR_GATE: Explanation(
+            "nothing is lacking but the word of a gate that the policy names; the weight holds, checks go on",
+            "wait for its word, or stop: serinus abort {model}",
+        ),
+        Reason.GATE_FAILED: Explanation(
+            "a gate that the policy names could not be asked, or answered something that is no word",
+            "check the gate, and its address in the settings; if it is over: serinus retry {model}",
+        ),
         Reason.PROMOTION_RUNNING: Explanation("the gateway is told to send everyone to the canary", _NOTHING),
         Reason.BAKE_RUNNING: Explanation(
             "the canary serves everyone and is watched; the old stable version is kept for a fast return",
@@ -80,6 +88,15 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
         Reason.APPROVAL_TIMED_OUT: Explanation(
             "too few people approved in the time that the policy gives them",
             "if it still waits: serinus approve {model}; if it is over: serinus retry {model}",
+        ),
+        Reason.GATE_DENIED: Explanation(
+            "a gate that the policy names did not let the rollout pass",
+            "ask it why; if it waits, ask it again: serinus resume {model}; "
+            "if it is over: serinus retry {model}",
+        ),
+        Reason.GATE_TIMED_OUT: Explanation(
+            "a gate did not let the rollout pass in the time that the policy gives it",
+            "check the gate; if it is over: serinus retry {model}",
         ),
         Reason.PAUSED_BY_PERSON: Explanation(
             "a person paused the rollout; the weight holds and failing checks still roll back",

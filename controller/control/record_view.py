@@ -22,6 +22,7 @@ class StepView(View):
     min_requests: int
     deadline_seconds: float
     approval: bool = False
+    gate: str | None = None
 
 
 class LimitView(View):
@@ -53,6 +54,17 @@ class ApprovalRulesView(View):
     on_deny: str
 
 
+class GateRulesView(View):
+    """A gate that must let it pass: ``before`` these, and the steps that name it."""
+
+    name: str
+    before: tuple[str, ...]
+    within_seconds: float | None
+    on_timeout: str
+    on_deny: str
+    on_error: str
+
+
 class PolicyView(View):
     """The policy as it was when the rollout began.
 
@@ -74,6 +86,7 @@ class PolicyView(View):
     on_deadline: str
     golden: str | None
     approval: ApprovalRulesView | None = None
+    gates: tuple[GateRulesView, ...] = ()
 
 
 class RecordView(Document):
@@ -110,6 +123,7 @@ def policy_view(policy: Policy) -> PolicyView:
                 min_requests=step.min_requests,
                 deadline_seconds=step.deadline.total_seconds(),
                 approval=step.approval,
+                gate=step.gate or None,
             )
             for step in policy.steps
         ),
@@ -130,6 +144,7 @@ def policy_view(policy: Policy) -> PolicyView:
         on_deadline=policy.on_deadline.value,
         golden=policy.validation.golden if policy.validation else None,
         approval=_approval(policy),
+        gates=_gates(policy),
     )
 
 
@@ -139,9 +154,25 @@ def _approval(policy: Policy) -> ApprovalRulesView | None:
     if not rules.before and not any(step.approval for step in policy.steps):
         return None
     return ApprovalRulesView(
-        before=tuple(gate.value for gate in rules.before),
+        before=tuple(each.value for each in rules.before),
         people=rules.people,
         within_seconds=rules.within.total_seconds() if rules.within is not None else None,
         on_timeout=rules.on_timeout.value,
         on_deny=rules.on_deny.value,
+    )
+
+
+def _gates(policy: Policy) -> tuple[GateRulesView, ...]:
+    """Those with rules of their own, and those that a step alone names."""
+    names = dict.fromkeys([*(rules.name for rules in policy.gates), *(step.gate for step in policy.steps)])
+    return tuple(
+        GateRulesView(
+            name=rules.name,
+            before=tuple(each.value for each in rules.before),
+            within_seconds=rules.within.total_seconds() if rules.within is not None else None,
+            on_timeout=rules.on_timeout.value,
+            on_deny=rules.on_deny.value,
+            on_error=rules.on_error.value,
+        )
+        for rules in (policy.gate(name) for name in names if name)
     )

@@ -9,15 +9,15 @@ from controller.control.approval_views import ApprovalView, approval_view
 from controller.control.check_views import View, unmeasured
 from controller.control.explanations import EXPLANATIONS
 from controller.control.views import Document, next_at
-from controller.domain.approval import goal_after_step
+from controller.domain.approval import needed_after_step
 from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
-from controller.domain.policy import Fallback
+from controller.domain.policy import ApprovalRules, Fallback, GateRules
 from controller.domain.reporting import details
 from controller.domain.rules.approving import what
 from controller.domain.rules.before import first_step
-from controller.domain.vocabulary import Phase, Reason, Verdict
-from controller.domain.wording import percent, sentence
+from controller.domain.vocabulary import CONSENT_LACKS, Phase, Reason, Verdict
+from controller.domain.wording import listed, percent, sentence
 
 
 class CheckWhy(View):
@@ -106,9 +106,11 @@ def _after_validation(rollout: Rollout) -> str:
 
 
 def _after_step(rollout: Rollout) -> str:
-    asks = rollout.step is not None and goal_after_step(rollout.policy, rollout.step) is not None
-    granted = rollout.asking is not None and rollout.asking.granted
-    return f"{_next_weight(rollout)}, and people approve" if asks and not granted else _next_weight(rollout)
+    needed = None if rollout.step is None else needed_after_step(rollout.policy, rollout.step)
+    if needed is None or (rollout.asking is not None and rollout.asking.granted):
+        return _next_weight(rollout)
+    gates = [f"gate {listed(needed.gates)} lets it pass"] if needed.gates else []
+    return ", and ".join([_next_weight(rollout), *(["people approve"] if needed.people else []), *gates])
 
 
 def _next_weight(rollout: Rollout) -> str:
@@ -148,29 +150,39 @@ def _next_action(rollout: Rollout) -> str:
     """What the rollout does next by itself, or waits for."""
     if rollout.phase.terminal:
         return "none: the rollout is over"
-    if rollout.reason is Reason.WAITING_FOR_APPROVAL and rollout.asking is not None:
-        asking = rollout.asking
-        people = "person approves" if asking.missing == 1 else "people approve"
-        return f"goes on to {what(rollout.policy, asking.goal)} as soon as {asking.missing} more {people}"
+    if rollout.reason in CONSENT_LACKS and rollout.asking is not None:
+        asking, needed = rollout.asking, []
+        if asking.missing:
+            people = "person approves" if asking.missing == 1 else "people approve"
+            needed.append(f"{asking.missing} more {people}")
+        if asking.shut:
+            needed.append(f"gate {listed(asking.shut)} lets it pass")
+        return f"goes on to {what(rollout.policy, asking.goal)} as soon as {' and '.join(needed)}"
     return _NEXT_ACTIONS[rollout.phase](rollout)
 
 
-def _of_people(rollout: Rollout) -> list[_Deadline]:
-    """The time that people have to approve; empty where none runs."""
-    asking, rules = rollout.asking, rollout.policy.approval
-    if asking is None or rules.within is None or asking.granted or rollout.phase.waits_for_person:
-        return []
-    if asking.waited >= rules.within:
+def _of_answers(rollout: Rollout) -> list[_Deadline]:
+    """The times that people and gates have to answer; empty where none runs."""
+    asking, policy = rollout.asking, rollout.policy
+    if asking is None or rollout.phase.waits_for_person:
         return []
     back = "not deployed" if rollout.route.intended.canary is None else "rolled back"
-    action = back if rules.on_timeout is Fallback.ROLLBACK else "people are told; the weight holds"
-    return [_Deadline(rules.within - asking.waited, action)]
+    rules: list[ApprovalRules | GateRules] = [policy.gate(name) for name in asking.shut]
+    rules += [policy.approval] if asking.missing else []
+    return [
+        _Deadline(
+            each.within - asking.waited,
+            back if each.on_timeout is Fallback.ROLLBACK else "people are told; the weight holds",
+        )
+        for each in rules
+        if each.within is not None and asking.waited < each.within
+    ]
 
 
 def _deadline(rollout: Rollout) -> _Deadline | None:
     """The next deadline to run out; None while none runs."""
     policy, clocks = rollout.policy, rollout.clocks
-    running = _of_people(rollout)
+    running = sorted(_of_answers(rollout), key=lambda each: each.left)
     back = policy.on_deadline is Fallback.ROLLBACK
     if rollout.phase is Phase.PREPARING:
         return _Deadline(policy.ready_deadline - clocks.in_phase, "not deployed")
@@ -179,7 +191,7 @@ def _deadline(rollout: Rollout) -> _Deadline | None:
     if rollout.phase not in (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING):
         return next(iter(running), None)
     running.append(_Deadline(policy.deadline - clocks.total, "rolled back" if back else "paused"))
-    asked = rollout.reason is Reason.WAITING_FOR_APPROVAL
+    asked = rollout.reason in CONSENT_LACKS
     if rollout.phase is Phase.PROGRESSING and rollout.step is not None and not asked:
         left = policy.steps[rollout.step].deadline - clocks.since_step
         if back or Reason.TOO_LITTLE_EVIDENCE not in rollout.told:

@@ -7,17 +7,13 @@ one. A single no decides, also after a yes and until the weight is given, and an
 
 from dataclasses import replace
 
-from controller.domain.approval import Approval, Asking, Goal, asks_people, goal_of_promotion
+from controller.domain.approval import Approval, Asking, Goal, asks_people, needed_to_promote
 from controller.domain.model import Command, CommandKind, Refusal, Rollout
-from controller.domain.policy import Fallback, Gate, Policy
-from controller.domain.rules.approving import decline, waits, what
+from controller.domain.policy import Milestone, Policy
+from controller.domain.rules.approving import consented, denied, waits, what
 from controller.domain.rules.turns import Turn
-from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
 from controller.domain.wording import listed
-
-_GOES_ON = {Phase.PENDING: Reason.CREATED, Phase.VALIDATING: Reason.VALIDATION_RUNNING}
-"""The reason after the last yes, until the next pass; in every other phase StepRunning."""
 
 
 def answer(rollout: Rollout, command: Command) -> Turn | Refusal:
@@ -30,8 +26,13 @@ def _approve(rollout: Rollout, command: Command) -> Turn | Refusal:
     if isinstance(asking, Refusal):
         return asking
     goal = what(rollout.policy, asking.goal)
-    if asking.granted:
-        return Refusal(f"{goal} is approved already by {listed(asking.actors)}")
+    if not asking.missing:
+        by = (
+            f"is approved already by {listed(asking.actors)}"
+            if asking.actors
+            else "asks for nobody's approval"
+        )
+        return Refusal(f"{goal} {by}{_gates(asking)}")
     if command.actor in asking.actors:
         return Refusal(f"{command.actor} has approved {goal} already; it needs {_others(asking)}")
     if asking.people > 1 and command.actor == rollout.created_by:
@@ -41,17 +42,8 @@ def _approve(rollout: Rollout, command: Command) -> Turn | Refusal:
         )
     given = Approval(command.actor, command.at, command.request_id)
     asking = replace(asking, approvals=(*asking.approvals, given))
-    if not asking.granted:
-        return Turn(replace(rollout, asking=asking, message=waits(rollout.policy, asking)), "approval_given")
     message = f"{goal} is approved by {listed(asking.actors)}"
-    reason = rollout.reason
-    if reason is Reason.WAITING_FOR_APPROVAL:
-        reason = _GOES_ON.get(rollout.phase, Reason.STEP_RUNNING)
-    # clocks that stood begin with the next pass, which does not know how long that was
-    clocks = replace(rollout.clocks, mark=None) if rollout.phase is Phase.VALIDATING else rollout.clocks
-    return Turn(
-        replace(rollout, asking=asking, clocks=clocks, reason=reason, message=message), "approval_given"
-    )
+    return consented(rollout, asking, "approval_given", message)
 
 
 def _deny(rollout: Rollout, command: Command) -> Turn | Refusal:
@@ -60,27 +52,26 @@ def _deny(rollout: Rollout, command: Command) -> Turn | Refusal:
         return asking
     why = f": {command.note}" if command.note else ""
     message = f"{what(rollout.policy, asking.goal)} was denied by {command.actor}{why}"
-    if rollout.policy.approval.on_deny is Fallback.ROLLBACK:
-        return decline(rollout, None, Reason.APPROVAL_DENIED, message)
-    held = replace(rollout, asking=None)
-    if rollout.phase is Phase.PAUSED:
-        return Turn(replace(held, reason=Reason.APPROVAL_DENIED, message=message), "approval_denied")
-    held = replace(held, resume_to=rollout.phase)
-    return Turn(move(held, Trigger.PAUSE, Phase.PAUSED, Reason.APPROVAL_DENIED, message), "approval_denied")
+    return denied(rollout, None, rollout.policy.approval.on_deny, Reason.APPROVAL_DENIED, message)
 
 
 def unapproved_promotion(rollout: Rollout) -> Refusal | None:
-    """Why a person cannot promote early, if people must approve something that this would skip."""
-    goal, asking = goal_of_promotion(rollout.policy, rollout.step), rollout.asking
-    if goal is None or (asking is not None and asking.goal == goal and asking.granted):
+    """Why a person cannot promote early, if somebody's word on something is needed that this would skip."""
+    needed, asking = needed_to_promote(rollout.policy, rollout.step), rollout.asking
+    if needed is None or (asking is not None and asking.goal == needed.goal and asking.granted):
         return None
     if asking is not None and asking.granted:
         return Refusal(
             f"{what(rollout.policy, asking.goal)} is approved and comes first; say promote after it"
         )
     if asking is not None:
-        return Refusal(f"{waits(rollout.policy, asking)}, which promote does not replace: approve it instead")
+        instead = ": approve it instead" if asking.missing else ""
+        return Refusal(f"{waits(rollout.policy, asking)}, which promote does not replace{instead}")
     asked = _next_asked(rollout.policy, rollout.step)
+    if not needed.people:
+        return Refusal(
+            f"its policy has gate {listed(needed.gates)} asked about {asked}, which promote does not skip"
+        )
     return Refusal(
         f"its policy asks for approval of {asked}, which promote does not skip: approve when it asks"
     )
@@ -98,9 +89,13 @@ def _asked(rollout: Rollout) -> Asking | Refusal:
 
 def _next_asked(policy: Policy, present: int | None) -> str:
     first = 0 if present is None else present + 1
-    steps = [index for index in range(first, len(policy.steps)) if policy.steps[index].approval]
-    return what(policy, Goal(Gate.STEP, steps[0]) if steps else Goal(Gate.PROMOTION))
+    steps = [index for index, step in enumerate(policy.steps[first:], first) if step.approval or step.gate]
+    return what(policy, Goal(Milestone.STEP, steps[0]) if steps else Goal(Milestone.PROMOTION))
 
 
 def _others(asking: Asking) -> str:
     return f"{asking.missing} {'other person' if asking.missing == 1 else 'others'}"
+
+
+def _gates(asking: Asking) -> str:
+    return f"; it waits for gate {listed(asking.shut)}" if asking.shut else ""

@@ -23,8 +23,8 @@ both saw the weight in force and measured (`timing`). Downtime, clock jumps and 
 *Evidence, not absence.* Counts begin at the instant, on the metric source's clock, at which the weight was
 seen in force. No answer is UNKNOWN: it holds the weight, and a deadline of its own ends it.
 
-*People are asked last.* Where the policy asks for approval (`approval`), a rollout to which nothing else is
-lacking holds until enough people have given it, and is judged meanwhile as at any other time.
+*People and gates are asked last.* Where the policy asks for somebody's word (`approval`), a rollout to which
+nothing else is lacking holds until it has it, and is judged meanwhile as at any other time.
 
 *Urgency is order.* The rules of a phase (`rules.PHASE_RULES`) are asked in turn and the first that applies
 decides: what takes traffic away from a bad canary always stands before what gives it more.
@@ -46,7 +46,7 @@ from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
 from controller.domain.timing import clocks_stand
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.vocabulary import CONSENT_LACKS, Phase, Reason
 from controller.errors import InvariantError
 
 SERINUS = "serinus"
@@ -65,6 +65,11 @@ NOTABLE_EVENTS = frozenset(
         "approval_given",
         "approval_denied",
         "approval_overdue",
+        "gate_asked",
+        "gate_passed",
+        "gate_denied",
+        "gate_failed",
+        "gate_overdue",
     }
 )
 """Events that people are told; every other one is a check that changed nothing of consequence."""
@@ -79,6 +84,12 @@ _PREPARING_POLL = timedelta(seconds=5)
 
 def plan(rollout: Rollout) -> Plan:
     """What the next pass must look at."""
+    asking = rollout.asking
+    waits = asking is not None and not rollout.phase.waits_for_person
+    return replace(_plan(rollout), gates=asking.shut if asking is not None and waits else ())
+
+
+def _plan(rollout: Rollout) -> Plan:
     exposed = rollout.route.intended.canary is not None
     alone = serves_alone(rollout)
     measure = Measure(rollout.evidence.cursor) if exposed else None
@@ -185,7 +196,7 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
             return None
         case Phase.PREPARING | Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:
             poll = _PREPARING_POLL if rollout.phase is Phase.PREPARING else _SOON
-            return interval if rollout.waits_for_person else min(interval, poll)
+            return interval if rollout.reason in CONSENT_LACKS else min(interval, poll)
         case _:
             waiting = not rollout.route.in_force or rollout.evidence.cursor is None
             if waiting:
@@ -203,7 +214,8 @@ def _watchful(rollout: Rollout) -> bool:
 
 def _moved(before: Rollout, after: Rollout) -> bool:
     """Whether the next pass has something new to do."""
-    return after.phase is not before.phase or after.supply_permille > before.supply_permille
+    asks = after.asking is not None and after.asking != before.asking and bool(after.asking.shut)
+    return after.phase is not before.phase or after.supply_permille > before.supply_permille or asks
 
 
 def _unchanged(before: Rollout, after: Rollout) -> bool:

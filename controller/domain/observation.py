@@ -5,6 +5,7 @@ Facts are values here: unavailable, not ready and drifted are answers. Instants 
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
@@ -109,6 +110,24 @@ class NoReading:
     message: str
 
 
+class GateWord(StrEnum):
+    """What a gate says to what it is asked. One that has not made up its mind says nothing yet."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    ERROR = "error"
+    """It could not be asked, several times in a row, or answered something that is no word."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateSeen:
+    """A gate's word; ``message`` says what went wrong, free of addresses and of the gate's own text."""
+
+    name: str
+    word: GateWord
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """All that one pass saw. What the plan did not ask for is None."""
@@ -123,6 +142,8 @@ class Observation:
     validation: ValidationReport | None = None
     reading: Reading | NoReading | None = None
     calibration: Calibration | NoReading | None = None
+    gates: tuple[GateSeen, ...] = ()
+    """Of the gates that were to be asked, those that have answered."""
     serving: Release | None = None
     """The model's promoted version, asked for while Pending."""
     predecessor: str | None = None
@@ -144,7 +165,7 @@ class Plan:
 
     ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
     before they are looked at. It stands in the record already, so making it anew is harmless. ``calibrate``
-    asks for what stable's past says.
+    asks for what stable's past says. ``gates`` are those whose word on the rollout's asking is awaited.
     """
 
     survey: bool = False
@@ -156,3 +177,4 @@ class Plan:
     validate: bool = False
     measure: Measure | None = None
     calibrate: bool = False
+    gates: tuple[str, ...] = ()

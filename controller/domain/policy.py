@@ -47,8 +47,8 @@ class RouteRef:
     stable: str | None = None
 
 
-class Gate(StrEnum):
-    """Where a rollout may have to wait for people's approval."""
+class Milestone(StrEnum):
+    """Where a rollout may have to wait for somebody's word: people's, or a gate's."""
 
     START = "start"
     STEP = "step"
@@ -89,6 +89,8 @@ class Step:
     deadline: timedelta
     approval: bool = False
     """Whether people must approve before the weight is given."""
+    gate: str = ""
+    """The gate that must let it pass before the weight is given; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +160,27 @@ class ApprovalRules:
     have, None for no limit of its own.
     """
 
-    before: tuple[Gate, ...] = ()
+    before: tuple[Milestone, ...] = ()
     people: int = 1
     within: timedelta | None = None
     on_timeout: Fallback = Fallback.HOLD
     on_deny: Fallback = Fallback.ROLLBACK
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """When a gate, a program of the operator's, is asked, and what follows from its word, or without one.
+
+    ``before``, ``within``, ``on_timeout`` and ``on_deny`` are as in `ApprovalRules`. ``on_error`` is what
+    follows when it cannot be asked, or answers what is no word: HOLD tells people and asks again.
+    """
+
+    name: str
+    before: tuple[Milestone, ...] = ()
+    within: timedelta | None = None
+    on_timeout: Fallback = Fallback.HOLD
+    on_deny: Fallback = Fallback.ROLLBACK
+    on_error: Fallback = Fallback.HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,5 +226,10 @@ class Policy:
     judge_rules: JudgeRules = field(default_factory=JudgeRules)
     auto_steps: bool = False
     approval: ApprovalRules = field(default_factory=ApprovalRules)
+    gates: tuple[GateRules, ...] = ()
     digest: str = ""
     """SHA-256 of the policy file, in hex: which text a rollout was judged by."""
+
+    def gate(self, name: str) -> GateRules:
+        """The rules of a gate; the usual ones where the policy only names it."""
+        return next((rules for rules in self.gates if rules.name == name), GateRules(name))

@@ -6,7 +6,8 @@ from datetime import timedelta
 from controller.domain.approval import Asking
 from controller.domain.model import ZERO, Clocks, Rollout
 from controller.domain.observation import NoReading, Observation, Reading, Tick
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.policy import Policy
+from controller.domain.vocabulary import CONSENT_LACKS, Phase
 
 SHORTEST_UNWATCHED = timedelta(seconds=60)
 """A gap between two passes that is longer than this, and than four intervals, was not watched."""
@@ -27,11 +28,11 @@ def clocks_after(rollout: Rollout, seen: Observation) -> Clocks:
     unmeasured = clocks.unmeasured + elapsed if isinstance(seen.reading, NoReading) else clocks.unmeasured
     # silence says neither that an incident lasts nor that it is over
     incident = clocks.incident + watched if rollout.evidence.broken_by_both else ZERO
-    people = rollout.reason is Reason.WAITING_FOR_APPROVAL  # who take their time make no step late
+    asked = rollout.reason in CONSENT_LACKS  # people who take their time make no step late, nor do gates
     return Clocks(
         total=clocks.total + elapsed,
         in_phase=clocks.in_phase + elapsed,
-        since_step=clocks.since_step + (ZERO if people else elapsed),
+        since_step=clocks.since_step + (ZERO if asked else elapsed),
         at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
         unmeasured=ZERO if measured else unmeasured,
         incident=incident if measured else clocks.incident,
@@ -41,20 +42,27 @@ def clocks_after(rollout: Rollout, seen: Observation) -> Clocks:
 
 
 def asking_after(rollout: Rollout, seen: Observation) -> Asking | None:
-    """What people are asked, with the time that they took so far: before any traffic it counts as well."""
-    asking, within = rollout.asking, rollout.policy.approval.within
-    if asking is None or within is None or not _people_have_time(rollout):
+    """What was asked, with the time that the answers took so far: before any traffic it counts as well."""
+    asking = rollout.asking
+    if asking is None or not _time_runs(rollout):
         return asking
     elapsed = min(elapsed_since(rollout.clocks.mark, seen.tick), _longest_unwatched(rollout))
-    return replace(asking, waited=min(asking.waited + elapsed, within))
+    return replace(asking, waited=min(asking.waited + elapsed, _patience(rollout.policy, asking)))
 
 
-def _people_have_time(rollout: Rollout) -> bool:
-    """Whether the time runs that the policy gives people to approve."""
-    asking, within = rollout.asking, rollout.policy.approval.within
-    if asking is None or within is None or rollout.phase.waits_for_person:
+def _time_runs(rollout: Rollout) -> bool:
+    """Whether the time runs that the policy gives for an answer."""
+    asking = rollout.asking
+    if asking is None or rollout.phase.waits_for_person:
         return False
-    return not asking.granted and asking.waited < within
+    return not asking.granted and asking.waited < _patience(rollout.policy, asking)
+
+
+def _patience(policy: Policy, asking: Asking) -> timedelta:
+    """The longest time that is given to anybody whose word is still missing; 0 where none is limited."""
+    gates = [policy.gate(name).within for name in asking.shut]
+    times = [*gates, policy.approval.within] if asking.missing else gates
+    return max((within for within in times if within is not None), default=ZERO)
 
 
 def _longest_unwatched(rollout: Rollout) -> timedelta:
@@ -63,12 +71,12 @@ def _longest_unwatched(rollout: Rollout) -> timedelta:
 
 def clocks_stand(rollout: Rollout) -> bool:
     """Whether no clock runs: a person's word or another rollout is waited for, for as long as it takes."""
-    return _stand(rollout) and not _people_have_time(rollout)
+    return _stand(rollout) and not _time_runs(rollout)
 
 
 def _stand(rollout: Rollout) -> bool:
-    """Whether the rollout's own clocks stand; before any traffic also while people are asked for approval."""
-    asked = rollout.phase is Phase.VALIDATING and rollout.reason is Reason.WAITING_FOR_APPROVAL
+    """Whether the rollout's own clocks stand; before any traffic also while somebody's word is awaited."""
+    asked = rollout.phase is Phase.VALIDATING and rollout.reason in CONSENT_LACKS
     return rollout.phase.waits_for_person or rollout.phase is Phase.PENDING or asked
 
 

@@ -74,6 +74,8 @@ class Reason(StrEnum):
     WAITING_FOR_CHECKS = "WaitingForChecks"
     WAITING_FOR_COPIES = "WaitingForCopies"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
+    WAITING_FOR_GATE = "WaitingForGate"
+    GATE_FAILED = "GateFailed"
     CHECKS_FAILING = "ChecksFailing"
     TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
     PROMOTION_RUNNING = "PromotionRunning"
@@ -84,6 +86,8 @@ class Reason(StrEnum):
     ABORTED_BY_PERSON = "AbortedByPerson"
     APPROVAL_DENIED = "ApprovalDenied"
     APPROVAL_TIMED_OUT = "ApprovalTimedOut"
+    GATE_DENIED = "GateDenied"
+    GATE_TIMED_OUT = "GateTimedOut"
     NEWER_RELEASE = "NewerRelease"
 
     ALREADY_SERVING = "AlreadyServing"
@@ -136,6 +140,10 @@ class Reason(StrEnum):
     NOT_YET_SHOWN = "NotYetShown"
     BOTH_ABOVE_LIMIT = "BothAboveLimit"
     BUDGET_SPENT = "BudgetSpent"
+
+
+CONSENT_LACKS = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_GATE, Reason.GATE_FAILED})
+"""Nothing is lacking but somebody's word."""
 
 
 def waits_for_person(phase: Phase, reason: Reason) -> bool:

@@ -116,5 +116,6 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         judge_rules=JudgeRules(section.confidence, section.budget, section.promote_if_not_worse_than),
         auto_steps=isinstance(section.steps, AutoSteps),
         approval=section.approval.to_rules() if section.approval else ApprovalRules(),
+        gates=tuple(gate.to_rules() for gate in section.gates),
         digest=digest,
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic import ModelWrapValidatorHandler as Handler
 
-from controller.policy.approvals import ApprovalSection, approval_trouble
+from controller.policy.approvals import ApprovalSection, GateSection, approval_trouble, gate_troubles
 from controller.policy.catalogue import did_you_mean
 from controller.policy.check_sections import AnyCheck
 from controller.policy.checks import Checks, unmeasured
@@ -112,6 +112,12 @@ class PolicySection(Section):
         description="Whose approval a rollout waits for, and where; a step says approval: true itself.",
         examples=[{"before": ["promotion"], "people": 2}],
     )
+    gates: list[GateSection] = Field(
+        default=[],
+        max_length=10,
+        description="Programs that must let a rollout pass, and where; a step says gate: NAME itself.",
+        examples=[[{"name": "release-desk", "before": ["promotion"]}]],
+    )
     workload: WorkloadSection = Field(
         default_factory=WorkloadSection,
         description="What to do to the workloads behind the route, in a cluster.",
@@ -203,6 +209,15 @@ class PolicySection(Section):
             return value
         if found := approval_trouble(value, info.data["steps"], info.data.get("deadline")):
             raise complaints([found])
+        return value
+
+    @field_validator("gates")
+    @classmethod
+    def _asked_somewhere(cls, value: list[GateSection], info: ValidationInfo) -> list[GateSection]:
+        if "steps" not in info.data:
+            return value
+        if found := gate_troubles(value, info.data["steps"], info.data.get("deadline")):
+            raise complaints(found)
         return value
 
     @field_validator("deadline")

@@ -30,6 +30,7 @@ from controller.policy.fields import (
     together,
     written,
 )
+from controller.policy.names import Label
 from controller.policy.quantities import QuantityError, parse_weight, show_duration, show_weight, shown
 
 _MOST_STEPS = 50
@@ -66,6 +67,11 @@ class StepSection(Section):
         default=False,
         description="Whether people must approve before the canary gets this weight: see approval.",
         examples=[True],
+    )
+    gate: Label | None = Field(
+        default=None,
+        description="Gate that must let it pass before the canary gets this weight: see gates.",
+        examples=["release-desk"],
     )
     deadline: Duration | None = Field(
         default=None,
@@ -104,7 +110,7 @@ class StepSection(Section):
     def to_step(self) -> Step:
         """The step in the words of the domain."""
         deadline = self.deadline or _step_deadline(self.hold)
-        return Step(self.weight, self.hold, self.min_requests, deadline, self.approval)
+        return Step(self.weight, self.hold, self.min_requests, deadline, self.approval, self.gate or "")
 
 
 class AutoSteps(Section):

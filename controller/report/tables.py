@@ -1,7 +1,15 @@
 """Rows of the report that the page and the Markdown share: facts, limits, steps, numbers of charts. Pure."""
 
+from collections.abc import Sequence
+
 from controller.control.check_views import amount
-from controller.control.record_view import ApprovalRulesView, LimitView, PolicyView
+from controller.control.record_view import (
+    ApprovalRulesView,
+    GateRulesView,
+    LimitView,
+    PolicyView,
+    StepView,
+)
 from controller.report.texts import clipped, since_begin, span, standing
 from controller.report.thinning import thinned
 from controller.report.views import CheckPoint, CheckSeries, ReportView
@@ -46,6 +54,7 @@ def policy_facts(policy: PolicyView) -> list[Row]:
         found.append(("Promote if not worse than", f"{policy.rules.promote_ratio:g}x"))
     if policy.approval is not None:
         found.append(("Approval", _approval(policy.approval, policy)))
+    found += [(f"Gate {clipped(gate.name)}", _gate(gate, policy)) for gate in policy.gates[:MOST_LINES]]
     found.append(("Validation", clipped(policy.golden) if policy.golden else "none"))
     found.append(("Checked every", span(policy.interval_seconds)))
     found.append(("Bake", span(policy.bake_seconds)))
@@ -115,12 +124,20 @@ def _worse(limit: LimitView) -> str:
 
 
 def _approval(rules: ApprovalRulesView, policy: PolicyView) -> str:
-    steps = [f"the step of {weight(step.weight)}" for step in policy.steps if step.approval]
-    before = ", ".join([*(f"the {gate}" for gate in rules.before), *steps[:MOST_LINES]])
     people = "1 person" if rules.people == 1 else f"{rules.people} people"
-    within = (
-        ""
-        if rules.within_seconds is None
-        else f", within {span(rules.within_seconds)}, then {rules.on_timeout}"
-    )
-    return f"{people} before {before}{within}; after a no: {rules.on_deny}"
+    asked = [step for step in policy.steps if step.approval]
+    return f"{people} {_asked(rules, asked)}; after a no: {rules.on_deny}"
+
+
+def _gate(rules: GateRulesView, policy: PolicyView) -> str:
+    asked = [step for step in policy.steps if step.gate == rules.name]
+    return f"{_asked(rules, asked)}; after a no: {rules.on_deny}; without a word: {rules.on_error}"
+
+
+def _asked(rules: ApprovalRulesView | GateRulesView, steps: Sequence[StepView]) -> str:
+    """Where somebody is asked, and for how long."""
+    at_steps = [f"the step of {weight(step.weight)}" for step in steps]
+    before = ", ".join([*(f"the {each}" for each in rules.before), *at_steps[:MOST_LINES]])
+    if rules.within_seconds is None:
+        return f"before {before}"
+    return f"before {before}, within {span(rules.within_seconds)}, then {rules.on_timeout}"

@@ -21,12 +21,14 @@ def page() -> str:
         "On one machine": settings.EnvoySettings,
         "Prometheus": settings.PrometheusSettings,
         "Notifications": settings.DestinationSettings,
+        "Gates": settings.GateSettings,
     }
     prefixes = {
         settings.KubernetesSettings: "SERINUS_KUBERNETES__",
         settings.EnvoySettings: "SERINUS_ENVOY__",
         settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
         settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",
+        settings.GateSettings: "SERINUS_GATES__NAME__",
     }
     lines = [
         "# Settings of the daemon\n",
@@ -49,7 +51,7 @@ def page() -> str:
 
 
 _HEAD = ("setting", "default", "meaning")
-_NESTED = ("envoy", "kubernetes", "prometheus", "destinations")
+_NESTED = ("envoy", "kubernetes", "prometheus", "destinations", "gates")
 
 
 def _rows(group: type[BaseModel], prefix: str, *, without: Collection[str]) -> Iterator[Sequence[str]]:

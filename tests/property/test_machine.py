@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from controller.domain.model import CommandKind, Rollout
-from controller.domain.observation import NoReading
+from controller.domain.observation import GateWord, NoReading
 from controller.domain.policy import Policy
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_checker import judge
 from tests.domain_facts import Committed, Crash, Written
 from tests.domain_scenes import BAD
-from tests.domain_strategies import PEOPLE, Fault, beginnings, policies, seconds
+from tests.domain_strategies import GATES, PEOPLE, Fault, beginnings, policies, seconds
 from tests.domain_world import World
 
 MOST_PASSES = 3_000
@@ -113,6 +113,15 @@ class Rollouts(RuleBasedStateMachine):
     def all_agree(self, then: int) -> None:
         for rollout in self.world.open_rollouts():
             self.approve(rollout.id)
+        self.passes(then)
+
+    @precondition(lambda self: any(rollout.asking for rollout in self.world.open_rollouts()))
+    @rule(gate=st.sampled_from(GATES), word=st.sampled_from([*GateWord, GateWord.ALLOW, None]), then=few)
+    def a_gate_answers(self, gate: str, word: GateWord | None, then: int) -> None:
+        if word is None:
+            self.world.gates.pop(gate, None)
+        else:
+            self.world.gates[gate] = word
         self.passes(then)
 
     def approve(self, rollout_id: str) -> None:
@@ -250,9 +259,15 @@ class Rollouts(RuleBasedStateMachine):
         return all(
             rollout.phase in WAITING
             and (rollout.phase is not Phase.PAUSED or not rollout.weight_permille)
-            and (rollout.phase is not Phase.PENDING or rollout.policy.approval.within is None)
+            and (rollout.phase is not Phase.PENDING or not self.time_runs(rollout))
             for rollout in self.world.open_rollouts()
         )
+
+    @staticmethod
+    def time_runs(rollout: Rollout) -> bool:
+        policy = rollout.policy
+        times = [policy.approval.within, *(gate.within for gate in policy.gates)]
+        return any(within is not None for within in times)
 
     def of_consequence(self) -> int:
         return sum(isinstance(fact, Written | Committed) for fact in self.world.history)
@@ -269,6 +284,7 @@ class Rollouts(RuleBasedStateMachine):
         gateway.rejects = self.world.store_broken = False
         self.world.metrics.silence = None
         self.world.rate = 5000.0
+        self.world.gates = dict.fromkeys(GATES, GateWord.ALLOW)
         for how in self.world.versions.values():
             how.ready = how.warm = True
 

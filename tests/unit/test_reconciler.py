@@ -19,6 +19,7 @@ from tests.fakes import (
     EPOCH,
     GOLDEN,
     FakeClock,
+    FakeGates,
     FakeMetrics,
     FakeNotifier,
     FakeRouter,
@@ -42,6 +43,7 @@ class Stage:
         self.metrics = FakeMetrics(self.clock, self.router)
         self.workload = FakeWorkload()
         self.validator = FakeValidator()
+        self.gates = FakeGates()
         self.notifier = FakeNotifier()
         self.telemetry = FakeTelemetry()
         self.reconciler = Reconciler(
@@ -51,6 +53,7 @@ class Stage:
                 metrics=self.metrics,
                 workload=self.workload,
                 validator=self.validator,
+                gates=self.gates,
                 notifier=self.notifier,
                 telemetry=self.telemetry,
                 clock=self.clock,

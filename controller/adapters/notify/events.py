@@ -40,6 +40,8 @@ _WARNING_REASONS = frozenset(
         Reason.DRIFT_DETECTED,
         Reason.ROLLOUT_DEADLINE_EXCEEDED,
         Reason.APPROVAL_TIMED_OUT,
+        Reason.GATE_TIMED_OUT,
+        Reason.GATE_FAILED,
     }
 )
 

@@ -1,7 +1,7 @@
 """One POST to an address of the settings: signed, bounded, to where we may go and nowhere else.
 
-**Invariant**: no redirect is followed, and of the answer only its status and its Retry-After are used. A
-failure names neither the address nor anything that the receiver said: both may be secrets.
+**Invariant**: no redirect is followed, and no more than 4 KiB of the answer are read. A failure names neither
+the address nor anything that the receiver said: both may be secrets.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from controller.adapters.exchange import NoAnswer, exchange
+from controller.adapters.exchange import Answer, NoAnswer, exchange
 from controller.adapters.notify.addresses import is_public, pinned, resolve
 from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.repeating import retry_after
@@ -38,6 +38,8 @@ class Target:
     secret_file: Path | None = None
     private_addresses: bool = False
     plain_http: bool = False
+    kind: str = "destination"
+    """What the settings call it, for messages."""
 
 
 class Poster:
@@ -50,7 +52,14 @@ class Poster:
         self._timeout = timeout
 
     async def post(self, message_id: str, body: bytes, content_type: str) -> Taken | Failure:
-        """One attempt."""
+        """One attempt to have it taken: any 2xx says so."""
+        answer = await self.send(message_id, body, content_type)
+        if isinstance(answer, Failure):
+            return answer
+        return failure_of(answer) or Taken(_said(answer))
+
+    async def send(self, message_id: str, body: bytes, content_type: str) -> Answer | Failure:
+        """One attempt, and what was answered; of that nothing but its status may be shown."""
         try:
             # Read each time: a rotated key must not need a restart.
             signed = await asyncio.to_thread(self._signed, message_id, body)
@@ -63,9 +72,7 @@ class Poster:
         if isinstance(placed, Failure):
             return placed
         answer = await exchange(self._client, placed, within=self._timeout, most_bytes=_MOST_BYTES)
-        if isinstance(answer, NoAnswer):
-            return Failure(answer.message)
-        return _outcome(answer.status, answer.headers)
+        return Failure(answer.message) if isinstance(answer, NoAnswer) else answer
 
     def _signed(self, message_id: str, body: bytes) -> Mapping[str, str]:
         secrets = read_secrets(self._target.secret_file) if self._target.secret_file else ()
@@ -88,24 +95,28 @@ class Poster:
         return pinned(request, allowed[0])
 
 
-def _outcome(status: int, answer_headers: Mapping[str, str]) -> Taken | Failure:
-    message = f"the receiver answered {status}"
-    if 200 <= status < 300:  # noqa: PLR2004 - the class of success
-        return Taken(message)
-    if status not in _WORTH_REPEATING:
-        return Failure(message, final=True)
-    return Failure(message, retry_after=retry_after(answer_headers, datetime.now(UTC)))
+def failure_of(answer: Answer) -> Failure | None:
+    """Why an answer is none that takes anything; None for a 2xx."""
+    if 200 <= answer.status < 300:  # noqa: PLR2004 - the class of success
+        return None
+    if answer.status not in _WORTH_REPEATING:
+        return Failure(_said(answer), final=True)
+    return Failure(_said(answer), retry_after=retry_after(answer.headers, datetime.now(UTC)))
+
+
+def _said(answer: Answer) -> str:
+    return f"the receiver answered {answer.status}"
 
 
 def _checked(target: Target) -> httpx2.URL:
     try:
         url = httpx2.URL(target.url)
     except httpx2.InvalidURL as error:
-        raise TargetError(f"The address of destination {target.name} is not a URL.") from error
+        raise TargetError(f"The address of {target.kind} {target.name} is not a URL.") from error
     if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > _HIGHEST_PORT:
-        raise TargetError(f"The address of destination {target.name} is not an http or https URL.")
+        raise TargetError(f"The address of {target.kind} {target.name} is not an http or https URL.")
     if url.scheme == "http" and not target.plain_http:
         raise TargetError(
-            f"The address of destination {target.name} is not https: allow plain_http if that is meant."
+            f"The address of {target.kind} {target.name} is not https: allow plain_http if that is meant."
         )
     return url

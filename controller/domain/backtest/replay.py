@@ -67,12 +67,11 @@ class Outcome:
 
 
 def replayable(policy: Policy) -> Policy:
-    """The policy without what the past does not tell: gauges, warm-up, golden requests, people's approval."""
+    """The policy without what the past does not tell: gauges, warm-up, golden requests, anybody's word."""
     checks = tuple(check for check in policy.checks if check.kind is not CheckKind.GAUGE)
-    steps = tuple(replace(step, approval=False) for step in policy.steps)
-    return replace(
-        policy, checks=checks, steps=steps, warm_up_requests=0, validation=None, approval=ApprovalRules()
-    )
+    steps = tuple(replace(step, approval=False, gate="") for step in policy.steps)
+    bare = replace(policy, checks=checks, steps=steps, approval=ApprovalRules(), gates=())
+    return replace(bare, warm_up_requests=0, validation=None)
 
 
 def replay(

@@ -25,6 +25,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             before.waiting_for_predecessor,
             before.hopeless,
             before.waiting_for_route,
+            approving.gated,
             approving.overdue,
             before.start,
         ),
@@ -37,6 +38,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
         ),
         Phase.VALIDATING: (
             before.overtaken,
+            approving.gated,
             approving.overdue,
             approving.unanswered,
             before.invalid,
@@ -49,6 +51,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             serving.eased,
             serving.incident,
             serving.expired,
+            approving.gated,
             approving.overdue,
             serving.promoted_early,
             serving.advanced,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from controller.domain.approval import goal_of_promotion, goal_of_start, goal_of_step
+from controller.domain.approval import needed_for_step, needed_to_promote, needed_to_start
 from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
@@ -103,7 +103,7 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
     if serving is None and rollout.release.image is not None:
         message = "no version serves yet whose workload could be cloned; deploy the first one by its backend"
         return refuse(rollout, Reason.NOTHING_TO_CLONE, message)
-    unapproved = awaited(folded, seen, goal_of_start(rollout.policy))
+    unapproved = awaited(folded, seen, needed_to_start(rollout.policy))
     if unapproved is not None:
         return unapproved
     split = Split(stable=serving)
@@ -184,8 +184,8 @@ def valid(folded: Folded, seen: Observation) -> Turn | None:
     """
     rollout, policy = folded.rollout, folded.rollout.policy
     alone, step = rollout.stable is None, first_step(rollout)
-    goal = goal_of_promotion(policy, None) if alone else goal_of_step(policy, step)
-    unapproved = awaited(folded, seen, goal)
+    needed = needed_to_promote(policy, None) if alone else needed_for_step(policy, step)
+    unapproved = awaited(folded, seen, needed)
     if unapproved is not None:
         return unapproved
     if rollout.asking is not None and not healthy(seen.canary):

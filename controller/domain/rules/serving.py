@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from controller.domain.approval import goal_after_step, goal_of_promotion
+from controller.domain.approval import needed_after_step, needed_to_promote
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
 from controller.domain.model import ZERO, Rollout, SetSplit
 from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
@@ -189,7 +189,7 @@ def advanced(folded: Folded, seen: Observation) -> Turn | None:
         return _supplying(folded, weight, what)
     if lacking is not None or not isinstance(seen.reading, Reading):
         return None
-    unapproved = awaited(folded, seen, goal_after_step(rollout.policy, rollout.step))
+    unapproved = awaited(folded, seen, needed_after_step(rollout.policy, rollout.step))
     if unapproved is not None:
         return unapproved
     if not folded.fresh:
@@ -211,7 +211,7 @@ def promoted_early(folded: Folded, seen: Observation) -> Turn | None:
     if not enough(seen, FULL_WEIGHT_PERMILLE):
         return _supplying(folded, FULL_WEIGHT_PERMILLE, few(seen, FULL_WEIGHT_PERMILLE))
     # what people approved before the weight was lowered says nothing any more
-    unapproved = awaited(folded, seen, goal_of_promotion(rollout.policy, rollout.step))
+    unapproved = awaited(folded, seen, needed_to_promote(rollout.policy, rollout.step))
     if unapproved is not None:
         return unapproved
     return rise_to_all(rollout, Trigger.PROMOTE, seen)

@@ -10,7 +10,7 @@ from controller.domain.backtest.past import Past, Usual, usual_of
 from controller.domain.backtest.regressions import Regression
 from controller.domain.backtest.replay import End, replay, replayable
 from controller.domain.backtest.summary import LEARNING, beginnings, replays, shortest_rollout, summary
-from controller.domain.policy import ApprovalRules, Check, CheckKind, Fallback, Gate, NoData
+from controller.domain.policy import ApprovalRules, Check, CheckKind, Fallback, Milestone, NoData
 from controller.domain.vocabulary import Reason
 from tests.unit.backtest.traffic import ERRORS, HOUR, INTERVAL, LATENCY, QUEUE, SECOND, T, past, policy
 
@@ -65,7 +65,9 @@ def test_a_gauge_is_left_out_since_the_past_does_not_tell_it() -> None:
 def test_a_backtest_takes_every_approval_as_given() -> None:
     plain = policy(ERRORS)
     steps = tuple(replace(step, approval=True) for step in plain.steps)
-    rules = replace(plain, steps=steps, approval=ApprovalRules((Gate.START, Gate.PROMOTION), people=2))
+    rules = replace(
+        plain, steps=steps, approval=ApprovalRules((Milestone.START, Milestone.PROMOTION), people=2)
+    )
     assert replayable(rules) == replayable(plain)
     (outcome,) = replays(rules, past(), [T + HOUR], 1)
     assert outcome.end is End.PROMOTED

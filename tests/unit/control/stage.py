@@ -16,7 +16,7 @@ from controller.domain.approval import Approval, Asking, Goal
 from controller.domain.commands import announce
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route
-from controller.domain.policy import ApprovalRules, Gate
+from controller.domain.policy import ApprovalRules, Milestone
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.ports import Stored
@@ -117,7 +117,7 @@ def asking(rules: ApprovalRules, *actors: str) -> Rollout:
     return replace(
         running,
         policy=replace(running.policy, steps=(first, replace(second, approval=True)), approval=rules),
-        asking=Asking(Goal(Gate.STEP, 1), EPOCH, rules.people, approvals, waited=timedelta(hours=1)),
+        asking=Asking(Goal(Milestone.STEP, 1), EPOCH, rules.people, approvals, waited=timedelta(hours=1)),
         reason=Reason.WAITING_FOR_APPROVAL,
         message="asks",
         updated_at=EPOCH + timedelta(hours=1),

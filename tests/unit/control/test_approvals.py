@@ -10,7 +10,7 @@ from controller.control.views import status_view
 from controller.control.why import why_view
 from controller.domain.approval import Asking, Goal
 from controller.domain.model import Clocks, CommandKind, Route
-from controller.domain.policy import ApprovalRules, Fallback, Gate
+from controller.domain.policy import ApprovalRules, Fallback, Milestone
 from controller.domain.vocabulary import Phase, Reason
 from tests.fakes import EPOCH
 from tests.unit.control.stage import Stage, asking, progressing
@@ -106,13 +106,13 @@ class TestViews:
         assert (view.deadline, view.deadline_action) == (NOW + 24 * HOUR, "paused")
 
     def test_before_any_traffic_silence_ends_in_no_deployment(self) -> None:
-        rules = ApprovalRules((Gate.START,), within=4 * HOUR, on_timeout=Fallback.ROLLBACK)
+        rules = ApprovalRules((Milestone.START,), within=4 * HOUR, on_timeout=Fallback.ROLLBACK)
         waits = replace(
             asking(rules),
             phase=Phase.PENDING,
             route=Route(),
             clocks=Clocks(),
-            asking=Asking(Goal(Gate.START), EPOCH, 1),
+            asking=Asking(Goal(Milestone.START), EPOCH, 1),
         )
         view = why_view(waits, NOW)
         assert (view.deadline, view.deadline_action) == (NOW + 4 * HOUR, "not deployed")

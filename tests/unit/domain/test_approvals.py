@@ -10,7 +10,7 @@ from controller.domain.machine import plan
 from controller.domain.model import CommandKind, Refusal, Rollout
 from controller.domain.observation import NoReading
 from controller.domain.observing import with_split
-from controller.domain.policy import ApprovalRules, Fallback, Gate, Validation
+from controller.domain.policy import ApprovalRules, Fallback, Milestone, Validation
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_facts import Committed
@@ -37,7 +37,7 @@ FIRST = (a_step(50, approval=True), a_step(250))
 HOUR = seconds(3600)
 
 
-def rules(*before: Gate, **changes: object) -> ApprovalRules:
+def rules(*before: Milestone, **changes: object) -> ApprovalRules:
     return ApprovalRules(before, **changes)  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def asked_at_second_step(**changes: object) -> World:
 def test_a_step_waits_at_the_weight_before_it_until_somebody_approves() -> None:
     world = a_world(steps=SECOND)
     found = asking(world)
-    assert (found.goal, found.people) == (Goal(Gate.STEP, 1), 1)
+    assert (found.goal, found.people) == (Goal(Milestone.STEP, 1), 1)
     once(world, 200)
     assert (oldest(world).phase, oldest(world).weight_permille) == (Phase.PROGRESSING, 50)
     assert oldest(world).message == "step 2 (25%) waits for the approval of 1 person"
@@ -113,7 +113,7 @@ def test_nobody_is_asked_while_the_metric_source_is_silent() -> None:
 
 def test_the_first_step_waits_without_any_traffic_and_is_validated_anew_after_the_word() -> None:
     world = a_world(steps=FIRST, validation=Validation("golden.yaml", seconds(60)))
-    assert asking(world).goal == Goal(Gate.STEP, 0)
+    assert asking(world).goal == Goal(Milestone.STEP, 0)
     rollout = once(world, 50)
     assert (rollout.phase, rollout.weight_permille) == (Phase.VALIDATING, 0)
     assert not plan(rollout).validate
@@ -144,8 +144,8 @@ def test_waiting_before_any_traffic_takes_nothing_of_the_rollouts_deadline() -> 
 
 
 def test_the_start_waits_before_anything_is_prepared() -> None:
-    world = a_world(approval=rules(Gate.START))
-    assert asking(world).goal == Goal(Gate.START)
+    world = a_world(approval=rules(Milestone.START))
+    assert asking(world).goal == Goal(Milestone.START)
     assert once(world, 20).phase is Phase.PENDING
     assert "rollout_started" not in events(world)
     assert says(world, "ann") == "the start is approved by ann"
@@ -153,8 +153,8 @@ def test_the_start_waits_before_anything_is_prepared() -> None:
 
 
 def test_the_promotion_waits_at_the_last_step() -> None:
-    world = a_world(approval=rules(Gate.PROMOTION))
-    assert asking(world).goal == Goal(Gate.PROMOTION)
+    world = a_world(approval=rules(Milestone.PROMOTION))
+    assert asking(world).goal == Goal(Milestone.PROMOTION)
     assert once(world, 50).weight_permille == 250
     says(world, "bob")
     reach(world, Phase.SUCCEEDED)
@@ -162,8 +162,8 @@ def test_the_promotion_waits_at_the_last_step() -> None:
 
 @pytest.mark.parametrize("steps", [SECOND, (a_step(50), a_step(250))])
 def test_a_first_version_serves_everyone_at_once_and_skips_no_approval(steps: tuple[object, ...]) -> None:
-    world = a_world(None, steps=steps, approval=rules(*([] if steps is SECOND else [Gate.PROMOTION])))
-    assert asking(world).goal == Goal(Gate.PROMOTION)
+    world = a_world(None, steps=steps, approval=rules(*([] if steps is SECOND else [Milestone.PROMOTION])))
+    assert asking(world).goal == Goal(Milestone.PROMOTION)
     assert once(world, 10).weight_permille == 0
     says(world, "bob")
     reach(world, Phase.SUCCEEDED)
@@ -203,12 +203,12 @@ def test_who_deployed_may_be_the_only_one() -> None:
 
 
 def test_approvals_of_one_step_are_not_those_of_the_next() -> None:
-    world = asked_at_second_step(approval=rules(Gate.PROMOTION, people=2))
+    world = asked_at_second_step(approval=rules(Milestone.PROMOTION, people=2))
     says(world, "bob")
     says(world, "cy")
     once(world, 2)
     assert asking(world).approvals == ()
-    assert oldest(world).asking == replace(asking(world), goal=Goal(Gate.PROMOTION))
+    assert oldest(world).asking == replace(asking(world), goal=Goal(Milestone.PROMOTION))
     assert once(world, 20).weight_permille == 250
     says(world, "bob")
     says(world, "dan")
@@ -319,7 +319,7 @@ def test_a_no_rolls_back(after_a_yes: bool) -> None:
     assert world.gateway.running == Split(stable=V1)
 
 
-@pytest.mark.parametrize("changes", [{"steps": FIRST}, {"approval": rules(Gate.START)}])
+@pytest.mark.parametrize("changes", [{"steps": FIRST}, {"approval": rules(Milestone.START)}])
 @pytest.mark.parametrize("paused", [False, True])
 def test_a_no_before_any_traffic_ends_in_not_deployed(changes: dict[str, object], paused: bool) -> None:
     world = a_world(**changes)
@@ -331,7 +331,8 @@ def test_a_no_before_any_traffic_ends_in_not_deployed(changes: dict[str, object]
 
 
 @pytest.mark.parametrize(
-    "changes", [{"steps": SECOND}, {"steps": FIRST}, {"approval": rules(Gate.START, on_deny=Fallback.HOLD)}]
+    "changes",
+    [{"steps": SECOND}, {"steps": FIRST}, {"approval": rules(Milestone.START, on_deny=Fallback.HOLD)}],
 )
 def test_a_no_that_holds_pauses_and_a_resume_asks_anew(changes: dict[str, object]) -> None:
     world = a_world(**{"approval": rules(on_deny=Fallback.HOLD), **changes})
@@ -376,12 +377,12 @@ def asking_weight(world: World) -> int:
     [
         (SECOND, (), Phase.ROLLED_BACK),
         (FIRST, (), Phase.NOT_DEPLOYED),
-        ((a_step(50),), (Gate.START,), Phase.NOT_DEPLOYED),
-        ((a_step(50),), (Gate.PROMOTION,), Phase.ROLLED_BACK),
+        ((a_step(50),), (Milestone.START,), Phase.NOT_DEPLOYED),
+        ((a_step(50),), (Milestone.PROMOTION,), Phase.ROLLED_BACK),
     ],
 )
 def test_people_who_take_too_long_end_the_rollout_where_the_policy_says_so(
-    steps: tuple[object, ...], before: tuple[Gate, ...], end: Phase
+    steps: tuple[object, ...], before: tuple[Milestone, ...], end: Phase
 ) -> None:
     world = a_world(steps=steps, approval=rules(*before, people=2, within=HOUR, on_timeout=Fallback.ROLLBACK))
     asking(world)
@@ -393,7 +394,7 @@ def test_people_who_take_too_long_end_the_rollout_where_the_policy_says_so(
 
 
 def test_the_time_for_an_answer_is_watched_time_and_goes_on_after_a_restart() -> None:
-    within = rules(Gate.START, within=HOUR, on_timeout=Fallback.ROLLBACK)
+    within = rules(Milestone.START, within=HOUR, on_timeout=Fallback.ROLLBACK)
     world = a_world(approval=within)
     asking(world)
     world.advance(90_000)
@@ -414,7 +415,7 @@ def test_a_pause_stops_the_time_and_a_resume_gives_it_anew() -> None:
     assert asked(oldest(world)).waited == seconds(0)
 
 
-@pytest.mark.parametrize("changes", [{"steps": FIRST}, {"approval": rules(Gate.START)}])
+@pytest.mark.parametrize("changes", [{"steps": FIRST}, {"approval": rules(Milestone.START)}])
 def test_a_wait_before_any_traffic_without_a_time_writes_nothing(changes: dict[str, object]) -> None:
     world = a_world(**changes)
     asking(world)
@@ -465,7 +466,7 @@ def test_after_a_foreign_edit_people_are_asked_anew() -> None:
 
 
 def test_promote_does_not_take_the_place_of_an_approval() -> None:
-    world = a_world(steps=SECOND, approval=rules(Gate.PROMOTION))
+    world = a_world(steps=SECOND, approval=rules(Milestone.PROMOTION))
     reach(world, Phase.PROGRESSING)
     in_force(world)
     sentence = (
@@ -486,7 +487,7 @@ def test_promote_does_not_take_the_place_of_an_approval() -> None:
 
 
 def test_promote_follows_once_the_promotion_is_approved_or_nothing_is_skipped() -> None:
-    world = a_world(approval=rules(Gate.PROMOTION))
+    world = a_world(approval=rules(Milestone.PROMOTION))
     asking(world)
     says(world, "bob")
     followed(world.say(CommandKind.PROMOTE, oldest(world)))

@@ -8,7 +8,7 @@ import pytest
 
 from controller.domain.model import CommandKind, Rollout
 from controller.domain.observation import NoReading
-from controller.domain.policy import ApprovalRules, Fallback, Gate, Validation
+from controller.domain.policy import ApprovalRules, Fallback, Milestone, Validation
 from controller.domain.release import Split
 from controller.domain.table import TABLE, Trigger, move
 from controller.domain.vocabulary import TERMINAL, Phase, Reason
@@ -189,7 +189,7 @@ def aborted_while_rolling_back() -> World:
 
 
 def denied_while_paused() -> World:
-    world = a_world(approval=ApprovalRules((Gate.START,)))
+    world = a_world(approval=ApprovalRules((Milestone.START,)))
     for _ in range(3):
         world.run()
     return say(say(world, CommandKind.PAUSE), CommandKind.DENY)

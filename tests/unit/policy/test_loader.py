@@ -10,8 +10,8 @@ from controller.domain.policy import (
     Check,
     CheckKind,
     Fallback,
-    Gate,
     JudgeRules,
+    Milestone,
     NoData,
     OnDrift,
     Policy,
@@ -94,7 +94,7 @@ def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
         no_data=NoData(timedelta(minutes=1), timedelta(minutes=2), Fallback.HOLD),
         notify=("ml", "ops"),
         approval=ApprovalRules(
-            (Gate.START, Gate.PROMOTION), 2, timedelta(hours=4), Fallback.ROLLBACK, Fallback.HOLD
+            (Milestone.START, Milestone.PROMOTION), 2, timedelta(hours=4), Fallback.ROLLBACK, Fallback.HOLD
         ),
         judge="threshold",
         digest=policy.digest,

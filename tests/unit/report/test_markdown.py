@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.domain.flaws import Flaw
-from controller.domain.policy import ApprovalRules, Gate
+from controller.domain.policy import ApprovalRules, Milestone
 from controller.domain.vocabulary import Phase
 from controller.report.markdown import inline, markdown, plain
 from controller.report.page import page
@@ -91,7 +91,9 @@ def test_what_was_wrong_with_the_measurements_is_listed() -> None:
 
 
 def test_whose_word_the_policy_asks_for_is_told() -> None:
-    policy = a_policy(approval=ApprovalRules(before=(Gate.PROMOTION,), people=2, within=timedelta(hours=1)))
+    policy = a_policy(
+        approval=ApprovalRules(before=(Milestone.PROMOTION,), people=2, within=timedelta(hours=1))
+    )
     policy = replace(policy, steps=(replace(policy.steps[0], approval=True), policy.steps[1]))
     log = Log(replace(progressing(), policy=policy))
     log.add("created", phase=Phase.PENDING)

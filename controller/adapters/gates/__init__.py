@@ -1,0 +1,1 @@
+"""Programs of the operator's that are asked before a rollout goes on."""
