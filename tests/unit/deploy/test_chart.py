@@ -140,6 +140,7 @@ def test_the_notes_say_what_to_do_next() -> None:
         ),
         ({"namespaces": ["ml"], "destinations": {"a": {"kind": "slack", "channel": "#ml"}}}, "secretName"),
         ({"namespaces": ["ml"], "destinations": {"a": {"kind": "webhook"}}}, "url"),
+        ({"namespaces": ["ml"], "gates": {"desk": {"secretName": "a", "secretKey": "b"}}}, "url"),
     ],
 )
 def test_it_refuses_values_that_cannot_work(values: dict[str, Any], words: str) -> None:
