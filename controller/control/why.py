@@ -1,6 +1,6 @@
 """Why a rollout stands where it stands, what comes next, and until when. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -14,10 +14,10 @@ from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
 from controller.domain.policy import ApprovalRules, Fallback, GateRules
 from controller.domain.reporting import details
-from controller.domain.rules.approving import what
+from controller.domain.rules.approving import gates_called, what
 from controller.domain.rules.before import first_step
 from controller.domain.vocabulary import CONSENT_LACKS, Phase, Reason, Verdict
-from controller.domain.wording import listed, percent, sentence
+from controller.domain.wording import percent, sentence
 
 
 class CheckWhy(View):
@@ -109,7 +109,7 @@ def _after_step(rollout: Rollout) -> str:
     needed = None if rollout.step is None else needed_after_step(rollout.policy, rollout.step)
     if needed is None or (rollout.asking is not None and rollout.asking.granted):
         return _next_weight(rollout)
-    gates = [f"gate {listed(needed.gates)} lets it pass"] if needed.gates else []
+    gates = [_lets_pass(needed.gates)] if needed.gates else []
     return ", and ".join([_next_weight(rollout), *(["people approve"] if needed.people else []), *gates])
 
 
@@ -156,9 +156,13 @@ def _next_action(rollout: Rollout) -> str:
             people = "person approves" if asking.missing == 1 else "people approve"
             needed.append(f"{asking.missing} more {people}")
         if asking.shut:
-            needed.append(f"gate {listed(asking.shut)} lets it pass")
+            needed.append(_lets_pass(asking.shut))
         return f"goes on to {what(rollout.policy, asking.goal)} as soon as {' and '.join(needed)}"
     return _NEXT_ACTIONS[rollout.phase](rollout)
+
+
+def _lets_pass(gates: Sequence[str]) -> str:
+    return f"{gates_called(gates)} {'let' if len(gates) > 1 else 'lets'} it pass"
 
 
 def _of_answers(rollout: Rollout) -> list[_Deadline]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from controller.domain.approval import Approval, Asking, Goal, asks_people, needed_to_promote
 from controller.domain.model import Command, CommandKind, Refusal, Rollout
 from controller.domain.policy import Milestone, Policy
-from controller.domain.rules.approving import consented, denied, waits, what
+from controller.domain.rules.approving import consented, denied, gates_called, waits, what
 from controller.domain.rules.turns import Turn
 from controller.domain.vocabulary import Phase, Reason
 from controller.domain.wording import listed
@@ -70,7 +70,7 @@ def unapproved_promotion(rollout: Rollout) -> Refusal | None:
     asked = _next_asked(rollout.policy, rollout.step)
     if not needed.people:
         return Refusal(
-            f"its policy has gate {listed(needed.gates)} asked about {asked}, which promote does not skip"
+            f"its policy has {gates_called(needed.gates)} asked about {asked}, which promote does not skip"
         )
     return Refusal(
         f"its policy asks for approval of {asked}, which promote does not skip: approve when it asks"
@@ -98,4 +98,4 @@ def _others(asking: Asking) -> str:
 
 
 def _gates(asking: Asking) -> str:
-    return f"; it waits for gate {listed(asking.shut)}" if asking.shut else ""
+    return f"; it waits for {gates_called(asking.shut)}" if asking.shut else ""

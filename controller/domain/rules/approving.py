@@ -4,6 +4,7 @@ A rollout that waits goes through every rule of harm first, and asks only when a
 followed at once. Silence and no do what the policy says.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.domain.approval import Asking, Goal, Needed
@@ -139,9 +140,14 @@ def waits(policy: Policy, asking: Asking) -> str:
         people = f"{asking.missing}{more} {'person' if asking.missing == 1 else 'people'}"
         awaited_ones.append(f"the approval of {people}")
     if asking.shut:
-        awaited_ones.append(f"{'gate' if len(asking.shut) == 1 else 'gates'} {listed(asking.shut)}")
+        awaited_ones.append(gates_called(asking.shut))
     so_far = f"; approved by {listed(asking.actors)}" if asking.approvals else ""
     return f"{what(policy, asking.goal)} waits for {' and for '.join(awaited_ones)}{so_far}"
+
+
+def gates_called(names: Sequence[str]) -> str:
+    """Gates in words for people: ``gate desk``, ``gates desk and audit``."""
+    return f"{'gate' if len(names) == 1 else 'gates'} {listed(names)}"
 
 
 def what(policy: Policy, goal: Goal) -> str:

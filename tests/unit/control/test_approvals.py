@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from controller.cli.tables import approval_of
 from controller.control.errors import Refused
+from controller.control.record_view import policy_view
 from controller.control.views import status_view
 from controller.control.why import why_view
 from controller.domain.approval import Asking, Goal
-from controller.domain.model import Clocks, CommandKind, Route
-from controller.domain.policy import ApprovalRules, Fallback, Milestone
+from controller.domain.model import Clocks, CommandKind, Rollout, Route
+from controller.domain.policy import ApprovalRules, Fallback, GateRules, Milestone
 from controller.domain.vocabulary import Phase, Reason
 from tests.fakes import EPOCH
 from tests.unit.control.stage import Stage, asking, progressing
@@ -117,3 +119,69 @@ class TestViews:
         view = why_view(waits, NOW)
         assert (view.deadline, view.deadline_action) == (NOW + 4 * HOUR, "not deployed")
         assert view.next_action == "goes on to the start as soon as 1 more person approves"
+
+
+class TestGates:
+    GATES = (
+        GateRules("desk", within=2 * HOUR, on_timeout=Fallback.ROLLBACK),
+        GateRules("audit", before=(Milestone.PROMOTION,)),
+    )
+
+    def gated(self, *passed: str, people: int = 0) -> Rollout:
+        """Asked for an hour for the second step."""
+        rollout = asking(ApprovalRules())
+        first, second = rollout.policy.steps
+        steps = (first, replace(second, approval=bool(people), gate="desk"))
+        asked = Asking(
+            Goal(Milestone.STEP, 1),
+            EPOCH,
+            people,
+            waited=HOUR,
+            number=7,
+            gates=("desk", "audit"),
+            passed=passed,
+        )
+        return replace(
+            rollout,
+            policy=replace(rollout.policy, steps=steps, gates=self.GATES),
+            asking=asked,
+            reason=Reason.WAITING_FOR_GATE,
+        )
+
+    def test_status_says_which_gates_are_asked_and_until_when(self) -> None:
+        found = status_view(self.gated("audit"), NOW).approval
+        assert found is not None
+        assert (found.number, found.people, found.missing, found.until) == (7, 0, 0, None)
+        assert [(gate.name, gate.passed, gate.until) for gate in found.gates] == [
+            ("desk", False, NOW + HOUR),
+            ("audit", True, None),
+        ]
+        assert approval_of(found, NOW) == (
+            "step 2 (25%): gate desk is asked; silence ends the rollout in 1h; gate audit lets it pass"
+        )
+
+    def test_people_and_gates_stand_side_by_side(self) -> None:
+        found = status_view(self.gated(people=1), NOW).approval
+        assert found is not None
+        assert approval_of(found, NOW).startswith("step 2 (25%): 0 of 1; 1 missing; gate desk is asked")
+
+    def test_why_says_what_comes_next_and_which_time_runs(self) -> None:
+        answer = why_view(self.gated(), NOW)
+        assert answer.next_action == "goes on to step 2 (25%) as soon as gates desk and audit let it pass"
+        assert (answer.deadline, answer.deadline_action) == (NOW + HOUR, "rolled back")
+        both = why_view(self.gated("audit", people=1), NOW)
+        assert both.next_action == (
+            "goes on to step 2 (25%) as soon as 1 more person approves and gate desk lets it pass"
+        )
+
+    def test_before_it_is_asked_why_says_that_it_will_be(self) -> None:
+        running = replace(self.gated(), asking=None, reason=Reason.STEP_RUNNING)
+        assert why_view(running, NOW).next_action.endswith(", and gate desk lets it pass")
+
+    def test_the_record_has_the_rules_of_every_gate(self) -> None:
+        policy = replace(self.gated().policy, gates=self.GATES[1:])
+        found = policy_view(policy).gates
+        assert [(gate.name, gate.before, gate.within_seconds) for gate in found] == [
+            ("audit", ("promotion",), None),
+            ("desk", (), None),
+        ]

@@ -10,6 +10,7 @@ from controller.domain.policy import (
     Check,
     CheckKind,
     Fallback,
+    GateRules,
     JudgeRules,
     Milestone,
     NoData,
@@ -33,7 +34,7 @@ route:
 metrics: mlserver
 steps:
   - 0.1%
-  - {weight: 5%, for: 1h30m, min_requests: 1000, approval: true}
+  - {weight: 5%, for: 1h30m, min_requests: 1000, approval: true, gate: audit}
   - {weight: 90%, for: 10s, deadline: 90s}
 checks:
   errors: {max: 1%, worse_by: 0.5pp, critical: true}
@@ -49,6 +50,8 @@ on_deadline: rollback
 no_data: {alert_after: 1m, act_after: 2m, action: hold}
 notify: [ml, ops]
 approval: {before: [start, promotion], people: 2, within: 4h, on_timeout: rollback, on_deny: hold}
+gates:
+  - {name: desk, before: [promotion], within: 1h, on_timeout: rollback, on_deny: hold, on_error: rollback}
 judge: threshold
 """
 
@@ -74,7 +77,7 @@ def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
         metrics="mlserver",
         steps=(
             Step(1, timedelta(minutes=5), 100, timedelta(hours=1)),
-            Step(50, timedelta(minutes=90), 1000, timedelta(hours=6), approval=True),
+            Step(50, timedelta(minutes=90), 1000, timedelta(hours=6), approval=True, gate="audit"),
             Step(900, timedelta(seconds=10), 100, timedelta(seconds=90)),
         ),
         checks=(
@@ -95,6 +98,16 @@ def test_every_field_arrives_in_the_policy(catalogue: Catalogue) -> None:
         notify=("ml", "ops"),
         approval=ApprovalRules(
             (Milestone.START, Milestone.PROMOTION), 2, timedelta(hours=4), Fallback.ROLLBACK, Fallback.HOLD
+        ),
+        gates=(
+            GateRules(
+                "desk",
+                (Milestone.PROMOTION,),
+                timedelta(hours=1),
+                Fallback.ROLLBACK,
+                Fallback.HOLD,
+                Fallback.ROLLBACK,
+            ),
         ),
         judge="threshold",
         digest=policy.digest,
@@ -264,7 +277,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(catalogue: Catalog
         "x.yaml:8:14",
         "x.yaml:16:21",
         "x.yaml:21:39",
-        "x.yaml:25:1",
+        "x.yaml:27:1",
     ]
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.domain.flaws import Flaw
-from controller.domain.policy import ApprovalRules, Milestone
+from controller.domain.policy import ApprovalRules, GateRules, Milestone
 from controller.domain.vocabulary import Phase
 from controller.report.markdown import inline, markdown, plain
 from controller.report.page import page
@@ -104,6 +104,18 @@ def test_whose_word_the_policy_asks_for_is_told() -> None:
         assert said in text
         assert "eve(7): 1 log entry (approval given)" in text
     assert "Approval" not in markdown(rolled_back().report())
+
+
+def test_the_gates_of_the_policy_are_told() -> None:
+    gates = (GateRules("desk", before=(Milestone.START,)),)
+    policy = a_policy(gates=gates)
+    policy = replace(policy, steps=(replace(policy.steps[0], gate="desk"), policy.steps[1]))
+    log = Log(replace(progressing(), policy=policy))
+    log.add("created", phase=Phase.PENDING)
+    said = "before the start, the step of 5%; after a no: rollback; without a word: hold"
+    for text in (markdown(log.report()), page(log.report())):
+        assert "Gate desk" in text
+        assert said in text
 
 
 def test_tables_keep_their_columns_whatever_stands_in_them() -> None:
