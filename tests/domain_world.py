@@ -115,10 +115,11 @@ class World:
         *,
         actor: str = "ann",
         note: str = "",
+        asking: int | None = None,
         crash: Crash | None = None,
     ) -> Decision | Refusal:
         """A person's word to a rollout."""
-        decision = obey(rollout, self.command(kind, actor, note))
+        decision = obey(rollout, self.command(kind, actor, note, asking))
         if isinstance(decision, Decision):
             try:
                 self._carry_out(rollout, decision, crash)
@@ -128,9 +129,11 @@ class World:
                 self.restart()
         return decision
 
-    def command(self, kind: CommandKind, actor: str = "ann", note: str = "") -> Command:
+    def command(
+        self, kind: CommandKind, actor: str = "ann", note: str = "", asking: int | None = None
+    ) -> Command:
         self._requests += 1
-        return Command(kind, f"request-{self._requests}", actor, self.now(), note)
+        return Command(kind, f"request-{self._requests}", actor, self.now(), note, asking)
 
     def _create(self, rollout: Rollout, command: Command | None) -> Rollout:
         decision = announce(rollout, command)

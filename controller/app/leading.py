@@ -120,9 +120,11 @@ class Leader:
         )
 
         async def follow(
-            rollout: Rollout, kind: CommandKind, actor: str, request_id: str, note: str
+            rollout: Rollout, kind: CommandKind, actor: str, request_id: str, note: str, asking: int | None
         ) -> object:
-            return await service.follow(rollout, kind, actor=actor, request_id=request_id, note=note)
+            return await service.follow(
+                rollout, kind, actor=actor, request_id=request_id, note=note, asking=asking
+            )
 
         return Inbox(
             self._objects,

@@ -99,14 +99,24 @@ def retry(context: typer.Context, target: Target, output: Output = Format.TABLE)
     _command(context, "retry", target, output)
 
 
-def approve(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+Asking = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", min=1, help="Only if this is what it asks: approval.number of status -o json."
+    ),
+]
+
+
+def approve(
+    context: typer.Context, target: Target, asking: Asking = None, output: Output = Format.TABLE
+) -> None:
     """Say yes to what a rollout asks people.
 
     It may ask before its start, a step or its promotion, as its policy says. Give the rollout's id instead of
     the model to be sure which one is meant. The same person counts once; of several that a policy asks for,
     none may be who deployed the version.
     """
-    _command(context, "approve", target, output)
+    _command(context, "approve", target, output, asking=asking)
 
 
 def deny(
@@ -115,20 +125,28 @@ def deny(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why; it stands in the log and is told to people.")
     ],
+    asking: Asking = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Say no to what a rollout asks people.
 
     One no decides: it rolls back, or pauses if its policy says so.
     """
-    _command(context, "deny", target, output, reason)
+    _command(context, "deny", target, output, reason, asking)
 
 
-def _command(context: typer.Context, kind: str, target: str, output: Format, note: str = "") -> None:
+def _command(
+    context: typer.Context,
+    kind: str,
+    target: str,
+    output: Format,
+    note: str = "",
+    asking: int | None = None,
+) -> None:
     from controller.domain.model import CommandKind  # noqa: PLC0415 - lazy
 
     session = session_of(context)
-    outcome = session.client().command(target, CommandKind(kind), note)
+    outcome = session.client().command(target, CommandKind(kind), note, asking)
     _show(session, output, outcome, f"serinus status {outcome.rollout or target}")
 
 

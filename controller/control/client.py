@@ -78,9 +78,13 @@ class ControlClient:
         )
         return self._call(request, OutcomeView)
 
-    def command(self, target: str, kind: CommandKind, note: str = "") -> OutcomeView:
+    def command(
+        self, target: str, kind: CommandKind, note: str = "", asking: int | None = None
+    ) -> OutcomeView:
         """See `ControlService.command`."""
-        request = make_request(CommandRequest, request_id=_new_id(), target=target, kind=kind, note=note)
+        request = make_request(
+            CommandRequest, request_id=_new_id(), target=target, kind=kind, note=note, asking=asking
+        )
         return self._call(request, OutcomeView)
 
     def get(self, target: str | None = None) -> StatusList:

@@ -42,8 +42,13 @@ class Control(Protocol):
         """Begin a rollout. Raises `InvalidRequest` for an order that does not fit this way."""
         ...
 
-    def command(self, target: str, kind: CommandKind, note: str = "") -> OutcomeView:
-        """Say a person's word to a rollout, with a ``note`` that says why, and return what it led to."""
+    def command(
+        self, target: str, kind: CommandKind, note: str = "", asking: int | None = None
+    ) -> OutcomeView:
+        """Say a person's word to a rollout, with a ``note`` that says why, and return what it led to.
+
+        ``asking`` is the number of the asking that an approve or deny is meant for (`ApprovalView.number`).
+        """
         ...
 
     def get(self, target: str | None = None) -> StatusList:

@@ -51,6 +51,7 @@ class CommandRequest(_Request):
     target: Name
     kind: CommandKind
     note: Note = ""
+    asking: int | None = Field(default=None, ge=1)
 
 
 class GetRequest(_Request):

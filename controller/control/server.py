@@ -165,9 +165,14 @@ class ControlServer:
                 return await self._service.deploy(
                     model, version, endpoints, actor=peer.actor, request_id=request_id
                 )
-            case CommandRequest(target=target, kind=kind, request_id=request_id, note=note):
+            case CommandRequest(target=target, kind=kind, request_id=request_id):
                 return await self._service.command(
-                    target, kind, actor=peer.actor, request_id=request_id, note=note
+                    target,
+                    kind,
+                    actor=peer.actor,
+                    request_id=request_id,
+                    note=request.note,
+                    asking=request.asking,
                 )
 
     async def _read(self, request: ReadingRequest) -> BaseModel:

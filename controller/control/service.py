@@ -13,16 +13,16 @@ import structlog
 
 from controller.control.emergency import abort_unrecorded
 from controller.control.errors import Refused
+from controller.control.outcomes import entry_of, outcome, refused
 from controller.control.policies import PolicyFiles, policy_for, policy_meant
 from controller.control.reading import Reader, numbered
 from controller.control.releases import parse_release
 from controller.control.views import OutcomeView
 from controller.domain.commands import again, announce, obey, refuse_release
-from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
+from controller.domain.model import Command, CommandKind, Entry, Refusal, Rollout
 from controller.domain.policy import Policy
 from controller.domain.release import Release
-from controller.domain.vocabulary import Phase
-from controller.errors import Conflict, InvariantError, StoreUnavailable
+from controller.errors import Conflict, StoreUnavailable
 from controller.ports import Clock, RolloutHistory, RolloutStore, Stored, TrafficRouter
 
 log = structlog.get_logger(__name__)
@@ -89,14 +89,21 @@ class ControlService(Reader):
         return await self._begin(model, release, begin, command)
 
     async def command(
-        self, target: str, kind: CommandKind, *, actor: str, request_id: str, note: str = ""
+        self,
+        target: str,
+        kind: CommandKind,
+        *,
+        actor: str,
+        request_id: str,
+        note: str = "",
+        asking: int | None = None,
     ) -> OutcomeView:
         """Follow a person's word to the model's newest open rollout, or to the one that was named.
 
         A repeated request is answered as the first was. An abort that cannot be recorded sends the traffic
         to stable all the same.
         """
-        command = Command(kind, request_id, actor, self._clock.now(), note)
+        command = Command(kind, request_id, actor, self._clock.now(), note, asking)
         if kind is not CommandKind.ABORT:
             return await self._steer(self._finder(target), command)
         read: Stored | None = None
@@ -109,7 +116,14 @@ class ControlService(Reader):
         return await self._abort_unrecorded(policy, read.rollout if read else None, command)
 
     async def follow(
-        self, rollout: Rollout, kind: CommandKind, *, actor: str, request_id: str, note: str = ""
+        self,
+        rollout: Rollout,
+        kind: CommandKind,
+        *,
+        actor: str,
+        request_id: str,
+        note: str = "",
+        asking: int | None = None,
     ) -> OutcomeView:
         """As `command`, to exactly this rollout, whatever models are called."""
 
@@ -120,7 +134,7 @@ class ControlService(Reader):
             # one name can be that of two rollouts, in two namespaces
             return read, known if known is not None and known.model == rollout.model else rollout
 
-        command = Command(kind, request_id, actor, self._clock.now(), note)
+        command = Command(kind, request_id, actor, self._clock.now(), note, asking)
         if kind is not CommandKind.ABORT:
             return await self._steer(find, command)
         try:
@@ -130,9 +144,9 @@ class ControlService(Reader):
             return await self._abort_unrecorded(rollout.policy, rollout, command)
 
     async def _abort_unrecorded(self, policy: Policy, known: Rollout | None, command: Command) -> OutcomeView:
-        outcome = await abort_unrecorded(self._routers, policy, known, command)
+        found = await abort_unrecorded(self._routers, policy, known, command)
         self._wake(policy.model, True)  # noqa: FBT003 - urgent
-        return outcome
+        return found
 
     def _finder(self, target: str) -> Find:
         """Finds what a person meant; once it was found it stays the one, whatever begins meanwhile."""
@@ -151,7 +165,7 @@ class ControlService(Reader):
         rollout: Rollout | None = None
         for _ in range(_ATTEMPTS):
             if (before := await self._history.request(command.request_id)) is not None:
-                return _outcome(before[0], command.kind, before[1])
+                return outcome(before[0], command.kind, before[1])
             read, rollout = await find()
             if read is None and command.kind is CommandKind.RETRY:
                 return await self._retry(rollout, command)
@@ -159,15 +173,15 @@ class ControlService(Reader):
                 continue  # it began between the two readings
             decision = obey(rollout, command)
             if isinstance(decision, Refusal):
-                raise _refused(rollout, decision)
+                raise refused(rollout, decision)
             assert read is not None, "what is over obeys nothing"
-            entry = _entry(decision)
+            entry = entry_of(decision)
             try:
                 await self._store.commit(read, decision.rollout, entry)
             except Conflict:
                 continue
             self._done(decision.rollout, entry)
-            return _outcome(rollout.id, command.kind, entry)
+            return outcome(rollout.id, command.kind, entry)
         name = rollout.id if rollout else "it"
         raise Refused(
             f"{name} changes faster than the word could be recorded; say it again", f"serinus status {name}"
@@ -202,7 +216,7 @@ class ControlService(Reader):
             # the id first: whatever begins after it was read takes it, and that shows as a conflict
             newest = await self._history.rollouts(model, 1)
             if before := await self._history.request(command.request_id):
-                return _outcome(before[0], command.kind, before[1])
+                return outcome(before[0], command.kind, before[1])
             opened = await self._store.open_rollouts(model)
             same = next(
                 (each.rollout for each in opened if each.rollout.release.version == release.version), None
@@ -212,36 +226,16 @@ class ControlService(Reader):
             if refusal or isinstance(rollout, Refusal):
                 raise Refused((refusal or rollout).message, f"serinus status {model}")
             decision = announce(rollout, command)
-            entry = _entry(decision)
+            entry = entry_of(decision)
             try:
                 await self._store.create(decision.rollout, entry)
             except Conflict:
                 continue
             self._done(decision.rollout, entry)
-            return _outcome(rollout.id, command.kind, entry)
+            return outcome(rollout.id, command.kind, entry)
         raise Refused(f"other rollouts of {model} begin at the same time; try again", f"serinus get {model}")
 
     def _done(self, rollout: Rollout, entry: Entry) -> None:
         log.info(entry.event, model=rollout.model, rollout=rollout.id, phase=entry.phase, actor=entry.actor)
         self._recorded(rollout, entry)
         self._wake(rollout.model, True)  # noqa: FBT003 - urgent
-
-
-def _entry(decision: Decision) -> Entry:
-    if decision.entry is None:
-        error = "a person's word always leaves an entry"
-        raise InvariantError(error)
-    return decision.entry
-
-
-def _outcome(rollout: str, operation: str, entry: Entry) -> OutcomeView:
-    return OutcomeView(rollout=rollout, operation=operation, phase=entry.phase, message=entry.message)
-
-
-def _refused(rollout: Rollout, refusal: Refusal) -> Refused:
-    hint = (
-        f"serinus retry {rollout.model}"
-        if rollout.phase.terminal and rollout.phase is not Phase.SUCCEEDED
-        else ""
-    )
-    return Refused(f"{rollout.id}: {refusal.message}", hint or f"serinus status {rollout.model}")

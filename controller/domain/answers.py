@@ -22,7 +22,7 @@ def answer(rollout: Rollout, command: Command) -> Turn | Refusal:
 
 
 def _approve(rollout: Rollout, command: Command) -> Turn | Refusal:
-    asking = _asked(rollout)
+    asking = _asked(rollout, command)
     if isinstance(asking, Refusal):
         return asking
     goal = what(rollout.policy, asking.goal)
@@ -47,7 +47,7 @@ def _approve(rollout: Rollout, command: Command) -> Turn | Refusal:
 
 
 def _deny(rollout: Rollout, command: Command) -> Turn | Refusal:
-    asking = _asked(rollout)
+    asking = _asked(rollout, command)
     if isinstance(asking, Refusal):
         return asking
     why = f": {command.note}" if command.note else ""
@@ -77,11 +77,14 @@ def unapproved_promotion(rollout: Rollout) -> Refusal | None:
     )
 
 
-def _asked(rollout: Rollout) -> Asking | Refusal:
+def _asked(rollout: Rollout, command: Command) -> Asking | Refusal:
     if rollout.asking is not None and rollout.phase is Phase.FROZEN:
         return Refusal("it is Frozen: decide about the route first, with resume or abort; then it asks anew")
-    if rollout.asking is not None:
+    if rollout.asking is not None and command.asking in (None, rollout.asking.number):
         return rollout.asking
+    if rollout.asking is not None:
+        now = what(rollout.policy, rollout.asking.goal)
+        return Refusal(f"what that answers is not asked any more; now it asks for {now}: look at it first")
     if not asks_people(rollout.policy):
         return Refusal("its policy asks for nobody's approval")
     return Refusal(f"it does not ask for approval now ({rollout.phase}); say it when it asks")

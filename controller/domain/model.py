@@ -194,13 +194,17 @@ class CommandKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's word: ``note`` is why. ``request_id`` makes a repeated delivery harmless."""
+    """A person's word: ``note`` is why. ``request_id`` makes a repeated delivery harmless.
+
+    ``asking`` is the number of the asking that an approve or deny is meant for; None is what is asked then.
+    """
 
     kind: CommandKind
     request_id: str
     actor: str
     at: datetime
     note: str = ""
+    asking: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,8 @@ None where the spec names its own.
 """
 
 
-Follow = Callable[[Rollout, CommandKind, str, str, str], Awaitable[object]]
-"""A person's word to exactly this rollout: what, by whom, under which request id, why.
+Follow = Callable[[Rollout, CommandKind, str, str, str, int | None], Awaitable[object]]
+"""A person's word to exactly this rollout: what, by whom, under which request id, why, to which asking.
 
 Raises `ControlError`.
 """
@@ -142,7 +142,7 @@ class Inbox:
         if rollout is not None and not rollout.phase.terminal:
             request_id = f"deleted-{obj['metadata'].get('uid', '')}"[:64]
             await self._follow(
-                rollout, CommandKind.ABORT, "deletion", scoped_request_id(key_of(obj), request_id), ""
+                rollout, CommandKind.ABORT, "deletion", scoped_request_id(key_of(obj), request_id), "", None
             )
             return None
         left = None if rollout is None else await self._clean(rollout)
@@ -204,7 +204,7 @@ class Inbox:
         try:
             request_id = scoped_request_id(key_of(obj), request.id)
             kind = CommandKind(request.action)
-            await self._follow(rollout, kind, request.actor, request_id, request.note)
+            await self._follow(rollout, kind, request.actor, request_id, request.note, request.asking)
         except ControlError as error:
             hint = f" ({error.hint})" if error.hint else ""
             await self._objects.refuse(obj, request, f"{error.message}{hint}")

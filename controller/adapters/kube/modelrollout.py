@@ -116,6 +116,12 @@ class RequestSpec(Shape):
         default=None, description="Who asks; it stands in the log. An approve or deny must say it."
     )
     note: Note = Field(default="", description="Why; of a deny it is shown to people.")
+    asking: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Of an approve or deny: the number of the asking that it is meant for, if not any.",
+    )
 
     @model_validator(mode="after")
     def _answered_by_somebody(self) -> Self:

@@ -76,14 +76,16 @@ class ClusterClient(ClusterReader):
             message=status.message if held.taken_up else "created; no daemon has taken it up yet",
         )
 
-    def command(self, target: str, kind: CommandKind, note: str = "") -> OutcomeView:
+    def command(
+        self, target: str, kind: CommandKind, note: str = "", asking: int | None = None
+    ) -> OutcomeView:
         """Write a person's word into the model's newest open rollout, or the one that was named.
 
         Returns the daemon's answer. Raises `Refused` when it does not follow, `Unavailable` when none comes.
         """
         found = meant(self._all(), target)
         held = next((each for each in found if not each.phase.terminal), found[0])
-        word = Word(str(uuid.uuid4()), kind, self._access.ask(self._caller), note)
+        word = Word(str(uuid.uuid4()), kind, self._access.ask(self._caller), note, asking)
         held = self._say(held, word)
         for again in self._polls(held):
             if (answer := answer_to(again.obj, word.request_id)) is not None:

@@ -18,18 +18,26 @@ _SOMEBODY = "somebody"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What is asked: ``request_id`` makes it one word however often it is read; ``note`` says why."""
+    """What is asked: ``request_id`` makes it one word however often it is read; ``note`` says why.
+
+    ``asking`` is the number of the asking that it answers, None for whatever is asked.
+    """
 
     request_id: str
     kind: CommandKind
     actor: str
     note: str = ""
+    asking: int | None = None
 
     @property
     def request(self) -> Obj:
         """As the spec holds it."""
-        said = {"id": self.request_id, "action": self.kind.value, "by": _speakable(self.actor)}
-        return {**said, "note": _printable(self.note)[:LONGEST_NOTE]} if self.note else said
+        said: Obj = {"id": self.request_id, "action": self.kind.value, "by": _speakable(self.actor)}
+        if self.note:
+            said["note"] = _printable(self.note)[:LONGEST_NOTE]
+        if self.asking is not None:
+            said["asking"] = self.asking
+        return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from controller.domain.policy import ApprovalRules
+from controller.domain.approval import Asking, Goal
+from controller.domain.policy import ApprovalRules, Milestone
 from controller.domain.vocabulary import Phase, Reason
+from tests.fakes import EPOCH
 from tests.unit.cli.test_commands import Terminal
 from tests.unit.cli.test_watching import Script, lines_of
 from tests.unit.control.stage import Stage, asking, serving
 
 ONE = ApprovalRules()
+ASKED = Asking(Goal(Milestone.STEP, 1), EPOCH, 1)
 
 
 @pytest.fixture
@@ -28,6 +32,15 @@ def test_a_yes_to_a_model_or_to_one_rollout(terminal: Terminal, target: str) -> 
     result = terminal.types("approve", target)
     assert result.exit_code == 0
     assert result.stdout.startswith("fraud-1: step 2 (25%) is approved by ")
+
+
+def test_a_word_on_an_earlier_asking_exits_with_1(terminal: Terminal) -> None:
+    terminal.stage.begin(replace(asking(ONE), asking=replace(ASKED, number=7)))
+    for words in (["approve", "fraud"], ["deny", "fraud", "--reason", "late"]):
+        result = terminal.types(*words, "--asking", "6")
+        assert result.exit_code == 1
+        assert "is not asked any more" in result.stderr
+    assert terminal.types("approve", "fraud", "--asking", "7").exit_code == 0
 
 
 def test_a_no_says_why(terminal: Terminal) -> None:

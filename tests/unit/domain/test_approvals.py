@@ -69,6 +69,20 @@ def asked_at_second_step(**changes: object) -> World:
     return world
 
 
+def test_a_word_on_an_earlier_asking_is_refused() -> None:
+    """Who answers late must not answer what they never saw."""
+    world = asked_at_second_step(approval=rules(Milestone.PROMOTION))
+    first = asking(world).number
+    says(world, "bob")
+    assert asking(world).number > first
+    for kind in (CommandKind.APPROVE, CommandKind.DENY):
+        answer = world.say(kind, newest(world), actor="cy", asking=first)
+        assert isinstance(answer, Refusal)
+        assert answer.message.endswith("now it asks for the promotion: look at it first")
+    answer = world.say(CommandKind.APPROVE, newest(world), actor="cy", asking=asking(world).number)
+    assert followed(answer).rollout.asking is not None
+
+
 # where people are asked
 
 

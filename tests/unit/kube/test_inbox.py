@@ -77,6 +77,7 @@ class Stage:
         self.refusal: Refused | None = None
         self.left: timedelta | None = None
         self.cleaned: list[Rollout] = []
+        self.askings: list[int | None] = []
         self.recorded: list[Entry] = []
         self.allowed = True
 
@@ -84,12 +85,13 @@ class Stage:
         return self.found
 
     async def follow(
-        self, rollout: Rollout, kind: CommandKind, actor: str, request_id: str, note: str
+        self, rollout: Rollout, kind: CommandKind, actor: str, request_id: str, note: str, asking: int | None
     ) -> None:
         if self.refusal:
             raise self.refusal
         self.followed.append((rollout.id, kind, actor, request_id))
         self.notes.append(note)
+        self.askings.append(asking)
 
     async def clean(self, rollout: Rollout) -> timedelta | None:
         self.cleaned.append(rollout)
@@ -203,13 +205,13 @@ async def test_a_request_is_followed_under_its_id_and_its_asker() -> None:
     assert stage.followed == [(rollout.id, CommandKind.ABORT, "ann", "default/fraud-v2/12345678")]
 
 
-async def test_why_somebody_says_no_is_handed_over() -> None:
+async def test_why_somebody_says_no_and_to_what_is_handed_over() -> None:
     stage = Stage()
-    request = {"id": "12345678", "action": "deny", "by": "bob", "note": "not before the audit"}
+    request = {"id": "12345678", "action": "deny", "by": "bob", "note": "not before the audit", "asking": 7}
     stage.objects.asked = [(an_object(request=request), a_rollout())]
     await stage.take_in()
     assert [kind for _, kind, _, _ in stage.followed] == [CommandKind.DENY]
-    assert stage.notes == ["not before the audit"]
+    assert (stage.notes, stage.askings) == (["not before the audit"], [7])
 
 
 async def test_a_refused_request_is_answered_with_what_to_do_instead() -> None:
