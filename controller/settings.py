@@ -32,6 +32,7 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+EventKind = Literal["started", "stepped", "held", "paused", "promoted", "rolledback", "notdeployed", "halted"]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -124,6 +125,10 @@ class DestinationSettings(_Part):
     """Whether its host may be on this machine or in a private network."""
     plain_http: bool = False
     """Whether it may be spoken to without TLS."""
+    severity: Literal["info", "warning", "error"] = "info"
+    """How severe an event must be at least for this destination to be told of it."""
+    events: tuple[EventKind, ...] = ()
+    """Which kinds of events it is told of; all if empty."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

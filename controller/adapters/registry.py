@@ -17,7 +17,7 @@ from controller.settings import DestinationSettings, GateSettings, PrometheusSet
 if TYPE_CHECKING:
     from controller.adapters.gates.keeper import Gate
     from controller.adapters.metrics.client import PrometheusAccess
-    from controller.adapters.notify.destination import Destination
+    from controller.adapters.notify.destination import Destination, Subscription
     from controller.adapters.notify.posting import Target
 
 
@@ -88,9 +88,15 @@ def gates(settings: Mapping[str, GateSettings]) -> "list[Gate]":
     ]
 
 
-def destinations(settings: Mapping[str, DestinationSettings]) -> "list[Destination]":
-    """Where people are told, by the names that policies use. Raises `TargetError` for a wrong address."""
-    return [_DESTINATIONS[each.kind](name, each) for name, each in settings.items()]
+def destinations(settings: Mapping[str, DestinationSettings]) -> "list[Subscription]":
+    """Where people are told what, by the policies' names. Raises `TargetError` for a wrong address."""
+    from controller.adapters.notify.destination import Subscription  # noqa: PLC0415 - as above
+    from controller.adapters.notify.severity import Severity  # noqa: PLC0415 - as above
+
+    return [
+        Subscription(_DESTINATIONS[each.kind](name, each), Severity(each.severity), frozenset(each.events))
+        for name, each in settings.items()
+    ]
 
 
 def _webhook(name: str, settings: DestinationSettings) -> "Destination":

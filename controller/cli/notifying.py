@@ -67,12 +67,12 @@ def _destination(name: str, file: Path | None) -> "Destination":
         hint = did_you_mean(name, known) if known else "there are none"
         message = f"the settings have no destination {name}; {hint}"
         raise TargetError(message)
-    return destinations({name: found.destinations[name]})[0]
+    return destinations({name: found.destinations[name]})[0].destination
 
 
 async def _sent(destination: "Destination", name: str) -> "Taken | Failure":
     try:
-        return await destination.deliver(_sample(name), "")
+        return await destination.deliver([_sample(name)], "")
     finally:
         await destination.close()
 

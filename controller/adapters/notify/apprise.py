@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -27,6 +27,8 @@ class AppriseDestination:
     Raises `TargetError` where apprise is not installed.
     """
 
+    at_once = 1
+
     def __init__(
         self,
         name: str,
@@ -47,9 +49,10 @@ class AppriseDestination:
         # apprise blocks; one entry at a time is told, so one thread is enough
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"apprise-{name}")
 
-    async def deliver(self, posting: Posting, memo: str) -> Taken | Failure:
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
         """One attempt at all addresses; it is taken when all of them took it."""
         del memo
+        (posting,) = postings
         work = partial(self._notify, plain_line(posting.rollout, posting.entry), posting.rollout.model)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):

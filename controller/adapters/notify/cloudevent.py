@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.adapters.notify.severity import Severity, severity_of
 from controller.control.check_views import CheckView, check_views
 from controller.domain.model import Entry
 from controller.domain.table import Trigger
@@ -32,6 +33,8 @@ _BY_PHASE = {
 _STEPS = frozenset(
     {Trigger.VALID, Trigger.STEP, Trigger.EASE, Trigger.PROMOTE, Trigger.IN_FORCE, Trigger.FAIL}
 )
+KINDS = ("started", "stepped", "held", "paused", "promoted", "rolledback", "notdeployed", "halted")
+"""What `kind_of` may say."""
 _STARTS = frozenset({"created", Trigger.START, Trigger.READY})
 
 
@@ -53,6 +56,7 @@ class RolloutData(_Part):
     namespace: str
     rollout: str
     versions: Versions
+    severity: Severity = Field(description="How much it matters to people.")
     event: str = Field(description="The entry's name in the decision log.")
     phase_before: Phase
     phase: Phase
@@ -89,6 +93,7 @@ def event_of(posting: Posting) -> RolloutEvent:
         versions=Versions(
             stable=rollout.stable.version if rollout.stable else None, canary=rollout.release.version
         ),
+        severity=severity_of(entry),
         event=entry.event,
         phase_before=entry.phase_before,
         phase=entry.phase,

@@ -11,14 +11,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import islice, takewhile
 from typing import TypeVar
 
 import structlog
 
-from controller.adapters.notify.destination import Destination, Failure, Taken
+from controller.adapters.notify.destination import Failure, Subscription, Taken
 from controller.adapters.notify.repeating import wait_after
 from controller.domain.model import Entry, Rollout
-from controller.errors import ControllerError, TransientError
+from controller.errors import TransientError
 from controller.ports import Clock, Outbox, Posting
 
 _LOG = structlog.get_logger(__name__)
@@ -31,7 +33,10 @@ _CLOSING = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What all channels share. ``count`` is told ``sent`` or ``dead``; ``first_wait`` precedes a repeat."""
+    """What all channels share. ``first_wait`` precedes a repeat.
+
+    ``count`` is told of each entry what became of it: ``sent``, ``skipped`` or ``dead``.
+    """
 
     outbox: Outbox
     clock: Clock
@@ -44,9 +49,10 @@ class _Nobody:
     """Where a name leads that the settings do not have."""
 
     name: str
+    at_once: int = 1
 
-    async def deliver(self, posting: Posting, memo: str) -> Failure:
-        del posting, memo
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Failure:
+        del postings, memo
         return Failure("the settings have no destination of that name", final=True)
 
     async def close(self) -> None:
@@ -56,9 +62,9 @@ class _Nobody:
 class Courier:
     """Implements `Notifier` for the destinations of the settings."""
 
-    def __init__(self, office: Office, destinations: Sequence[Destination]) -> None:
+    def __init__(self, office: Office, subscriptions: Sequence[Subscription]) -> None:
         self._office = office
-        self._channels = {each.name: _Channel(each, office) for each in destinations}
+        self._channels = {each.destination.name: _Channel(each, office) for each in subscriptions}
         self._reader: asyncio.Task[None] | None = None
 
     @property
@@ -86,7 +92,7 @@ class Courier:
 
     def _channel(self, name: str) -> "_Channel":
         if name not in self._channels:
-            self._channels[name] = _Channel(_Nobody(name), self._office)
+            self._channels[name] = _Channel(Subscription(_Nobody(name)), self._office)
         return self._channels[name]
 
     async def _take_up(self) -> None:
@@ -115,8 +121,10 @@ class _Channel:
     ``behind`` says that the outbox has more than the queue. While it does, nothing is queued that is newer.
     """
 
-    def __init__(self, destination: Destination, office: Office) -> None:
-        self._destination = destination
+    def __init__(self, subscription: Subscription, office: Office) -> None:
+        self._subscription = subscription
+        self._destination = subscription.destination
+        self._name = subscription.destination.name
         self._office = office
         self._queue: deque[Posting] = deque()
         self._behind = True
@@ -140,7 +148,7 @@ class _Channel:
         """Have the task look for work."""
         self._changed.set()
         if not self._closing and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._run(), name=f"notify-{self._destination.name}")
+            self._task = asyncio.create_task(self._run(), name=f"notify-{self._name}")
 
     async def close(self) -> None:
         self._closing = True
@@ -150,8 +158,7 @@ class _Channel:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._queue:
-            name = self._destination.name
-            _LOG.info("notifications_left_for_later", destination=name, count=len(self._queue))
+            _LOG.info("notifications_left_for_later", destination=self._name, count=len(self._queue))
         await self._destination.close()
 
     async def _run(self) -> None:
@@ -160,53 +167,67 @@ class _Channel:
             if not self._queue and self._behind:
                 await self._refill()
             if self._queue:
-                await self._through(self._queue[0])
-                self._queue.popleft()
+                await self._through()
             elif not self._behind:
                 await self._changed.wait()
 
     async def _refill(self) -> None:
         """Read the oldest; what was queued meanwhile comes after them, or is read in its turn."""
         self._behind = False
-        name = self._destination.name
-        found = await _patiently(self._office, lambda: self._office.outbox.postings(name, _PAGE))
+        found = await _patiently(self._office, partial(self._office.outbox.postings, self._name, _PAGE))
         self._behind = self._behind or len(found) == _PAGE
         known = {posting.id for posting in found}
         newer = [] if self._behind else [posting for posting in self._queue if posting.id not in known]
         self._queue = deque([*found, *newer])
 
-    async def _through(self, posting: Posting) -> None:
-        """Attempt it until it is taken, or given up; then settle it."""
+    def _next(self) -> list[Posting]:
+        """The oldest, and what follows of the same rollout, as far as it can be told at once."""
+        most, oldest = self._destination.at_once, self._queue[0]
+        following = takewhile(lambda each: each.rollout.id == oldest.rollout.id, self._queue)
+        return list(islice(following, most))
+
+    async def _through(self) -> None:
+        """Attempt the next until it is taken, or given up; then settle it."""
         attempt, office = 0, self._office
         while True:
-            outcome = await self._attempt(posting)
+            batch = self._next()
+            memo = await _patiently(office, partial(office.outbox.memo, batch[0].rollout.id, self._name))
+            if not memo:
+                del batch[1:]  # what the first leaves must be kept before the others need it
+            wanted = [each for each in batch if self._subscription.wants(each.entry)]
+            if not wanted:
+                return await self._settle(batch, "skipped", memo)
+            outcome = await self._attempt(wanted, memo)
             if isinstance(outcome, Taken):
-                return await self._settle(posting, "sent", outcome.memo)
-            too_old = office.clock.now() - posting.entry.at >= GIVE_UP_AFTER
+                return await self._settle(batch, "sent", outcome.memo)
+            too_old = office.clock.now() - batch[0].entry.at >= GIVE_UP_AFTER
             if outcome.final or too_old:
-                _LOG.error(
-                    "notification_given_up",
-                    destination=posting.destination,
-                    notification=posting.id,
-                    failure=outcome.message,
-                    attempts=attempt + 1,
-                )
-                return await self._settle(posting, "dead", "")
+                return await self._give_up(wanted[0], outcome, attempt + 1, memo)
             wait = wait_after(attempt, office.first_wait, outcome.retry_after)
             await asyncio.sleep(wait.total_seconds())
             attempt += 1
 
-    async def _attempt(self, posting: Posting) -> Taken | Failure:
+    async def _attempt(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
         try:
-            memo = await self._office.outbox.memo(posting.rollout.id, posting.destination)
-            return await self._destination.deliver(posting, memo)
-        except ControllerError as error:
-            return Failure(f"the outbox cannot be read ({type(error).__name__})")
+            return await self._destination.deliver(postings, memo)
         except Exception as error:  # noqa: BLE001 - a defect of one kind of destination must not end the task
-            _LOG.exception("notification_defect", destination=posting.destination, notification=posting.id)
+            _LOG.exception("notification_defect", destination=self._name, notification=postings[0].id)
             return Failure(f"a defect ({type(error).__name__})")
 
-    async def _settle(self, posting: Posting, result: str, memo: str) -> None:
+    async def _give_up(self, posting: Posting, failure: Failure, attempts: int, memo: str) -> None:
+        _LOG.error(
+            "notification_given_up",
+            destination=self._name,
+            notification=posting.id,
+            failure=failure.message,
+            attempts=attempts,
+        )
+        await self._settle([posting], "dead", memo)
+
+    async def _settle(self, batch: Sequence[Posting], result: str, memo: str) -> None:
         """Repeated until it is written: else it would be told again after the next start."""
-        self._office.count(result)
-        await _patiently(self._office, lambda: self._office.outbox.settle(posting, memo))
+        for posting in batch:
+            wants = self._subscription.wants(posting.entry)
+            self._office.count(result if wants else "skipped")
+            await _patiently(self._office, partial(self._office.outbox.settle, posting, memo))
+            self._queue.remove(posting)

@@ -1,9 +1,13 @@
-"""What a kind of destination is: one attempt to tell it of one entry. A further kind is a further file."""
+"""What a kind of destination is: one attempt to tell it of an entry. A further kind is a further file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from controller.adapters.notify.cloudevent import kind_of
+from controller.adapters.notify.severity import Severity, severity_of
+from controller.domain.model import Entry
 from controller.ports import Posting
 
 
@@ -38,10 +42,32 @@ class Destination(Protocol):
         """As policies call it."""
         ...
 
-    async def deliver(self, posting: Posting, memo: str) -> Taken | Failure:
-        """One attempt, bounded in time. ``memo`` is what the last one of the rollout left."""
+    @property
+    def at_once(self) -> int:
+        """How many entries of one rollout it can be told in one attempt."""
+        ...
+
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
+        """One attempt, bounded in time, for at least one entry, and ``at_once`` at most.
+
+        They are of one rollout and in its order. ``memo`` is what the last attempt for it left.
+        """
         ...
 
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A destination, and which entries it is told: of ``kinds`` (all if empty), as severe as ``least``."""
+
+    destination: Destination
+    least: Severity = Severity.INFO
+    kinds: frozenset[str] = frozenset()
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether it is told of the entry."""
+        severe = severity_of(entry).rank >= self.least.rank
+        return severe and (not self.kinds or kind_of(entry) in self.kinds)

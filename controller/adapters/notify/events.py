@@ -14,8 +14,8 @@ import structlog
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import EVENTS, MODEL_ROLLOUTS, Obj
+from controller.adapters.notify.severity import Severity, severity_of
 from controller.domain.model import Entry, Rollout
-from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, ControllerError, TransientError
 
 log = structlog.get_logger(__name__)
@@ -29,21 +29,6 @@ _TRIES = 3
 _DRAIN_SECONDS = 2.0
 _LONGEST_NOTE = 1024
 _LONGEST_INSTANCE = 128
-_WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.NOT_DEPLOYED, Phase.FROZEN, Phase.HALTED})
-_WARNING_REASONS = frozenset(
-    {
-        Reason.METRICS_UNAVAILABLE,
-        Reason.BOTH_ABOVE_LIMIT,
-        Reason.TOO_LITTLE_EVIDENCE,
-        Reason.CHECKS_FAILING,
-        Reason.GATEWAY_UNAVAILABLE,
-        Reason.DRIFT_DETECTED,
-        Reason.ROLLOUT_DEADLINE_EXCEEDED,
-        Reason.APPROVAL_TIMED_OUT,
-        Reason.GATE_TIMED_OUT,
-        Reason.GATE_FAILED,
-    }
-)
 
 
 class EventNotifier:
@@ -126,7 +111,6 @@ class EventNotifier:
 def event_of(rollout: Rollout, entry: Entry, regarding: Obj, instance: str) -> Obj:
     """The Event of an entry. **Source**: events.k8s.io/v1, Event; note is at most 1 KiB."""
     metadata = regarding["metadata"]
-    warning = entry.phase in _WARNINGS or entry.reason in _WARNING_REASONS
     return {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
@@ -144,7 +128,7 @@ def event_of(rollout: Rollout, entry: Entry, regarding: Obj, instance: str) -> O
             "uid": metadata.get("uid", ""),
         },
         "note": _within(entry.message or entry.event, _LONGEST_NOTE),
-        "type": "Warning" if warning else "Normal",
+        "type": "Normal" if severity_of(entry) is Severity.INFO else "Warning",
     }
 
 

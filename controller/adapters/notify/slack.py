@@ -50,6 +50,8 @@ class SlackChannel:
 class SlackDestination:
     """Implements `Destination`. ``apart`` is the least time between two messages."""
 
+    at_once = 10
+
     def __init__(
         self, channel: SlackChannel, timeout: timedelta = _TIMEOUT, apart: timedelta = _APART
     ) -> None:
@@ -61,8 +63,11 @@ class SlackDestination:
         # slack_sdk's client blocks; one entry at a time is told, so one thread is enough
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"slack-{channel.name}")
 
-    async def deliver(self, posting: Posting, memo: str) -> Taken | Failure:
-        """Post or update the root, then reply in its thread; the first event is the root itself."""
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
+        """Post or update the root, then reply in its thread; the first event is the root itself.
+
+        Several that came in a burst are one update and one reply.
+        """
         known = _known(memo)
         try:
             token = await asyncio.to_thread(_token, self._channel.token_file)
@@ -70,9 +75,9 @@ class SlackDestination:
             return Failure(f"the token file cannot be used ({type(error).__name__})")
         client = self._client(token)
         try:
-            where = await self._root(client, posting, known)
+            where = await self._root(client, postings[-1], known)
             if known == where:
-                await self._reply(client, posting, where)
+                await self._reply(client, postings, where)
         except SlackApiError as error:
             return _failure(error)
         except (SlackClientError, OSError, TimeoutError, ValueError) as error:
@@ -107,13 +112,13 @@ class SlackDestination:
         )
         return [str(answer["channel"]), str(answer["ts"])]
 
-    async def _reply(self, client: WebClient, posting: Posting, where: list[str]) -> None:
+    async def _reply(self, client: WebClient, postings: Sequence[Posting], where: list[str]) -> None:
         await self._call(
             client.chat_postMessage,
             channel=where[0],
             thread_ts=where[1],
-            blocks=reply(posting.rollout, posting.entry),
-            text=line(posting.rollout, posting.entry),
+            blocks=[block for each in postings for block in reply(each.rollout, each.entry)],
+            text="\n".join(line(each.rollout, each.entry) for each in postings),
             **_NO_PREVIEWS,
         )
 

@@ -1,7 +1,7 @@
 """Entries to a webhook: as CloudEvents for programs, or as lines for Slack's incoming webhooks."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -37,6 +37,8 @@ def as_slack_line(posting: Posting) -> Letter:
 class WebhookDestination:
     """Implements `Destination`. Raises `TargetError` when the address cannot be one."""
 
+    at_once = 1
+
     def __init__(
         self,
         target: Target,
@@ -48,9 +50,10 @@ class WebhookDestination:
         self._client = tls_client()
         self._poster = Poster(target, self._client, timeout)
 
-    async def deliver(self, posting: Posting, memo: str) -> Taken | Failure:
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
         """One attempt."""
         del memo
+        (posting,) = postings
         letter = self._write(posting)
         return await self._poster.post(posting.id, letter.body, letter.content_type)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.kube.permissions import Feature
+from controller.settings import load_settings
 from deploy.kubernetes.generate import FEATURES, kebab
 from tests.deploy.rendering import CHART, charted, comparable, environment, helm, kustomized, named
 
@@ -106,6 +107,24 @@ def test_a_bot_of_slack_reaches_the_pod_with_its_token() -> None:
         "CHANNEL": "#ml",
         "TOKEN_FILE": "/etc/serinus/destinations/team/token",
     }
+
+
+def test_what_a_destination_wants_and_a_gate_reach_the_pod_as_the_daemon_reads_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audit = {"url": "https://a.b/c", "severity": "warning", "events": ["promoted", "rolledback"]}
+    desk = {"url": "https://desk.b", "secretName": "desk", "secretKey": "key", "privateAddresses": True}
+    values = {"namespaces": ["ml"], "destinations": {"audit": audit}, "gates": {"release-desk": desk}}
+    deployment = named(charted(values), "Deployment")
+    for name, value in environment(deployment).items():
+        monkeypatch.setenv(name, value)
+    found = load_settings()
+    assert found.destinations["audit"].events == ("promoted", "rolledback")
+    assert found.destinations["audit"].severity == "warning"
+    gate, pod = found.gates["release-desk"], deployment["spec"]["template"]["spec"]
+    mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert str(gate.secret_file) == f"{mounted['gate-release-desk']}/key"
+    assert (gate.url, gate.private_addresses, gate.plain_http) == ("https://desk.b", True, False)
 
 
 def test_a_digest_wins_over_a_tag() -> None:

@@ -20,7 +20,7 @@ async def receive() -> AsyncIterator[Receive]:
 async def delivered(file: Path) -> Taken | Failure:
     destination = AppriseDestination("team", file)
     try:
-        return await destination.deliver(posting(), "")
+        return await destination.deliver([posting()], "")
     finally:
         await destination.close()
 

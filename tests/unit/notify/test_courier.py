@@ -1,14 +1,17 @@
 """From the outbox to the destinations: at least once, in order, one never in another's way."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 from structlog.testing import capture_logs
 
 from controller.adapters.notify.courier import GIVE_UP_AFTER, Courier, Office
-from controller.adapters.notify.destination import Failure, Taken
+from controller.adapters.notify.destination import Failure, Subscription, Taken
+from controller.adapters.notify.severity import Severity
+from controller.domain.vocabulary import Reason
 from controller.ports import Clock, Posting
 from tests.unit.notify.scenes import HandClock, Shelf, entry, posting, rollout
 
@@ -25,11 +28,14 @@ class Scripted:
         self.asked: list[tuple[str, str]] = []
         self.changed = asyncio.Event()
         self.closed = False
+        self.at_once = 1
+        self.batches: list[int] = []
 
-    async def deliver(self, posting: Posting, memo: str) -> Taken | Failure:
-        self.asked.append((posting.id, memo))
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
+        self.asked += [(posting.id, memo) for posting in postings]
+        self.batches.append(len(postings))
         self.changed.set()
-        outcome = self.script(posting)
+        outcome = self.script(postings[0])
         if outcome is None:
             await asyncio.Event().wait()
         await asyncio.sleep(0)
@@ -56,7 +62,7 @@ class Counts(list[str]):
 
 def courier(shelf: Shelf, *destinations: Scripted, clock: HandClock | None = None, **more: Any) -> Courier:
     office = Office(shelf, cast("Clock", clock or HandClock()), first_wait=timedelta(milliseconds=1), **more)
-    return Courier(office, destinations)
+    return Courier(office, [Subscription(each) for each in destinations])
 
 
 def tell(under_test: Courier, shelf: Shelf, seq: int, *names: str, notable: bool = True) -> None:
@@ -240,4 +246,58 @@ async def test_a_defect_of_one_kind_is_logged_and_tried_again() -> None:
         tell(under_test, shelf, 1, "team")
         await shelf.reach(1)
     assert [log["event"] for log in logs] == ["notification_defect"]
+    await under_test.close()
+
+
+async def test_what_came_in_a_burst_is_told_at_once_to_whom_can_take_it() -> None:
+    shelf, team = Shelf(*(posting(seq) for seq in range(1, 8))), Scripted(script=lambda _: Taken(memo="ts"))
+    team.at_once = 3
+    under_test = courier(shelf, team, count=(counts := Counts()))
+    under_test.start()
+    await shelf.reach(7)
+    assert team.batches == [1, 3, 3], "the first alone: the others need what it leaves"
+    assert team.ids == [f"r-1-{seq}" for seq in range(1, 8)]
+    assert counts == ["sent"] * 7
+    await under_test.close()
+
+
+async def test_entries_of_two_rollouts_are_never_told_together() -> None:
+    first, second = posting(1), posting(2)
+    other = replace(posting(5), rollout=replace(rollout("team"), id="r-2"))
+    shelf, team = Shelf(first, other, second), Scripted(script=lambda _: Taken(memo="ts"))
+    team.at_once = 10
+    under_test = courier(shelf, team)
+    under_test.start()
+    await shelf.reach(3)
+    assert team.batches == [1, 1, 1]
+    await under_test.close()
+
+
+async def test_of_a_burst_that_is_never_taken_only_the_first_is_given_up() -> None:
+    shelf, counts = Shelf(*(posting(seq) for seq in range(1, 4))), Counts()
+    shelf.memos["r-1", "team"] = "ts"
+    outcomes: list[Taken | Failure] = [Failure("invalid_blocks", final=True), Taken(memo="ts")]
+    team = Scripted(script=lambda _: outcomes.pop(0))
+    team.at_once = 3
+    under_test = courier(shelf, team, count=counts)
+    under_test.start()
+    await shelf.reach(3)
+    assert team.batches == [3, 2]
+    assert counts == ["dead", "sent", "sent"]
+    assert shelf.memos == {("r-1", "team"): "ts"}
+    await under_test.close()
+
+
+async def test_what_a_destination_does_not_want_is_settled_without_it() -> None:
+    shelf, team, counts = Shelf(), Scripted(), Counts()
+    office = Office(shelf, cast("Clock", HandClock()), count=counts)
+    under_test = Courier(office, [Subscription(team, Severity.ERROR)])
+    under_test.start()
+    for seq, reason in enumerate((Reason.ABORTED_BY_PERSON, Reason.CHECK_FAILED), 1):
+        told = rollout("team"), replace(entry(seq), reason=reason)
+        shelf.commit(*told)
+        under_test.tell(*told)
+    await shelf.reach(2)
+    assert (team.ids, shelf.waiting) == (["r-1-2"], [])
+    assert counts == ["skipped", "sent"]
     await under_test.close()

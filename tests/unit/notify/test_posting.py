@@ -37,7 +37,7 @@ async def delivered(
 ) -> Taken | Failure:
     destination = WebhookDestination(target(url, secret_file, private=private), timeout=within)
     try:
-        return await destination.deliver(posting(), "")
+        return await destination.deliver([posting()], "")
     finally:
         await destination.close()
 
@@ -69,7 +69,7 @@ async def test_a_webhook_gets_a_cloudevent(receive: Receive) -> None:
 async def test_slack_s_webhook_gets_a_line(receive: Receive) -> None:
     receiver = await receive(OK)
     destination = WebhookDestination(target(receiver.url), as_slack_line)
-    assert await destination.deliver(posting(), "") == TAKEN
+    assert await destination.deliver([posting()], "") == TAKEN
     assert await receiver.next() == {
         "text": "fraud v2: RollingBack (CheckFailed), 0.5 % canary. errors 3.1 % &gt; 1 %"
     }

@@ -36,4 +36,4 @@ def test_every_kind_of_destination_is_built() -> None:
         "d": DestinationSettings(kind="apprise", url_file=Path("/t")),
         "c": DestinationSettings(kind="slack", channel="#ml", token_file=Path("/t")),
     }
-    assert [each.name for each in destinations(settings)] == ["a", "b", "d", "c"]
+    assert [each.destination.name for each in destinations(settings)] == ["a", "b", "d", "c"]

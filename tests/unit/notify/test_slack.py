@@ -113,7 +113,7 @@ def channel(slack: Slack, tmp_path: Path) -> SlackChannel:
 async def delivered(channel: SlackChannel, told: Posting, memo: str = "") -> Taken | Failure:
     destination = SlackDestination(channel, apart=timedelta(0))
     try:
-        return await destination.deliver(told, memo)
+        return await destination.deliver([told], memo)
     finally:
         await destination.close()
 
@@ -216,13 +216,30 @@ async def test_without_its_token_nothing_is_sent(slack: Slack, channel: SlackCha
     assert slack.calls == []
 
 
+async def test_a_burst_is_one_update_and_one_reply(slack: Slack, channel: SlackChannel) -> None:
+    destination = SlackDestination(channel, apart=timedelta(0))
+    first = await destination.deliver([posting(1)], "")
+    assert isinstance(first, Taken)
+    burst = [posting(seq, message=f"event {seq} <!here>") for seq in range(2, 12)]
+    assert len(burst) == destination.at_once
+    second = await destination.deliver(burst, first.memo)
+    await destination.close()
+    assert isinstance(second, Taken)
+    assert second.memo == first.memo
+    assert [method for method, _ in slack.calls] == ["chat.postMessage", "chat.update", "chat.postMessage"]
+    reply = slack.calls[-1][1]
+    assert [f"event {seq}" in texts(reply) for seq in range(2, 12)] == [True] * 10
+    assert "<!here>" not in reply["text"]
+    assert len(reply["blocks"]) <= 50
+
+
 async def test_messages_to_a_channel_are_a_second_apart(slack: Slack, channel: SlackChannel) -> None:
     """Slack's limit; told by the clock of the destination, here a twentieth of it."""
     destination = SlackDestination(channel, apart=timedelta(milliseconds=50))
     began = datetime.now(UTC)
     memo = ""
     for seq in range(1, 4):
-        outcome = await destination.deliver(posting(seq), memo)
+        outcome = await destination.deliver([posting(seq)], memo)
         assert isinstance(outcome, Taken)
         memo = outcome.memo
     await destination.close()
