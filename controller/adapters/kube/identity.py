@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from controller.adapters.kube.resources import Obj
-from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.kube.untrusted import mapping, number, text
 from controller.domain.model import Rollout
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -37,10 +37,15 @@ def rollout_id(name: str, attempt: int) -> str:
     return name if attempt == 1 else f"{name}.{attempt}"
 
 
+def current_rollout_id(obj: Obj) -> str:
+    """The id of the object's newest attempt."""
+    return rollout_id(key_of(obj).name, number(mapping(obj.get("status")).get("attempt")) or 1)
+
+
 def attempt_of(rollout_id: str) -> tuple[str, int]:
     """The object's name and the number of the attempt, from 1; a name has no dot, so there is one reading."""
-    name, _, number = rollout_id.partition(".")
-    return (name, int(number)) if _NUMBER.fullmatch(number) and number != "1" else (rollout_id, 1)
+    name, _, attempt = rollout_id.partition(".")
+    return (name, int(attempt)) if _NUMBER.fullmatch(attempt) and attempt != "1" else (rollout_id, 1)
 
 
 def next_attempt(rollout_id_before: str) -> str:

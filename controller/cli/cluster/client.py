@@ -7,18 +7,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound, Rejected
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj, Resource
+from controller.adapters.kube.speaking import Patience as Waiting
+from controller.adapters.kube.speaking import spoken
 from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.kube.words import Word
 from controller.cli.cluster.access import Access
 from controller.cli.cluster.orders import differences, model_rollout
 from controller.cli.cluster.reader import ClusterReader
 from controller.cli.cluster.records import Held, meant
-from controller.cli.cluster.words import Word, answer_to, operations, unanswered
-from controller.control.errors import InvalidRequest, Refused, Unavailable
+from controller.control.errors import InvalidRequest, Refused
 from controller.control.interface import Order
 from controller.control.views import OutcomeView
 from controller.domain.model import CommandKind
@@ -28,7 +29,6 @@ from controller.errors import TransientError
 _REVIEWS = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,15 @@ class Patience:
     poll_seconds: float = 0.2
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+
+    @property
+    def waiting(self) -> Waiting:
+        """The same for a question that is asked on the connection's own loop, where nothing else runs."""
+
+        async def sleep(seconds: float) -> None:
+            self.sleep(seconds)
+
+        return Waiting(self.answer_seconds, self.poll_seconds, sleep, self.monotonic)
 
 
 class ClusterClient(ClusterReader):
@@ -86,44 +95,12 @@ class ClusterClient(ClusterReader):
         found = meant(self._all(), target)
         held = next((each for each in found if not each.phase.terminal), found[0])
         word = Word(str(uuid.uuid4()), kind, self._access.ask(self._caller), note, asking)
-        held = self._say(held, word)
-        for again in self._polls(held):
-            if (answer := answer_to(again.obj, word.request_id)) is not None:
-                if not answer.followed:
-                    raise _refused(again, answer.message)
-                return OutcomeView(
-                    rollout=again.rollout_id, operation=kind, phase=again.phase, message=answer.message
-                )
-            if (other := unanswered(again.obj)) is not None and other.get("id") != word.request_id:
-                raise Refused(
-                    f"{again.rollout_id}: {_said_by(other)} came after your {kind} and before an answer",
-                    f"serinus status {again.rollout_id}",
-                )
-        raise Unavailable(
-            f"{held.rollout_id}: the {kind} was handed over, but no daemon has answered within "
-            f"{self._patience.answer_seconds:g} s; it is followed as soon as one does",
-            "serinus doctor",
-        )
-
-    def _say(self, held: Held, word: Word) -> Held:
-        """Write the word; what was changed meanwhile is read again and decided anew."""
-        for _ in range(_ATTEMPTS):
-            other = unanswered(held.obj)
-            if other == word.request:
-                return held  # the answer to an earlier try was lost, not the try
-            if other is not None and _is_abort(other) and word.kind is not CommandKind.ABORT:
-                raise Refused(
-                    f"{held.rollout_id}: {_said_by(other)} waits for the daemon, and is not replaced",
-                    "serinus doctor",
-                )
-            said = self._access.ask(partial(_patched, held=held, changes=operations(held.obj, word)))
-            if said is not None:
-                return Held(said)
-            self._patience.sleep(self._patience.poll_seconds)
-            held = self._read(held.key)
-        raise Refused(
-            f"{held.rollout_id} changes faster than the word could be said; say it again",
-            f"serinus status {held.rollout_id}",
+        obj, answer = self._access.ask(lambda client: spoken(client, held.obj, word, self._patience.waiting))
+        after = Held(obj)
+        if not answer.followed:
+            raise _refused(after, answer.message)
+        return OutcomeView(
+            rollout=after.rollout_id, operation=kind, phase=after.phase, message=answer.message
         )
 
     def _polls(self, held: Held) -> Iterator[Held]:
@@ -157,14 +134,6 @@ async def _created(client: KubeClient, wanted: Obj) -> Obj:
         return found
 
 
-async def _patched(client: KubeClient, held: Held, changes: list[Obj]) -> Obj | None:
-    """The object as it is then; None when it was changed meanwhile, or perhaps by this."""
-    try:
-        return await client.json_patch(MODEL_ROLLOUTS, held.key.namespace, held.key.name, changes)
-    except TransientError:
-        return None
-
-
 def _taken(held: Held, different: list[str]) -> Refused:
     name, namespace = held.key.name, held.key.namespace
     look = f"kubectl get modelrollout {name} -n {namespace} -o yaml"
@@ -182,11 +151,3 @@ def _refused(held: Held, message: str) -> Refused:
 
 def _can_be_retried(held: Held) -> bool:
     return held.phase.terminal and held.phase is not Phase.SUCCEEDED
-
-
-def _is_abort(request: Obj) -> bool:
-    return bool(request.get("action") == CommandKind.ABORT.value)
-
-
-def _said_by(request: Obj) -> str:
-    return f"{text(request.get('action'))} by {text(request.get('by')) or 'somebody'}"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 
-from controller.adapters.kube.identity import Key, key_of, rollout_id
+from controller.adapters.kube.identity import Key, current_rollout_id, key_of
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.rolloutstatus import rollouts_from
 from controller.adapters.kube.untrusted import mapping, number, text
@@ -51,7 +51,7 @@ class Held:
     @cached_property
     def rollout_id(self) -> str:
         """The id of its newest attempt."""
-        return rollout_id(self.key.name, number(self._status.get("attempt")) or 1)
+        return current_rollout_id(self.obj)
 
     @cached_property
     def created_at(self) -> datetime:
