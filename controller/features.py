@@ -18,3 +18,5 @@ class Feature(StrEnum):
     """Begin a release when a new labelled version appears, where the policy says so."""
     STATEFUL_SETS = "statefulSets"
     LEADER_WORKER_SETS = "leaderWorkerSets"
+    SLACK_CALLBACKS = "slackCallbacks"
+    """Ask whether the person who pressed a button in Slack may steer."""

@@ -40,6 +40,7 @@ WHAT: Mapping[Feature, str] = {
     Feature.DISCOVERY: "A newly labelled version begins a release by itself.",
     Feature.STATEFUL_SETS: "Versions may run as StatefulSets.",
     Feature.LEADER_WORKER_SETS: "Versions may run as LeaderWorkerSets.",
+    Feature.SLACK_CALLBACKS: "Whether whoever presses a button in Slack may steer is asked for.",
 }
 """What each feature brings, in a sentence."""
 FEATURES = tuple(WHAT)

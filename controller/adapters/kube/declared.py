@@ -3,7 +3,7 @@
 A test walks the adapters and finds each ``PERMISSIONS`` here.
 """
 
-from controller.adapters.kube import discovery, elector
+from controller.adapters.kube import access_review, discovery, elector
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
 from controller.adapters.store import kubernetes as store
@@ -17,4 +17,5 @@ PERMISSIONS: tuple[Permission, ...] = (
     *workload.PERMISSIONS,
     *discovery.PERMISSIONS,
     *events.PERMISSIONS,
+    *access_review.PERMISSIONS,
 )

@@ -17,6 +17,8 @@ _RBAC = "rbac.authorization.k8s.io"
 
 PEOPLE: Mapping[str, Sequence[Permission]] = {
     "operator": (
+        # no request has these verbs: whoever speaks through Slack is asked about by them
+        Permission(MODEL_ROLLOUTS, frozenset({"abort", "pause", "promote", "resume"}), Feature.CORE),
         Permission(MODEL_ROLLOUTS, frozenset({"get", "list", "watch", "create", "patch"}), Feature.CORE),
         Permission(EVENTS, frozenset({"get", "list", "watch"}), Feature.CORE),
     ),
