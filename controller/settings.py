@@ -20,6 +20,7 @@ from pydantic_settings import (
 from controller.control.client import default_socket
 from controller.errors import TargetError
 from controller.features import Feature
+from controller.slack_settings import SlackCallbackSettings
 
 _PREFIX = "SERINUS_"
 _NOT_SETTINGS = frozenset({"SERINUS_SETTINGS"})
@@ -183,6 +184,8 @@ class Settings(BaseSettings):
     """Notification destinations by the name that policies use."""
     gates: dict[str, GateSettings] = Field(default_factory=dict)
     """Programs that policies may have asked, by the name that policies use."""
+    slack_callbacks: SlackCallbackSettings | None = None
+    """Buttons in the messages of the destinations of kind ``slack``; none when absent."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -195,6 +198,18 @@ class Settings(BaseSettings):
             raise ValueError(error)
         if self.kubernetes is None and not on_one_machine:
             error = "give state_dir and envoy (one machine), or kubernetes (a cluster)"
+            raise ValueError(error)
+        return self
+
+    @model_validator(mode="after")
+    def _buttons_can_work(self) -> Self:
+        if self.slack_callbacks is None:
+            return self
+        if not any(each.kind == "slack" for each in self.destinations.values()):
+            error = "slack_callbacks need a destination of kind slack: only its messages have buttons"
+            raise ValueError(error)
+        if self.kubernetes is not None and Feature.SLACK_CALLBACKS not in self.kubernetes.features:
+            error = f"slack_callbacks need the feature {Feature.SLACK_CALLBACKS}, which brings their rights"
             raise ValueError(error)
         return self
 

@@ -6,6 +6,7 @@ where the routers share what follows the API; a metrics pack is one file in ``me
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from controller.domain.judge import JUDGES
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from controller.adapters.metrics.client import PrometheusAccess
     from controller.adapters.notify.destination import Destination, Subscription
     from controller.adapters.notify.posting import Target
+    from controller.adapters.notify.slack import SlackChannel
+
+    Build = Callable[[str, DestinationSettings], Destination]
 
 
 class OwnedRouter(TrafficRouter, Protocol):
@@ -88,15 +92,26 @@ def gates(settings: Mapping[str, GateSettings]) -> "list[Gate]":
     ]
 
 
-def destinations(settings: Mapping[str, DestinationSettings]) -> "list[Subscription]":
-    """Where people are told what, by the policies' names. Raises `TargetError` for a wrong address."""
+def destinations(
+    settings: Mapping[str, DestinationSettings], *, buttons: bool = False
+) -> "list[Subscription]":
+    """Where people are told what, by the policies' names. Raises `TargetError` for a wrong address.
+
+    ``buttons`` says whether somebody is there who is called when one is pressed.
+    """
     from controller.adapters.notify.destination import Subscription  # noqa: PLC0415 - as above
     from controller.adapters.notify.severity import Severity  # noqa: PLC0415 - as above
 
+    kinds: Mapping[str, Build] = {**_DESTINATIONS, "slack": partial(_slack, buttons=buttons)}
     return [
-        Subscription(_DESTINATIONS[each.kind](name, each), Severity(each.severity), frozenset(each.events))
+        Subscription(kinds[each.kind](name, each), Severity(each.severity), frozenset(each.events))
         for name, each in settings.items()
     ]
+
+
+def slack_channels(settings: Mapping[str, DestinationSettings]) -> "Mapping[str, SlackChannel]":
+    """The destinations that a bot of Slack posts to, by their names."""
+    return {name: _slack_channel(name, each) for name, each in settings.items() if each.kind == "slack"}
 
 
 def _webhook(name: str, settings: DestinationSettings) -> "Destination":
@@ -114,14 +129,20 @@ def _slack_webhook(name: str, settings: DestinationSettings) -> "Destination":
     return WebhookDestination(_target(name, settings), as_slack_line)
 
 
-def _slack(name: str, settings: DestinationSettings) -> "Destination":
-    from controller.adapters.notify.slack import API, SlackChannel, SlackDestination  # noqa: PLC0415 - as above
+def _slack(name: str, settings: DestinationSettings, *, buttons: bool = False) -> "Destination":
+    from controller.adapters.notify.slack import SlackDestination  # noqa: PLC0415 - as above
+
+    return SlackDestination(_slack_channel(name, settings, buttons=buttons))
+
+
+def _slack_channel(name: str, settings: DestinationSettings, *, buttons: bool = False) -> "SlackChannel":
+    from controller.adapters.notify.slack import API, SlackChannel  # noqa: PLC0415 - as above
 
     if settings.token_file is None:
         error = "slack's settings have a token_file"
         raise InvariantError(error)
     api = f"{settings.url}/" if settings.url else API
-    return SlackDestination(SlackChannel(name, settings.token_file, settings.channel, api))
+    return SlackChannel(name, settings.token_file, settings.channel, api, buttons)
 
 
 def _apprise(name: str, settings: DestinationSettings) -> "Destination":
@@ -133,7 +154,7 @@ def _apprise(name: str, settings: DestinationSettings) -> "Destination":
     return AppriseDestination(name, settings.url_file)
 
 
-_DESTINATIONS: "Mapping[str, Callable[[str, DestinationSettings], Destination]]" = {
+_DESTINATIONS: "Mapping[str, Build]" = {
     "webhook": _webhook,
     "slack": _slack,
     "slack-webhook": _slack_webhook,

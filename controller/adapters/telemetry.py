@@ -46,6 +46,7 @@ class _Work:
         self.ended = counter("rollouts_total", "Rollouts that ended", "result")
         self.outcomes = counter("passes_total", "Passes by outcome", "outcome")
         self.notified = counter("notifications_total", "Notifications by result", "result")
+        self.slack_called = counter("slack_callbacks_total", "Calls to the port for Slack", "result")
         self.took = seconds("rollout_duration", "From creation to end", _DURATIONS)
         self.rollback = seconds("rollback_latency", "From commit of a rollback to the gateway holding it")
         self.reconcile = seconds("reconcile_duration", "One pass over a model")
@@ -125,6 +126,10 @@ class PrometheusTelemetry:
     def notified(self, result: str) -> None:
         """One notification by its result."""
         self._work.notified.labels(result).inc()
+
+    def slack_called(self, result: str) -> None:
+        """One call to the port for Slack by its result."""
+        self._work.slack_called.labels(result).inc()
 
     def watch_outbox(self, pending: Callable[[], int]) -> None:
         """Show how many messages wait, whenever the metrics are read."""

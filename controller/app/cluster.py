@@ -16,6 +16,8 @@ from controller.adapters.kube.elector import Elector, LeaseRef
 from controller.adapters.kube.errors import Deposed, LeaseLost
 from controller.adapters.kube.fencing import epoch_of
 from controller.adapters.kube.lease import LeaseTiming
+from controller.adapters.kube.speaking import Patience
+from controller.adapters.kube.steering import ClusterSteering
 from controller.adapters.kube.wakes import Wakes
 from controller.adapters.kube.watchdog import Watchdog
 from controller.adapters.notify.events import EventNotifier
@@ -24,6 +26,7 @@ from controller.adapters.store.kubernetes import KubernetesStore
 from controller.app.caches import Caches
 from controller.app.daemon import Daemon
 from controller.app.leading import Leader, Outside, log_overflow
+from controller.app.slack import serve_slack
 from controller.errors import Conflict
 from controller.policy.watcher import FolderChange
 from controller.runtime.worker import Worker
@@ -54,6 +57,8 @@ class ClusterDaemon(Daemon):
         own = self._kubernetes
         client = await connect(own.kubeconfig, own.context, count=self._telemetry.api_called)
         stack.push_async_callback(client.close)
+        steering = ClusterSteering(client, own.allows, Patience())
+        await serve_slack(stack, self._settings, steering, self._telemetry.slack_called)
         wakes = Wakes(lambda model, urgent: self._queue.add(model, urgent=urgent), self._policies.current)
         caches = Caches(client, own, wakes)
         elector = self._elector(client, caches)

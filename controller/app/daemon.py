@@ -80,7 +80,8 @@ class Daemon(ABC):
         return validator
 
     def _courier(self, stack: AsyncExitStack, outbox: Outbox) -> Courier:
-        destinations = registry.destinations(self._settings.destinations)
+        buttons = self._settings.slack_callbacks is not None
+        destinations = registry.destinations(self._settings.destinations, buttons=buttons)
         courier = Courier(Office(outbox, self._clock, self._telemetry.notified), destinations)
         stack.push_async_callback(courier.close)
         self._telemetry.watch_outbox(lambda: sum(courier.pending.values()))

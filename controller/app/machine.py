@@ -13,8 +13,10 @@ from controller.adapters.folder_lock import FolderLock
 from controller.adapters.store.sqlite import SqliteStore
 from controller.adapters.workload.endpoints import EndpointWorkload
 from controller.app.daemon import Daemon
+from controller.app.slack import serve_slack
 from controller.control.server import ControlServer
 from controller.control.service import ControlService
+from controller.control.steering import MachineSteering
 from controller.errors import InvariantError, StoreUnavailable
 from controller.observer import World
 from controller.ports import TrafficRouter
@@ -87,6 +89,8 @@ class MachineDaemon(Daemon):
             clock=self._clock,
             recorded=self._recorded(courier),
         )
+        steering = MachineSteering(service, self._store)
+        await serve_slack(stack, settings, steering, self._telemetry.slack_called)
         return worker, ControlServer(settings.socket, service, operators_gid=settings.operators_gid)
 
     def _lock_state(self, stack: AsyncExitStack) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from controller import settings
+from controller import settings, slack_settings
 from controller.adapters.kube.permissions import Feature
 from deploy.kubernetes.generate import WHAT
 from docs.pages.tables import ORIGIN, table
@@ -22,6 +22,8 @@ def page() -> str:
         "Prometheus": settings.PrometheusSettings,
         "Notifications": settings.DestinationSettings,
         "Gates": settings.GateSettings,
+        "Buttons in Slack": slack_settings.SlackCallbackSettings,
+        "Who a Slack user is": slack_settings.SlackUserSettings,
     }
     prefixes = {
         settings.KubernetesSettings: "SERINUS_KUBERNETES__",
@@ -29,6 +31,8 @@ def page() -> str:
         settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
         settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",
         settings.GateSettings: "SERINUS_GATES__NAME__",
+        slack_settings.SlackCallbackSettings: "SERINUS_SLACK_CALLBACKS__",
+        slack_settings.SlackUserSettings: "SERINUS_SLACK_CALLBACKS__USERS__ID__",
     }
     lines = [
         "# Settings of the daemon\n",
@@ -51,7 +55,7 @@ def page() -> str:
 
 
 _HEAD = ("setting", "default", "meaning")
-_NESTED = ("envoy", "kubernetes", "prometheus", "destinations", "gates")
+_NESTED = ("envoy", "kubernetes", "prometheus", "destinations", "gates", "slack_callbacks")
 
 
 def _rows(group: type[BaseModel], prefix: str, *, without: Collection[str]) -> Iterator[Sequence[str]]:
@@ -68,7 +72,7 @@ def _default(name: str, field: FieldInfo) -> str:
         return {"socket": "`/run/serinus/serinus.sock`, or the user's own"}.get(name, "")
     if field.default is None:
         return ""
-    if isinstance(field.default, frozenset):
+    if field.default in (frozenset(), ()):
         return "`[]`"
     return f"`{field.default}`"
 

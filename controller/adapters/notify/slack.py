@@ -24,6 +24,7 @@ from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.message import escaped, line
 from controller.adapters.notify.repeating import retry_after
 from controller.adapters.notify.slack_blocks import reply, root, title
+from controller.adapters.notify.slack_buttons import buttons
 from controller.ports import Posting
 
 API = "https://slack.com/api/"
@@ -39,12 +40,16 @@ _NO_PREVIEWS = {"unfurl_links": False, "unfurl_media": False}
 
 @dataclass(frozen=True, slots=True)
 class SlackChannel:
-    """Where: ``token_file`` holds a bot's token, ``channel`` is an id or a name, ``api`` is Slack's own."""
+    """Where: ``token_file`` holds a bot's token, ``channel`` is an id or a name, ``api`` is Slack's own.
+
+    ``buttons`` says whether its messages have some: then somebody must be there who is called.
+    """
 
     name: str
     token_file: Path
     channel: str
     api: str = API
+    buttons: bool = False
 
 
 class SlackDestination:
@@ -70,10 +75,10 @@ class SlackDestination:
         """
         known = _known(memo)
         try:
-            token = await asyncio.to_thread(_token, self._channel.token_file)
+            token = await asyncio.to_thread(read_token, self._channel.token_file)
         except (OSError, ValueError) as error:
             return Failure(f"the token file cannot be used ({type(error).__name__})")
-        client = self._client(token)
+        client = web_client(token, self._channel.api, self._timeout)
         try:
             where = await self._root(client, postings[-1], known)
             if known == where:
@@ -84,13 +89,6 @@ class SlackDestination:
             return Failure(f"Slack could not be reached ({type(error).__name__})")
         return Taken("Slack took it", json.dumps(where))
 
-    def _client(self, token: str) -> WebClient:
-        """Without retries of its own, which would go on behind our back, and without a proxy."""
-        seconds = max(round(self._timeout.total_seconds()), 1)
-        client = WebClient(token, base_url=self._channel.api, timeout=seconds, retry_handlers=[])
-        client.proxy = None
-        return client
-
     async def close(self) -> None:
         """Let go of the thread; a request in hand ends by its own time-out."""
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -98,12 +96,14 @@ class SlackDestination:
     async def _root(self, client: WebClient, posting: Posting, known: list[str] | None) -> list[str]:
         """Bring the root message up to date, or post one; its channel and timestamp."""
         rollout = posting.rollout
-        blocks, text = root(rollout, datetime.now(UTC)), escaped(title(rollout))
+        blocks, text = [*root(rollout, datetime.now(UTC))], escaped(title(rollout))
+        if self._channel.buttons:
+            blocks += buttons(rollout, self.name)
         if known is not None:
             try:
                 await self._call(client.chat_update, channel=known[0], ts=known[1], blocks=blocks, text=text)
             except SlackApiError as error:
-                if _word(error) not in _ROOT_IS_GONE:
+                if word_of(error) not in _ROOT_IS_GONE:
                     raise
             else:
                 return known
@@ -138,7 +138,15 @@ class SlackDestination:
         return await loop.run_in_executor(self._thread, call)
 
 
-def _token(path: Path) -> str:
+def web_client(token: str, api: str, timeout: timedelta) -> WebClient:
+    """Without retries of its own, which would go on behind our back, and without a proxy."""
+    seconds = max(round(timeout.total_seconds()), 1)
+    client = WebClient(token, base_url=api, timeout=seconds, retry_handlers=[])
+    client.proxy = None
+    return client
+
+
+def read_token(path: Path) -> str:
     """Read each time: a rotated token must not need a restart. Raises `OSError` and `ValueError`."""
     with path.open("rb") as file:
         token = file.read(4096).decode("ascii").strip()
@@ -161,10 +169,10 @@ def _failure(error: SlackApiError) -> Failure:
     answer: Any = error.response
     status = getattr(answer, "status_code", 0)
     asked = retry_after(getattr(answer, "headers", None) or {}, datetime.now(UTC))
-    return Failure(f"Slack answered {_word(error) or status}", _word(error) in _OURS, asked)
+    return Failure(f"Slack answered {word_of(error) or status}", word_of(error) in _OURS, asked)
 
 
-def _word(error: SlackApiError) -> str:
+def word_of(error: SlackApiError) -> str:
     """Slack's word for what is wrong; a word, and nothing longer."""
     answer: Any = error.response
     found = answer.get("error") if hasattr(answer, "get") else None

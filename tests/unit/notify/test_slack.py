@@ -1,12 +1,9 @@
 """A rollout in a channel of a server that plays Slack's API."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +16,11 @@ from controller.adapters.notify.slack import SlackChannel, SlackDestination
 from controller.adapters.notify.slack_blocks import reply, root, weight_bar
 from controller.domain.vocabulary import Phase
 from controller.ports import Posting
+from tests.slack_server import Slack, serving
 from tests.unit.notify.scenes import entry, posting, rollout
 
 TOKEN = "xoxb-T0KEN"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-Play = Callable[[str, dict[str, Any]], tuple[int, dict[str, str], bytes]]
-
-
-@dataclass
-class Slack:
-    """What Slack knows: its messages by timestamp, and the calls in order."""
-
-    messages: dict[str, dict[str, Any]] = field(default_factory=dict)
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-    refusals: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
-    """Answers that come before any other."""
-    url: str = ""
-
-    def play(self, method: str, call: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        self.calls.append((method, call))
-        if self.refusals:
-            return self.refusals.pop(0)
-        if method == "chat.update":
-            if call["ts"] not in self.messages:
-                return self.no("message_not_found")
-            self.messages[call["ts"]] = call
-            return self.yes(call["ts"])
-        ts = f"1764000000.{len(self.messages) + 1:06}"
-        self.messages[ts] = call
-        return self.yes(ts)
-
-    @staticmethod
-    def yes(ts: str) -> tuple[int, dict[str, str], bytes]:
-        return 200, {}, json.dumps({"ok": True, "channel": "C01", "ts": ts}).encode()
-
-    @staticmethod
-    def no(error: str, status: int = 200, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        return status, headers, json.dumps({"ok": False, "error": error}).encode()
-
-    @property
-    def roots(self) -> list[dict[str, Any]]:
-        return [message for message in self.messages.values() if "thread_ts" not in message]
-
-    @property
-    def replies(self) -> list[dict[str, Any]]:
-        return [message for message in self.messages.values() if "thread_ts" in message]
-
-
-@contextmanager
-def serving() -> Iterator[Slack]:
-    slack = Slack()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            slack.tokens.add(self.headers["Authorization"])
-            status, headers, body = slack.play(self.path.removeprefix("/api/"), call)
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    slack.url = f"http://127.0.0.1:{server.server_address[1]}/api/"
-    try:
-        yield slack
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
