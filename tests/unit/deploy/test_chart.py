@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature
+from controller.adapters.kube.rbac import rights
 from controller.settings import load_settings
 from deploy.kubernetes.generate import FEATURES, kebab
-from tests.deploy.rendering import CHART, charted, comparable, environment, helm, kustomized, named
+from tests.deploy.rendering import CHART, charted, comparable, environment, granted, helm, kustomized, named
 
 CHOICES: list[tuple[str, dict[str, Any], tuple[Feature, ...]]] = [
     ("namespace", {"namespaces": ["ml"]}, ()),
@@ -127,6 +129,58 @@ def test_what_a_destination_wants_and_a_gate_reach_the_pod_as_the_daemon_reads_t
     assert (gate.url, gate.private_addresses, gate.plain_http) == ("https://desk.b", True, False)
 
 
+BUTTONS: dict[str, Any] = {
+    "namespaces": ["ml"],
+    "destinations": {"team": {"kind": "slack", "channel": "#ml", "secretName": "bot", "secretKey": "token"}},
+    "slackCallbacks": {
+        "enabled": True,
+        "secretName": "app",
+        "users": {"U012AB3CD": {"name": "ann@example.com", "groups": ["ml-operators"]}},
+        "from": ["gateways"],
+    },
+}
+
+
+def test_buttons_bring_their_port_their_secret_and_their_rights() -> None:
+    objects = charted(BUTTONS)
+    deployment = named(objects, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    seen = environment(deployment)
+    assert json.loads(seen["SERINUS_SLACK_CALLBACKS__USERS"]) == BUTTONS["slackCallbacks"]["users"]
+    assert json.loads(seen["SERINUS_KUBERNETES__FEATURES"]) == ["slackCallbacks"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "slack-callbacks"]
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "slack-callbacks"]
+    assert volume["secret"] == {"secretName": "app"}
+    assert seen["SERINUS_SLACK_CALLBACKS__SIGNING_SECRET_FILE"] == f"{mount['mountPath']}/signing-secret"
+    assert {"name": "slack", "containerPort": 9179, "protocol": "TCP"} in pod["containers"][0]["ports"]
+    [port] = named(objects, "Service", "serinus-slack")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (80, "slack")
+    [rule] = [
+        each
+        for each in named(objects, "NetworkPolicy")["spec"]["ingress"]
+        if each["ports"] == [{"protocol": "TCP", "port": "slack"}]
+    ]
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}}
+    ]
+    needed = rights(PERMISSIONS, (Feature.SLACK_CALLBACKS,))
+    assert granted(named(objects, "Role")["rules"]) == granted(needed.namespaced)
+
+
+def test_without_buttons_nothing_of_them_is_there() -> None:
+    everything = json.dumps(charted({**BUTTONS, "slackCallbacks": {"enabled": False}}))
+    for word in ("SLACK_CALLBACKS", "9179", "localsubjectaccessreviews", "serinus-slack", "slack-callbacks"):
+        assert word not in everything
+
+
+def test_the_daemon_takes_what_the_chart_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(named(charted(BUTTONS), "Deployment")).items():
+        monkeypatch.setenv(name, value or "10.0.0.1")
+    found = load_settings().slack_callbacks
+    assert found is not None
+    assert found.users["U012AB3CD"].groups == ("ml-operators",)
+
+
 def test_a_digest_wins_over_a_tag() -> None:
     digest = "sha256:" + "0" * 64
     objects = charted({"namespaces": ["ml"], "image": {"repository": "registry/serinus", "digest": digest}})
@@ -160,6 +214,10 @@ def test_the_notes_say_what_to_do_next() -> None:
         ({"namespaces": ["ml"], "destinations": {"a": {"kind": "slack", "channel": "#ml"}}}, "secretName"),
         ({"namespaces": ["ml"], "destinations": {"a": {"kind": "webhook"}}}, "url"),
         ({"namespaces": ["ml"], "gates": {"desk": {"secretName": "a", "secretKey": "b"}}}, "url"),
+        ({**BUTTONS, "destinations": {}}, "only the messages of a destination of kind slack"),
+        ({**BUTTONS, "slackCallbacks": {"enabled": True}}, "secretName"),
+        ({**BUTTONS, "slackCallbacks": {"users": {"ann": {"name": "ann"}}}}, "ann"),
+        ({**BUTTONS, "slackCallbacks": {"users": {"U1": {}}}}, "name"),
     ],
 )
 def test_it_refuses_values_that_cannot_work(values: dict[str, Any], words: str) -> None:

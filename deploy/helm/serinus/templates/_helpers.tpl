@@ -45,6 +45,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if has "*" .Values.namespaces -}}yes{{- end -}}
 {{- end -}}
 
+{{/* The features that are on, as JSON: those that are named, and those that other values bring. */}}
+{{- define "serinus.features" -}}
+{{- $features := .Values.features -}}
+{{- if .Values.slackCallbacks.enabled -}}{{- $features = append $features "slackCallbacks" | uniq -}}{{- end -}}
+{{- toJson $features -}}
+{{- end -}}
+
 {{/* The rights of the core and of the enabled features: namespaced, or of the cluster. Takes (list ROOT SCOPE). */}}
 {{- define "serinus.rules" -}}
 {{- $root := index . 0 -}}
@@ -52,7 +59,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $rights := $root.Files.Get "files/rights.yaml" | fromYaml -}}
 {{- $rules := dig "core" $scope (list) $rights -}}
 {{- range $feature, $granted := omit $rights "core" "leader" "people" -}}
-{{- if has $feature $root.Values.features -}}
+{{- if has $feature (include "serinus.features" $root | fromJsonArray) -}}
 {{- $rules = concat $rules (dig $scope (list) $granted) -}}
 {{- end -}}
 {{- end -}}
