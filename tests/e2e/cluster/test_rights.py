@@ -14,6 +14,7 @@ import pytest
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.features import Feature
 from tests.deploy.requests import Need, need_of, needs
+from tests.e2e.cluster.buttons import button_settings
 from tests.e2e.cluster.plays_rights import AFTER_THE_CHANGE, BEFORE_THE_CHANGE, Play
 from tests.e2e.cluster.stage import ClusterStage
 from tests.kube.apiserver import ApiServer
@@ -27,7 +28,8 @@ CONFLICTS = ("/grpcroutes/", "/httproutes/", "/modelrollouts/")
 
 @pytest.fixture(scope="module")
 def stage(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterStage]:
-    with ClusterStage(apiserver, tmp_path_factory.mktemp("rights"), "rights", tuple(Feature)) as stage:
+    folder = tmp_path_factory.mktemp("rights")
+    with ClusterStage(apiserver, folder, "rights", tuple(Feature), button_settings(folder)) as stage:
         yield stage
 
 

@@ -1,0 +1,56 @@
+"""Buttons of Slack in the tests' cluster: the daemon's settings for them, and presses at one replica."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.notify.slack_buttons import ButtonValue
+from tests.e2e.cluster.daemon import Replica
+from tests.e2e.cluster.rights import OPERATOR
+from tests.slack_caller import call, interaction, signed
+
+SECRET = "M4RKER0of0a0secret"
+ANN, BEN, CY = "U0ANN", "U0BEN", "U0CY"
+USERS = {
+    ANN: {"name": OPERATOR},
+    BEN: {"name": "ben"},
+    CY: {"name": "cy@example.com", "groups": ["watch-of-the-night"]},
+}
+
+
+def button_settings(folder: Path, slack_url: str = "http://127.0.0.1:1/") -> Mapping[str, str]:
+    """A destination ``team``, and the port for its buttons: a free one, which the daemon logs."""
+    (folder / "token").write_text(f"xoxb-{SECRET}")
+    (folder / "signing").write_text(SECRET)
+    settings = {
+        "DESTINATIONS__TEAM__KIND": "slack",
+        "DESTINATIONS__TEAM__CHANNEL": "#ml-releases",
+        "DESTINATIONS__TEAM__TOKEN_FILE": str(folder / "token"),
+        "DESTINATIONS__TEAM__URL": slack_url,
+        "DESTINATIONS__TEAM__PLAIN_HTTP": "true",
+        "SLACK_CALLBACKS__PORT": "0",
+        "SLACK_CALLBACKS__SIGNING_SECRET_FILE": str(folder / "signing"),
+        "SLACK_CALLBACKS__USERS": json.dumps(USERS),
+    }
+    return {f"SERINUS_{name}": value for name, value in settings.items()}
+
+
+def pressed(obj: dict[str, Any], word: str, user: str) -> bytes:
+    """The body of a press of the button that the message of a ModelRollout's first attempt has."""
+    metadata = obj["metadata"]
+    value = ButtonValue(
+        rollout=metadata["name"],
+        namespace=metadata["namespace"],
+        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
+        destination="team",
+    )
+    return interaction(f"serinus_{word}", value.model_dump_json(), user)
+
+
+def deliver(replica: Replica, body: bytes) -> int:
+    """Slack's call to one replica; the status."""
+    port = replica.log("slack_callbacks_listening")[-1]["port"]
+    status, _ = call(port, body, signed(body, SECRET))
+    return status
