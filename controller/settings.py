@@ -199,18 +199,9 @@ class Settings(BaseSettings):
         if self.kubernetes is None and not on_one_machine:
             error = "give state_dir and envoy (one machine), or kubernetes (a cluster)"
             raise ValueError(error)
-        return self
-
-    @model_validator(mode="after")
-    def _buttons_can_work(self) -> Self:
-        if self.slack_callbacks is None:
-            return self
-        if not any(each.kind == "slack" for each in self.destinations.values()):
-            error = "slack_callbacks need a destination of kind slack: only its messages have buttons"
-            raise ValueError(error)
-        if self.kubernetes is not None and Feature.SLACK_CALLBACKS not in self.kubernetes.features:
-            error = f"slack_callbacks need the feature {Feature.SLACK_CALLBACKS}, which brings their rights"
-            raise ValueError(error)
+        if self.slack_callbacks is not None:
+            kinds = {each.kind for each in self.destinations.values()}
+            self.slack_callbacks.fit(kinds, self.kubernetes.features if self.kubernetes else None)
         return self
 
     @classmethod

@@ -1,11 +1,13 @@
 """The operator's settings of the buttons in Slack: where its calls arrive, and who is behind a Slack user."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from controller.features import Feature
 
 _USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}")
 
@@ -52,7 +54,20 @@ class SlackCallbackSettings(BaseModel):
     host: str = "127.0.0.1"
     """Address of the port; Slack comes to it through what you put before it, which speaks TLS."""
     port: int = Field(default=9179, ge=0, le=65535)
+    """Slack calls its path ``/slack/interactions``."""
     signing_secret_file: Path
     """Holds the app's signing secret; two lines while it is rotated. Read at each call."""
     users: Annotated[dict[str, SlackUserSettings], AfterValidator(_user_ids)] = Field(default_factory=dict)
     """Who may steer, by the id of the Slack user. On one machine whoever stands here may."""
+
+    def fit(self, kinds: Collection[str], features: Collection[Feature] | None) -> None:
+        """Raises `ValueError` where there can be no buttons among these kinds of destinations, or no rights.
+
+        ``features`` are a cluster's, None on one machine.
+        """
+        if "slack" not in kinds:
+            error = "slack_callbacks need a destination of kind slack: only its messages have buttons"
+            raise ValueError(error)
+        if features is not None and Feature.SLACK_CALLBACKS not in features:
+            error = f"slack_callbacks need the feature {Feature.SLACK_CALLBACKS}, which brings their rights"
+            raise ValueError(error)

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 32
 _WITHIN = timedelta(seconds=30)
-_CLOSING_SECONDS = 2.0
+_CLOSING_SECONDS = 1.0
 _VIA = "Slack"
 
 
@@ -59,7 +59,7 @@ class PressDesk:
         return True
 
     async def close(self) -> None:
-        """Finish those in hand, for at most 2 s."""
+        """Finish those in hand, for at most 1 s."""
         if self._served:
             _, late = await asyncio.wait(self._served, timeout=_CLOSING_SECONDS)
             for task in late:

@@ -11,21 +11,25 @@ from hypothesis import strategies as st
 
 from controller.adapters.notify.slack import SlackChannel
 from controller.adapters.notify.slack_buttons import ButtonValue, buttons, kinds_for
-from controller.domain.model import Rollout
+from controller.domain.commands import obey
+from controller.domain.model import Command, Decision, Rollout, Route
 from controller.domain.policy import ApprovalRules
 from controller.domain.release import Release
 from controller.domain.vocabulary import Phase
+from tests.fakes import EPOCH
 from tests.slack_caller import button_in
 from tests.slack_server import serving
 from tests.unit.control.stage import asking, progressing
 from tests.unit.notify.scenes import posting
 from tests.unit.notify.test_slack import all_delivered
 
+BEFORE_TRAFFIC = {Phase.PENDING, Phase.PREPARING, Phase.VALIDATING}
 OVER = [phase for phase in Phase if phase.terminal]
 
 
 def at(phase: Phase, resume_to: Phase | None = None) -> Rollout:
-    return replace(progressing(), phase=phase, resume_to=resume_to)
+    rollout = replace(progressing(), phase=phase, resume_to=resume_to)
+    return replace(rollout, route=Route()) if BEFORE_TRAFFIC & {phase, resume_to} else rollout
 
 
 def shown(rollout: Rollout) -> list[dict[str, Any]]:
@@ -54,6 +58,18 @@ def shown(rollout: Rollout) -> list[dict[str, Any]]:
 def test_a_phase_has_the_words_that_make_sense_in_it(rollout: Rollout, words: str) -> None:
     assert " ".join(kinds_for(rollout)) == words
     assert [each["action_id"] for each in shown(rollout)] == [f"serinus_{word}" for word in words.split()]
+
+
+@pytest.mark.parametrize("resume_to", [Phase.PREPARING, Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING])
+@pytest.mark.parametrize("phase", Phase)
+def test_no_word_is_offered_that_the_rollout_would_refuse(phase: Phase, resume_to: Phase) -> None:
+    waits = resume_to if phase in (Phase.PAUSED, Phase.FROZEN) else None
+    if phase is Phase.FROZEN and waits is Phase.PREPARING:
+        return  # there is no such rollout
+    rollout = at(phase, waits)
+    for kind in kinds_for(rollout):
+        decided = obey(rollout, Command(kind, "request", "ann", EPOCH))
+        assert isinstance(decided, Decision), (kind, decided)
 
 
 def test_each_names_its_rollout_exactly_and_asks_for_a_confirmation() -> None:
