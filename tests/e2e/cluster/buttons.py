@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.notify.slack_buttons import ButtonValue
+from controller.domain.vocabulary import Phase
 from tests.e2e.cluster.daemon import Replica
 from tests.e2e.cluster.rights import OPERATOR
+from tests.e2e.cluster.stage import ClusterStage
+from tests.e2e.policies import step
 from tests.slack_caller import call, interaction, signed
 
 SECRET = "M4RKER0of0a0secret"
@@ -54,3 +57,13 @@ def deliver(replica: Replica, body: bytes) -> int:
     port = replica.log("slack_callbacks_listening")[-1]["port"]
     status, _ = call(port, body, signed(body, SECRET))
     return status
+
+
+def pressed_in_slack(stage: ClusterStage, model: str) -> None:
+    """An operator pauses by a button, and whether an operator may is asked for."""
+    stage.policy(model, (step("50%", "1h", 5),))
+    stage.in_service(model)
+    stage.candidate(model, "v2", "models/tumor:v2")
+    running = stage.until_weight(stage.release(model, "v2"), 50)
+    assert deliver(stage.replicas[0], pressed(running, "pause", ANN)) == 200
+    stage.until_phase(running["metadata"]["name"], Phase.PAUSED)

@@ -3,6 +3,7 @@
 import pytest
 
 for _module in (
+    "buttons",
     "fleet",
     "handovers",
     "looking",

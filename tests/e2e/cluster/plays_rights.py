@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.domain.vocabulary import Phase
-from tests.e2e.cluster.buttons import ANN, deliver, pressed
+from tests.e2e.cluster.buttons import pressed_in_slack
 from tests.e2e.cluster.looking import OURS
 from tests.e2e.cluster.plays_ends import too_few_gpus
 from tests.e2e.cluster.plays_gateway import POOLS, pool
@@ -226,16 +225,6 @@ def held(stage: ClusterStage, model: str) -> None:
     stage.in_service(model)
     stage.candidate(model, "v2", "models/tumor:v2")
     stage.until_weight(stage.release(model, "v2"), 50)
-
-
-def pressed_in_slack(stage: ClusterStage, model: str) -> None:
-    """An operator pauses by a button, and whether an operator may is asked for."""
-    stage.policy(model, ONE_STEP)
-    stage.in_service(model)
-    stage.candidate(model, "v2", "models/tumor:v2")
-    running = stage.until_weight(stage.release(model, "v2"), 50)
-    assert deliver(stage.replicas[0], pressed(running, "pause", ANN)) == 200
-    stage.until_phase(running["metadata"]["name"], Phase.PAUSED)
 
 
 BEFORE_THE_CHANGE: dict[str, Play] = {"held": held, "grpc": grpc}
