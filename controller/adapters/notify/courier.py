@@ -9,6 +9,7 @@ least once, each time with the same id.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -119,6 +120,7 @@ class _Channel:
     """The queue and the task of one destination: in order, one at a time.
 
     ``behind`` says that the outbox has more than the queue. While it does, nothing is queued that is newer.
+    ``read`` are the ids that the outbox gave last: an entry may be read between its commit and its telling.
     """
 
     def __init__(self, subscription: Subscription, office: Office) -> None:
@@ -128,6 +130,7 @@ class _Channel:
         self._office = office
         self._queue: deque[Posting] = deque()
         self._behind = True
+        self._read: AbstractSet[str] = frozenset()
         self._closing = False
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -137,7 +140,9 @@ class _Channel:
         return len(self._queue)
 
     def put(self, posting: Posting) -> None:
-        """Queue it, unless it must be read from the outbox in its turn."""
+        """Queue it, unless it was read from the outbox, or must be in its turn."""
+        if posting.id in self._read:
+            return
         if self._behind or len(self._queue) >= _MOST_IN_MEMORY:
             self._behind = True
         else:
@@ -176,8 +181,8 @@ class _Channel:
         self._behind = False
         found = await _patiently(self._office, partial(self._office.outbox.postings, self._name, _PAGE))
         self._behind = self._behind or len(found) == _PAGE
-        known = {posting.id for posting in found}
-        newer = [] if self._behind else [posting for posting in self._queue if posting.id not in known]
+        self._read = {posting.id for posting in found}
+        newer = [] if self._behind else [posting for posting in self._queue if posting.id not in self._read]
         self._queue = deque([*found, *newer])
 
     def _next(self) -> list[Posting]:

@@ -97,6 +97,20 @@ async def test_what_an_earlier_process_left_is_told_before_what_is_new() -> None
     await under_test.close()
 
 
+async def test_what_is_read_from_the_outbox_before_it_is_told_is_sent_once() -> None:
+    shelf, team = Shelf(), Scripted()
+    under_test = courier(shelf, team)
+    told = rollout("team"), entry(1)
+    shelf.commit(*told)
+    under_test.start()
+    await shelf.reach(1)
+    under_test.tell(*told)
+    tell(under_test, shelf, 2, "team")
+    await shelf.reach(2)
+    assert team.ids == ["r-1-1", "r-1-2"]
+    await under_test.close()
+
+
 async def test_a_crash_between_sending_and_settling_repeats_the_same_id() -> None:
     shelf, team = Shelf(posting(1)), Scripted()
     first = courier(shelf, team)
