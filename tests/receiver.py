@@ -1,62 +1,170 @@
-"""A webhook receiver on loopback: what it got, and what it does about it."""
+"""Where notifications go in the tests: one HTTP server that plays a webhook receiver, and Slack with its API.
 
+What goes wrong is decided for each request by ``fault``, which is asked before anything else. The server
+runs on the loop of the test (`Receiver.open`), whose clock may be virtual, or in a thread (`receiving`).
+"""
+
+import asyncio
 import json
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from typing import Any
 
+from tests.slack_server import Answered, Slack
+
 Event = dict[str, Any]
-Reaction = Callable[[Event], None]
 
 
-def _nothing(_: Event) -> None:
+@dataclass(frozen=True)
+class Request:
+    """What arrived; the names of ``headers`` are in small letters."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Event
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong. ``took``: the message was taken all the same; ``cut``: the answer ends too early."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    took: bool = True
+    cut: bool = False
+    after_seconds: float = 0.0
+
+
+TEN_SECONDS_SLOW = Fault(after_seconds=10)
+LIMITED = Fault(429, {"Retry-After": "30"}, took=False)
+REDIRECT = Fault(302, {"Location": "http://169.254.169.254/latest/meta-data/"}, took=False)
+LOST = Fault(500)
+CUT = Fault(cut=True)
+
+_API = "/api/"
+
+
+def _nothing(_: Request) -> None:
     pass
 
 
 class Receiver:
-    """``events`` are all that arrived, repeats included, in order; each is answered with ``status``."""
+    """``requests`` are all that arrived, repeats included, in order; ``taken`` those that were not refused.
+
+    A webhook is answered with ``status``, ``headers`` and ``answer``. ``before`` is called when a request was
+    taken and is not answered yet, ``after`` when it is.
+    """
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.before: Reaction = _nothing
-        self.after: Reaction = _nothing
+        self.requests: list[Request] = []
+        self.taken: list[Request] = []
+        self.slack = Slack()
+        self.fault: Callable[[Request], Fault | None] = lambda _: None
+        self.before: Callable[[Request], None] = _nothing
+        self.after: Callable[[Request], None] = _nothing
         self.status = 200
+        self.headers: Mapping[str, str] = {}
         self.answer = b""
-        self.url = ""
+        self._server: asyncio.Server | None = None
+        # Holds the port while nobody listens, so that connections to it are refused and nobody else gets it.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._port.getsockname()
+        self.url = "http://{}:{}/".format(*self.address)
+        self.slack.url = f"{self.url}api/"
+
+    async def open(self) -> None:
+        """Listen, on the running loop."""
+        self._server = await asyncio.start_server(self._serve, *self.address)
+
+    async def close(self) -> None:
+        """Be down: connections are refused. It can be opened again."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def leave(self) -> None:
+        """Give the port back."""
+        self._port.close()
+
+    @property
+    def events(self) -> list[Event]:
+        """The bodies that came to webhooks."""
+        return [each.body for each in self.requests if not each.path.startswith(_API)]
 
     def of(self, rollout: str) -> list[Event]:
-        return [event for event in self.events if event["subject"] == rollout]
+        return [event for event in self.events if event.get("subject") == rollout]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):  # the sender may be dead by now
+            request = await _read(reader)
+            self.requests.append(request)
+            fault = self.fault(request) or Fault()
+            status, headers, body = self._answered(request, fault)
+            self.before(request)
+            await asyncio.sleep(fault.after_seconds)
+            length = len(body) + (100 if fault.cut else 0)
+            lines = [f"HTTP/1.1 {status} X", f"Content-Length: {length}", "Connection: close"]
+            lines += [f"{name}: {value}" for name, value in headers.items()]
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+            await writer.drain()
+            self.after(request)
+        writer.close()
+
+    def _answered(self, request: Request, fault: Fault) -> Answered:
+        answer: Answered = 200, {}, b""
+        if fault.took:
+            self.taken.append(request)
+            answer = self._played(request)
+        status, headers, body = answer
+        if fault.status == 429:
+            body = Slack.no("ratelimited")[2]
+        elif fault.status != 200:
+            body = b""
+        return status if fault.status == 200 else fault.status, {**headers, **fault.headers}, body
+
+    def _played(self, request: Request) -> Answered:
+        if not request.path.startswith(_API):
+            return self.status, self.headers, self.answer
+        self.slack.tokens.add(request.headers.get("authorization", ""))
+        status, headers, body = self.slack.play(request.path.removeprefix(_API), request.body)
+        return status, {"Content-Type": "application/json; charset=utf-8", **headers, **self.headers}, body
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    raw = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Request(method, path, headers, json.loads(raw or b"{}"), raw)
 
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
+    """One in a thread of its own."""
     receiver = Receiver()
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        loop.run_until_complete(receiver.open())
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            asyncio.run_coroutine_threadsafe(receiver.close(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            receiver.leave()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            receiver.events.append(event)
-            receiver.before(event)
-            with suppress(OSError):  # the sender may be dead by now
-                self.send_response(receiver.status)
-                self.send_header("Content-Length", str(len(receiver.answer)))
-                self.end_headers()
-                self.wfile.write(receiver.answer)
-                self.wfile.flush()
-            receiver.after(event)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/"
-    try:
-        yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+@contextmanager
+def serving() -> Iterator[Slack]:
+    """Slack's API alone, at ``url``."""
+    with receiving() as receiver:
+        yield receiver.slack

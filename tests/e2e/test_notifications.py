@@ -12,7 +12,7 @@ from controller.domain.vocabulary import Phase
 from tests.e2e.harness import Harness
 from tests.e2e.policies import ONE_STEP
 from tests.e2e.proof import eventually
-from tests.webhook_receiver import Event, Receiver, receiving
+from tests.receiver import Event, Receiver, Request, receiving
 
 pytestmark = pytest.mark.integration
 
@@ -70,7 +70,8 @@ def test_a_daemon_killed_while_it_tells_loses_nothing(harness: Harness, receiver
     model, daemon = harness.model(ONE_STEP, notify=["audit"]), harness.stage.daemon
     killed: list[str] = []
 
-    def kill(event: Event, turn: int) -> None:
+    def kill(request: Request, turn: int) -> None:
+        event = request.body
         answered_a_person = event["data"]["event"] == "created"
         due = len(killed) < KILLS and len(killed) % 2 == turn and event["id"] not in killed
         if due and not answered_a_person:

@@ -4,25 +4,22 @@
 two after a crash between Slack's answer and its settling. At most a message a second goes to the channel.
 
 **Source**: Slack Web API, chat.postMessage and chat.update; rate limits: one message a second and channel.
+That Slack tells repeats by ``client_msg_id`` is said only by its list of errors: nothing else rests on it.
 """
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.models.blocks import Block
 
 from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.message import escaped, line
-from controller.adapters.notify.repeating import retry_after
+from controller.adapters.notify.slack_api import Place, Refusal, SlackApi
 from controller.adapters.notify.slack_blocks import reply, root, title
 from controller.adapters.notify.slack_buttons import buttons
 from controller.ports import Posting
@@ -31,10 +28,8 @@ API = "https://slack.com/api/"
 _TIMEOUT = timedelta(seconds=10)
 _APART = timedelta(seconds=1)
 _ROOT_IS_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
-_OURS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"})
-"""Errors that the same message will always have."""
-
-
+_NOT_REPEATED = frozenset({"duplicate_message_not_found", "duplicate_channel_not_found"})
+"""Slack knows the message's id, and the message no longer."""
 _NO_PREVIEWS = {"unfurl_links": False, "unfurl_media": False}
 
 
@@ -62,11 +57,9 @@ class SlackDestination:
     ) -> None:
         self.name = channel.name
         self._channel = channel
-        self._timeout = timeout
+        self._api = SlackApi(channel.api, timeout)
         self._apart = apart
         self._next = 0.0
-        # slack_sdk's client blocks; one entry at a time is told, so one thread is enough
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"slack-{channel.name}")
 
     async def deliver(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
         """Post or update the root, then reply in its thread; the first event is the root itself.
@@ -78,72 +71,59 @@ class SlackDestination:
             token = await asyncio.to_thread(read_token, self._channel.token_file)
         except (OSError, ValueError) as error:
             return Failure(f"the token file cannot be used ({type(error).__name__})")
-        client = web_client(token, self._channel.api, self._timeout)
-        try:
-            where = await self._root(client, postings[-1], known)
-            if known == where:
-                await self._reply(client, postings, where)
-        except SlackApiError as error:
-            return _failure(error)
-        except (SlackClientError, OSError, TimeoutError, ValueError) as error:
-            return Failure(f"Slack could not be reached ({type(error).__name__})")
-        return Taken("Slack took it", json.dumps(where))
+        where = await self._root(token, postings[-1], known)
+        if isinstance(where, Place) and known is not None:
+            replied = await self._reply(token, postings, where)
+            where = replied if isinstance(replied, Refusal) else where
+        if isinstance(where, Refusal):
+            return where.failure
+        return Taken("Slack took it", json.dumps([where.channel, where.ts]))
 
     async def close(self) -> None:
-        """Let go of the thread; a request in hand ends by its own time-out."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let go of connections."""
+        await self._api.close()
 
-    async def _root(self, client: WebClient, posting: Posting, known: list[str] | None) -> list[str]:
-        """Bring the root message up to date, or post one; its channel and timestamp."""
+    async def _root(self, token: str, posting: Posting, known: Place | None) -> Place | Refusal:
+        """Bring the root message up to date, or post one; where it is."""
         rollout = posting.rollout
         blocks, text = [*root(rollout, datetime.now(UTC))], escaped(title(rollout))
         if self._channel.buttons:
             blocks += buttons(rollout, self.name)
         if known is not None:
-            try:
-                await self._call(client.chat_update, channel=known[0], ts=known[1], blocks=blocks, text=text)
-            except SlackApiError as error:
-                if word_of(error) not in _ROOT_IS_GONE:
-                    raise
-            else:
+            found = await self._call(
+                "chat.update", token, blocks, text=text, channel=known.channel, ts=known.ts
+            )
+            if isinstance(found, Place):
                 return known
-        answer = await self._call(
-            client.chat_postMessage, channel=self._channel.channel, blocks=blocks, text=text, **_NO_PREVIEWS
-        )
-        return [str(answer["channel"]), str(answer["ts"])]
+            if found.word not in _ROOT_IS_GONE:
+                return found
+        which = f"{rollout.id} {known.ts if known else ''}"
+        return await self._post(token, which, blocks, text=text, channel=self._channel.channel)
 
-    async def _reply(self, client: WebClient, postings: Sequence[Posting], where: list[str]) -> None:
-        await self._call(
-            client.chat_postMessage,
-            channel=where[0],
-            thread_ts=where[1],
-            blocks=[block for each in postings for block in reply(each.rollout, each.entry)],
-            text="\n".join(line(each.rollout, each.entry) for each in postings),
-            **_NO_PREVIEWS,
+    async def _reply(self, token: str, postings: Sequence[Posting], where: Place) -> Place | Refusal:
+        blocks = [block for each in postings for block in reply(each.rollout, each.entry)]
+        text = "\n".join(line(each.rollout, each.entry) for each in postings)
+        which = " ".join(each.id for each in postings)
+        return await self._post(token, which, blocks, text=text, channel=where.channel, thread_ts=where.ts)
+
+    async def _post(self, token: str, which: str, blocks: Sequence[Block], **more: object) -> Place | Refusal:
+        """A message of its own. By its id, Slack knows a repeat of one whose answer was lost."""
+        own = str(uuid5(NAMESPACE_URL, f"serinus:{self.name} {which}"))
+        posted = await self._call(
+            "chat.postMessage", token, blocks, client_msg_id=own, **_NO_PREVIEWS, **more
         )
+        if isinstance(posted, Refusal) and posted.word in _NOT_REPEATED:
+            return await self._call("chat.postMessage", token, blocks, **_NO_PREVIEWS, **more)
+        return posted
 
     async def _call(
-        self, method: Callable[..., Any], *, blocks: Sequence[Block], **more: Any
-    ) -> Mapping[str, Any]:
+        self, method: str, token: str, blocks: Sequence[Block], **more: object
+    ) -> Place | Refusal:
         """One call, in its turn."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(self._next - time.monotonic(), 0))
-        self._next = time.monotonic() + self._apart.total_seconds()
-        shown = [block.to_dict() for block in blocks]
-
-        def call() -> Mapping[str, Any]:
-            answer = method(blocks=shown, **more)
-            return {key: answer.get(key) for key in ("channel", "ts")}
-
-        return await loop.run_in_executor(self._thread, call)
-
-
-def web_client(token: str, api: str, timeout: timedelta) -> WebClient:
-    """Without retries of its own, which would go on behind our back, and without a proxy."""
-    seconds = max(round(timeout.total_seconds()), 1)
-    client = WebClient(token, base_url=api, timeout=seconds, retry_handlers=[])
-    client.proxy = None
-    return client
+        await asyncio.sleep(max(self._next - loop.time(), 0))
+        self._next = loop.time() + self._apart.total_seconds()
+        return await self._api.message(method, token, blocks, **more)
 
 
 def read_token(path: Path) -> str:
@@ -155,25 +135,11 @@ def read_token(path: Path) -> str:
     return token
 
 
-def _known(memo: str) -> list[str] | None:
-    """Channel and timestamp of the root; None if there is none."""
+def _known(memo: str) -> Place | None:
+    """Where the root is; None if there is none."""
     try:
         found = json.loads(memo)
     except ValueError:
         return None
     of_two = isinstance(found, list) and [type(each) for each in found] == [str, str]
-    return found if of_two else None
-
-
-def _failure(error: SlackApiError) -> Failure:
-    answer: Any = error.response
-    status = getattr(answer, "status_code", 0)
-    asked = retry_after(getattr(answer, "headers", None) or {}, datetime.now(UTC))
-    return Failure(f"Slack answered {word_of(error) or status}", word_of(error) in _OURS, asked)
-
-
-def word_of(error: SlackApiError) -> str:
-    """Slack's word for what is wrong; a word, and nothing longer."""
-    answer: Any = error.response
-    found = answer.get("error") if hasattr(answer, "get") else None
-    return found if isinstance(found, str) and found.isidentifier() else ""
+    return Place(*found) if of_two else None

@@ -8,23 +8,18 @@ cannot be given is logged, and changes nothing.
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
-from http.client import HTTPException
-from typing import Any
 
 import structlog
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from controller.adapters.notify.message import escaped
-from controller.adapters.notify.slack import SlackChannel, read_token, web_client, word_of
+from controller.adapters.notify.slack import SlackChannel, read_token
+from controller.adapters.notify.slack_api import Refusal, SlackApi
 from controller.adapters.slack_callbacks.interaction import Press
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT = timedelta(seconds=10)
-_AT_ONCE = 4
 _LONGEST_TEXT = 3000
 
 
@@ -33,33 +28,30 @@ class EphemeralAnswers:
 
     def __init__(self, channels: Mapping[str, SlackChannel], timeout: timedelta = _TIMEOUT) -> None:
         self._channels = channels
-        self._timeout = timeout
-        # slack_sdk's client blocks
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="slack-answers")
+        self._apis = {name: SlackApi(channel.api, timeout) for name, channel in channels.items()}
 
     async def tell(self, press: Press, text: str) -> None:
         """One attempt: whoever pressed looks at the channel now. Never raises."""
-        channel = self._channels.get(press.value.destination)
+        name = press.value.destination
+        channel = self._channels.get(name)
         if channel is None:
             log.warning("slack_answer_failed", error="the settings have no such destination any more")
             return
-        post = partial(self._post, channel, press, escaped(text[:_LONGEST_TEXT]))
-        failure = ""
+        arguments = {
+            "channel": press.channel,
+            "user": press.user,
+            "text": escaped(text[:_LONGEST_TEXT]),
+        }
         try:
-            async with asyncio.timeout(2 * self._timeout.total_seconds()):
-                await asyncio.get_running_loop().run_in_executor(self._threads, post)
-        except SlackApiError as error:
-            answer: Any = error.response
-            failure = f"Slack answered {word_of(error) or getattr(answer, 'status_code', 0)}"
-        except (SlackClientError, HTTPException, OSError, TimeoutError, ValueError) as error:
-            failure = type(error).__name__
-        if failure:
-            log.warning("slack_answer_failed", destination=channel.name, error=failure)
+            token = await asyncio.to_thread(read_token, channel.token_file)
+        except (OSError, ValueError) as error:
+            log.warning("slack_answer_failed", destination=name, error=type(error).__name__)
+            return
+        answer = await self._apis[name].call("chat.postEphemeral", token, arguments)
+        if isinstance(answer, Refusal):
+            log.warning("slack_answer_failed", destination=name, error=answer.failure.message)
 
     async def close(self) -> None:
-        """Let go of the threads; requests in hand end by their own time-out."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _post(self, channel: SlackChannel, press: Press, text: str) -> None:
-        client = web_client(read_token(channel.token_file), channel.api, self._timeout)
-        client.chat_postEphemeral(channel=press.channel, user=press.user, text=text)
+        """Let go of connections."""
+        for api in self._apis.values():
+            await api.close()

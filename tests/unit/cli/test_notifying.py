@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.cli.main import app
-from tests.webhook_receiver import Receiver, receiving
+from tests.receiver import Receiver, receiving
 
 SETTINGS = """
 policies_dir = "policies"

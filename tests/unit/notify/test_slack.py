@@ -16,7 +16,8 @@ from controller.adapters.notify.slack import SlackChannel, SlackDestination
 from controller.adapters.notify.slack_blocks import reply, root, weight_bar
 from controller.domain.vocabulary import Phase
 from controller.ports import Posting
-from tests.slack_server import Slack, serving
+from tests.receiver import receiving
+from tests.slack_server import Answered, Slack
 from tests.unit.notify.scenes import entry, posting, rollout
 
 TOKEN = "xoxb-T0KEN"
@@ -25,8 +26,8 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 @pytest.fixture
 def slack() -> Iterator[Slack]:
-    with serving() as started:
-        yield started
+    with receiving() as receiver:
+        yield receiver.slack
 
 
 @pytest.fixture
@@ -114,13 +115,13 @@ async def test_a_repeat_after_half_of_it_makes_no_second_root(slack: Slack, chan
         (Slack.no("T0KEN is <wrong>"), Failure("Slack answered 200")),
         ((500, {}, b"T0KEN"), Failure("Slack answered 500")),
         (
-            (503, {"Retry_After": "3"}, b"<html>"),
+            (503, {"Retry-After": "3"}, b"<html>"),
             Failure("Slack answered 503", retry_after=timedelta(seconds=3)),
         ),
     ],
 )
 async def test_what_slack_refuses_is_told_in_its_word_and_no_more(
-    slack: Slack, channel: SlackChannel, refusal: tuple[int, dict[str, str], bytes], failure: Failure
+    slack: Slack, channel: SlackChannel, refusal: Answered, failure: Failure
 ) -> None:
     slack.refusals = [refusal]
     assert await delivered(channel, posting()) == failure

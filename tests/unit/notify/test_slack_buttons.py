@@ -17,8 +17,8 @@ from controller.domain.policy import ApprovalRules
 from controller.domain.release import Release
 from controller.domain.vocabulary import Phase
 from tests.fakes import EPOCH
+from tests.receiver import serving
 from tests.slack_caller import button_in
-from tests.slack_server import serving
 from tests.unit.control.stage import asking, progressing
 from tests.unit.notify.scenes import posting
 from tests.unit.notify.test_slack import all_delivered
