@@ -99,7 +99,8 @@ def failure_of(answer: Answer) -> Failure | None:
     """Why an answer is none that takes anything; None for a 2xx."""
     if 200 <= answer.status < 300:  # noqa: PLR2004 - the class of success
         return None
-    if answer.status not in _WORTH_REPEATING:
+    # A redirect is followed by nobody, but a proxy or a login page in the way may be gone tomorrow.
+    if answer.status not in _WORTH_REPEATING and not 300 <= answer.status < 400:  # noqa: PLR2004 - redirects
         return Failure(_said(answer), final=True)
     return Failure(_said(answer), retry_after=retry_after(answer.headers, datetime.now(UTC)))
 

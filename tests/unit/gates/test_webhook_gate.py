@@ -72,7 +72,7 @@ async def test_a_gate_gets_a_signed_question_that_says_what_waits(receive: Recei
         ),
         (
             answer("", "302 Found", "Location: http://169.254.169.254/\r\n"),
-            Failure("the receiver answered 302", final=True),
+            Failure("the receiver answered 302"),
         ),
         (answer(MARKER, "500 X"), Failure("the receiver answered 500")),
         (

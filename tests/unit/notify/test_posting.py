@@ -86,7 +86,7 @@ async def test_slack_s_webhook_gets_a_line(receive: Receive) -> None:
         ),
         (
             b"HTTP/1.1 302 X\r\nLocation: http://169.254.169.254/\r\n\r\n",
-            Failure("the receiver answered 302", final=True),
+            Failure("the receiver answered 302"),
         ),
         (
             b"HTTP/1.1 403 X\r\nContent-Length: 12\r\n\r\nT0KEN denied",
