@@ -65,8 +65,8 @@ class Receiver:
         self.taken: list[Request] = []
         self.slack = Slack()
         self.fault: Callable[[Request], Fault | None] = lambda _: None
-        self.before: Callable[[Request], None] = _nothing
-        self.after: Callable[[Request], None] = _nothing
+        self.before: Callable[[Request], object] = _nothing
+        self.after: Callable[[Request], object] = _nothing
         self.status = 200
         self.headers: Mapping[str, str] = {}
         self.answer = b""

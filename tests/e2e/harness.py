@@ -32,13 +32,15 @@ from deploy.local.stage import Stage
 from deploy.local.stream import Stream
 from tests.e2e.policies import ONE_STEP, Steps, policy_text
 from tests.e2e.proof import eventually
+from tests.e2e.telling import Told
 
 
 class Harness:
     """``ready`` models are in service with v1 and were not used by any test."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, told: Told) -> None:
         self.stage = stage
+        self.told = told
         self._ready: list[str] = []
         self._named = 0
 
@@ -245,11 +247,14 @@ class Harness:
 
     def log(self, event: str, since: int = 0) -> list[dict[str, Any]]:
         """The daemon's log lines of one event, oldest first, from a byte of the log on."""
+        return [line for line in self.log_lines(since) if line.get("event") == event]
+
+    def log_lines(self, since: int = 0) -> list[dict[str, Any]]:
+        """All of them."""
         with self.log_file.open("rb") as file:
             file.seek(since)
             lines = file.read().decode().splitlines()
-        parsed = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return [line for line in parsed if line.get("event") == event]
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     @property
     def log_file(self) -> Path:
