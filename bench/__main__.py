@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from bench import cluster, commit_to_route, decide, envoy_weight_change, fold, hundred
+from bench import cluster, commit_to_route, decide, envoy_weight_change, fold, hundred, telling
 from bench.machine import describe
 
 
@@ -14,6 +14,7 @@ def main() -> int:
         "fold": fold.main,
         "envoy": lambda: asyncio.run(envoy_weight_change.main()),
         "hundred": hundred.main,
+        "telling": telling.main,
         "commit": commit_to_route.main,
         "cluster": cluster.main,
     }

@@ -102,7 +102,8 @@ class Receiver:
         return [event for event in self.events if event.get("subject") == rollout]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):  # the sender may be dead by now
+        # The sender may be dead by now; and who still waits for an answer at the end is left without.
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             request = await _read(reader)
             self.requests.append(request)
             fault = self.fault(request) or Fault()
