@@ -9,10 +9,12 @@ from controller.control.record_view import RecordView, record_view
 from controller.control.views import EntryView, entry_view
 from controller.domain.judge.base import CheckResult, Strength
 from controller.domain.model import Evidence, Rollout
+from controller.domain.policy import Check, CheckKind
+from controller.domain.release import Release
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.report.gathering import Gatherer
 from controller.report.views import ReportView
-from tests.fakes import EPOCH
+from tests.fakes import EPOCH, a_policy
 from tests.unit.control.stage import a_result, an_entry, ended, progressing
 
 SECOND = timedelta(seconds=1)
@@ -108,6 +110,28 @@ def promoted() -> Log:
         message="v2 serves everyone",
         permille=1000,
     )
+    return log
+
+
+def hostile() -> Log:
+    """Every text that can come from outside."""
+    policy = a_policy(
+        model=HOSTILE,
+        checks=(Check(HOSTILE, CheckKind.RATIO, max=0.01), Check("x" * 5000, CheckKind.GAUGE, max=1)),
+        metrics=HOSTILE,
+        digest=HOSTILE,
+    )
+    release = Release(HOSTILE, ())
+    shape = replace(
+        progressing(), policy=policy, release=release, stable=release, model=HOSTILE, id=HOSTILE,
+        created_by=HOSTILE, message=HOSTILE, retry_of=HOSTILE,
+    )  # fmt: skip
+    log = Log(shape)
+    log.add("created", actor=HOSTILE)
+    log.add("rollback_started", actor=HOSTILE, checks=[replace(weighed(), name=HOSTILE)])
+    log.entries = [
+        entry.model_copy(update={"event": HOSTILE}) if n else entry for n, entry in enumerate(log.entries)
+    ]
     return log
 
 

@@ -12,8 +12,7 @@ from controller.report.markdown import inline, markdown, plain
 from controller.report.page import page
 from tests.fakes import a_policy
 from tests.unit.control.stage import progressing
-from tests.unit.report.scenes import HOSTILE, Log, promoted, rolled_back
-from tests.unit.report.test_page import hostile
+from tests.unit.report.scenes import HOSTILE, Log, hostile, promoted, rolled_back
 
 
 @pytest.mark.parametrize(

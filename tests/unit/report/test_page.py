@@ -3,19 +3,14 @@
 import base64
 import hashlib
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from controller.domain.policy import Check, CheckKind
-from controller.domain.release import Release
 from controller.report import page as page_module
 from controller.report.page import page
-from tests.fakes import a_policy
-from tests.unit.control.stage import progressing
-from tests.unit.report.scenes import HOSTILE, Log, promoted, rolled_back, weighed
+from tests.unit.report.scenes import Log, hostile, promoted, rolled_back
 
 CSS = Path(page_module.__file__).with_name("templates") / "report.css"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -48,28 +43,6 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
             self.text += data
-
-
-def hostile() -> Log:
-    """Every text that can come from outside."""
-    policy = a_policy(
-        model=HOSTILE,
-        checks=(Check(HOSTILE, CheckKind.RATIO, max=0.01), Check("x" * 5000, CheckKind.GAUGE, max=1)),
-        metrics=HOSTILE,
-        digest=HOSTILE,
-    )
-    release = Release(HOSTILE, ())
-    shape = replace(
-        progressing(), policy=policy, release=release, stable=release, model=HOSTILE, id=HOSTILE,
-        created_by=HOSTILE, message=HOSTILE, retry_of=HOSTILE,
-    )  # fmt: skip
-    log = Log(shape)
-    log.add("created", actor=HOSTILE)
-    log.add("rollback_started", actor=HOSTILE, checks=[replace(weighed(), name=HOSTILE)])
-    log.entries = [
-        entry.model_copy(update={"event": HOSTILE}) if n else entry for n, entry in enumerate(log.entries)
-    ]
-    return log
 
 
 @pytest.mark.parametrize(
