@@ -108,7 +108,6 @@ class Receiver:
             self.requests.append(request)
             fault = self.fault(request) or Fault()
             status, headers, body = self._answered(request, fault)
-            self.before(request)
             await asyncio.sleep(fault.after_seconds)
             length = len(body) + (100 if fault.cut else 0)
             lines = [f"HTTP/1.1 {status} X", f"Content-Length: {length}", "Connection: close"]
@@ -119,20 +118,20 @@ class Receiver:
         writer.close()
 
     def _answered(self, request: Request, fault: Fault) -> Answered:
-        answer: Answered = 200, {}, b""
+        """What is answered. Slack took it before `before` is called, which may change a webhook's answer."""
+        status, headers, body = fault.status, fault.headers, b""
         if fault.took:
             self.taken.append(request)
-            answer = self._played(request)
-        status, headers, body = answer
-        if fault.status == 429:
+        played = self._played(request) if fault.took and request.path.startswith(_API) else None
+        self.before(request)
+        if fault.status == 200:
+            status, own, body = played or (self.status, self.headers, self.answer)
+            headers = {**own, **headers}
+        elif fault.status == 429:
             body = Slack.no("ratelimited")[2]
-        elif fault.status != 200:
-            body = b""
-        return status if fault.status == 200 else fault.status, {**headers, **fault.headers}, body
+        return status, headers, body
 
     def _played(self, request: Request) -> Answered:
-        if not request.path.startswith(_API):
-            return self.status, self.headers, self.answer
         self.slack.tokens.add(request.headers.get("authorization", ""))
         status, headers, body = self.slack.play(request.path.removeprefix(_API), request.body)
         return status, {"Content-Type": "application/json; charset=utf-8", **headers, **self.headers}, body

@@ -9,7 +9,7 @@ from controller.domain.vocabulary import Phase, Reason
 from tests.e2e.harness import Harness
 from tests.e2e.policies import step
 from tests.e2e.proof import assert_gapless, eventually
-from tests.webhook_receiver import Event, Receiver, receiving
+from tests.receiver import Receiver, Request, receiving
 
 pytestmark = pytest.mark.integration
 
@@ -49,8 +49,8 @@ def test_a_rollout_waits_for_its_gate_through_a_kill_and_goes_back_on_its_no(
         assert len({each["id"] for each in desk.of(rollout)}) == 1, "the same question"
         words = {"step": "allow", "promotion": "deny"}
 
-        def decide(event: Event) -> None:
-            desk.answer = json.dumps({"decision": words[event["data"]["before"]]}).encode()
+        def decide(request: Request) -> None:
+            desk.answer = json.dumps({"decision": words[request.body["data"]["before"]]}).encode()
 
         desk.before = decide
         ended = harness.until(rollout, Phase.ROLLED_BACK)
