@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -132,6 +133,7 @@ class _Channel:
         self._behind = True
         self._read: AbstractSet[str] = frozenset()
         self._closing = False
+        self._ending = asyncio.Event()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -157,6 +159,7 @@ class _Channel:
 
     async def close(self) -> None:
         self._closing = True
+        self._ending.set()
         self._changed.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=_CLOSING.total_seconds())
@@ -209,8 +212,16 @@ class _Channel:
             if outcome.final or too_old:
                 return await self._give_up(wanted[0], outcome, attempt + 1, memo)
             wait = wait_after(attempt, office.first_wait, outcome.retry_after)
-            await asyncio.sleep(wait.total_seconds())
+            await self._pause(wait)
+            if self._closing:
+                return None
             attempt += 1
+
+    async def _pause(self, wait: timedelta) -> None:
+        """Wait; not after the end has come: nothing is in hand then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.total_seconds()):
+                await self._ending.wait()
 
     async def _attempt(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
         try:

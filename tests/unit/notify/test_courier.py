@@ -213,6 +213,17 @@ async def test_a_long_outage_is_worked_off_in_order_and_in_bounded_memory() -> N
     await under_test.close()
 
 
+async def test_who_waits_to_repeat_is_stopped_at_once() -> None:
+    shelf, team = Shelf(), Scripted(script=lambda _: Failure("busy", retry_after=timedelta(minutes=5)))
+    under_test = courier(shelf, team)
+    tell(under_test, shelf, 1, "team")
+    await team.reach(1)
+    async with asyncio.timeout(1):
+        await under_test.close()
+    assert [each.id for each in shelf.waiting] == ["r-1-1"]
+    assert team.closed
+
+
 async def test_a_name_that_the_settings_do_not_have_is_given_up_and_stops_nobody() -> None:
     shelf, team = Shelf(posting(1, to="gone")), Scripted()
     under_test = courier(shelf, team)
