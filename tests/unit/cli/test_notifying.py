@@ -30,7 +30,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def settings(receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("SERINUS_SETTINGS", raising=False)
+    monkeypatch.setenv("SERINUS_SETTINGS", "")  # restored afterwards; the command sets it
+    monkeypatch.delenv("SERINUS_SETTINGS")
     file = tmp_path / "serinus.toml"
     file.write_text(SETTINGS.format(url=receiver.url, more=ALLOWED))
     return file
