@@ -9,6 +9,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -148,19 +149,24 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 @contextmanager
 def receiving() -> Iterator[Receiver]:
     """One in a thread of its own."""
-    receiver = Receiver()
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        loop.run_until_complete(receiver.open())
-        thread = threading.Thread(target=loop.run_forever)
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            asyncio.run_coroutine_threadsafe(receiver.close(), loop).result(10)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            receiver.leave()
+    receiver, ending = Receiver(), Future[Callable[[], object]]()
+
+    async def serve() -> None:
+        await receiver.open()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        ending.set_result(lambda: loop.call_soon_threadsafe(over.set))
+        await over.wait()
+        await receiver.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    end = ending.result(10)
+    try:
+        yield receiver
+    finally:
+        end()
+        thread.join()
+        receiver.leave()
 
 
 @contextmanager

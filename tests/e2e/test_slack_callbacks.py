@@ -14,8 +14,8 @@ from deploy.local.stack import free_port
 from tests.e2e.harness import Harness
 from tests.e2e.policies import ENDLESS
 from tests.e2e.proof import assert_gapless, eventually
-from tests.slack_caller import button_in, call, interaction, signed
 from tests.receiver import serving
+from tests.slack_caller import button_in, call, interaction, signed
 from tests.slack_server import Slack
 
 pytestmark = pytest.mark.integration

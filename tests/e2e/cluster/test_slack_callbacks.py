@@ -14,8 +14,8 @@ from tests.e2e.cluster.policies import ENDLESS
 from tests.e2e.cluster.stage import ClusterStage
 from tests.e2e.proof import eventually
 from tests.kube.apiserver import ApiServer
-from tests.slack_caller import button_in, interaction
 from tests.receiver import serving
+from tests.slack_caller import button_in, interaction
 from tests.slack_server import Slack
 
 pytestmark = pytest.mark.integration
