@@ -247,6 +247,6 @@ class Telemetry(Protocol):
         """One pass over one model, from reading the record to the last write."""
         ...
 
-    def rolled_back(self, seconds: float) -> None:
-        """From the commit of a rollback to the gateway holding it."""
+    def found(self, model: str, rollouts: Sequence[Rollout]) -> None:
+        """What a pass found of the model that is not over, oldest first."""
         ...

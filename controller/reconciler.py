@@ -43,6 +43,7 @@ class Reconciler:
         """
         began = time.monotonic()
         stored = list(await self._world.store.open_rollouts(model))
+        self._world.telemetry.found(model, [each.rollout for each in stored])
         waits: list[timedelta] = []
         for index, each in enumerate(stored):
             predecessor = stored[index - 1].rollout.id if index else None
@@ -112,11 +113,8 @@ class Reconciler:
     async def _act(self, decision: Decision) -> None:
         rollout = decision.rollout
         for action in decision.actions:
-            began = time.monotonic()
             await self._world.router(rollout).apply(rollout.routed, action.split, action.expected)
             log.info("weight_set", model=rollout.model, weight_percent=action.split.weight_permille / 10)
-            if rollout.phase is Phase.ROLLING_BACK:
-                self._world.telemetry.rolled_back(time.monotonic() - began)
 
     def _rejected(self, rollout: Rollout, error: TargetError) -> Observation:
         """The gateway's refusal of a write, as something that was seen."""

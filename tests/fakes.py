@@ -291,14 +291,16 @@ class FakeNotifier:
 
 @dataclass
 class FakeTelemetry:
-    rollbacks: list[float] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    open: dict[str, list[Rollout]] = field(default_factory=dict)
 
-    def committed(self, rollout: Rollout, entry: Entry) -> None: ...
+    def committed(self, rollout: Rollout, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    def found(self, model: str, rollouts: Sequence[Rollout]) -> None:
+        self.open[model] = list(rollouts)
 
     def pass_took(self, seconds: float) -> None: ...
-
-    def rolled_back(self, seconds: float) -> None:
-        self.rollbacks.append(seconds)
 
 
 class FakePolicies:

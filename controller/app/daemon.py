@@ -119,8 +119,7 @@ class Daemon(ABC):
         for faults in change.problems.values():
             for fault in faults:
                 log.warning("policy_invalid", error=str(fault))
-        for model, valid in self._policies.validity().items():
-            self._telemetry.policy_is(model, valid=valid)
+        self._telemetry.policies_are(self._policies.validity(), len(change.problems))
 
     def _recorded(self, notifier: Notifier) -> Callable[[Rollout, Entry], None]:
         """Tells of what a person's word led to as the reconciler tells of its own decisions."""

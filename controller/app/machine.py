@@ -50,6 +50,7 @@ class MachineDaemon(Daemon):
             asyncio.create_task(self._watch_store()),
             asyncio.create_task(self._policies.watch(self._show_policies)),
         ]
+        self._telemetry.leads(leading=True)
         await control.start()
         stack.push_async_callback(control.close)
         self._problems.pop("start")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.exported import EXPORTED
 from controller.domain.vocabulary import Phase
 from deploy.local.stack import REPOSITORY
 from tests.e2e.harness import Harness
@@ -15,21 +16,6 @@ from tests.e2e.proof import eventually, weights
 
 pytestmark = pytest.mark.integration
 
-METRICS = {
-    "serinus_rollout_info",
-    "serinus_rollout_phase",
-    "serinus_weight_ratio",
-    "serinus_check_value",
-    "serinus_check_threshold",
-    "serinus_check_verdict",
-    "serinus_rollouts_total",
-    "serinus_rollout_duration_seconds",
-    "serinus_rollback_latency_seconds",
-    "serinus_reconcile_duration_seconds",
-    "serinus_notifications_total",
-    "serinus_policy_valid",
-    "serinus_build_info",
-}
 HEAVY = (
     "uvicorn",
     "jinja2",
@@ -53,7 +39,9 @@ def test_health_and_metrics_answer_on_loopback(harness: Harness) -> None:
     assert harness.http("/livez") == (200, "ok\n")
     assert harness.http("/readyz") == (200, "ok\n")
     families = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
-    assert families >= METRICS
+    assert families == set(EXPORTED)
+    assert "\nserinus_leader 1.0" in text
+    assert f'serinus_step_hold_seconds{{model="{model}"}}' in text
     assert f'serinus_rollout_phase{{model="{model}",phase="Progressing"}} 1.0' in text
     assert f'serinus_weight_ratio{{model="{model}"}} 0.5' in text
     assert f'serinus_policy_valid{{model="{model}"}} 1.0' in text
@@ -131,6 +119,7 @@ def test_a_policy_that_becomes_invalid_amid_a_rollout_changes_only_the_next(harn
         assert any(line.startswith(f"{file}:2:9: steps[0]") for line in told), told
         text = harness.http("/metrics")[1]
         assert f'serinus_policy_valid{{model="{model}"}} 0.0' in text
+        assert "\nserinus_policy_files_invalid 1.0" in text
         assert harness.until(rollout, Phase.SUCCEEDED).policy == before
         assert stream.stop().failed == 0
     assert weights(harness.entries(rollout)) == [0, 50, 100]

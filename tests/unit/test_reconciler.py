@@ -118,7 +118,16 @@ async def test_a_bad_version_is_rolled_back_in_one_write(stage: Stage) -> None:
     assert done.reason is Reason.CHECK_FAILED
     assert "errors 20% is above its limit 1%" in done.message
     assert done.evidence.verdict is Verdict.FAIL, "what was measured last goes on being shown"
-    assert len(stage.telemetry.rollbacks) == 1
+    assert [entry.phase for entry in stage.telemetry.entries][-2:] == [Phase.ROLLING_BACK, Phase.ROLLED_BACK]
+
+
+async def test_every_pass_says_what_it_found_open(stage: Stage) -> None:
+    await stage.deploy(a_rollout())
+    await stage.one_pass()
+    assert [each.id for each in stage.telemetry.open["fraud"]] == ["fraud-1"]
+    await stage.run(Phase.SUCCEEDED)
+    await stage.one_pass()
+    assert stage.telemetry.open["fraud"] == []
 
 
 async def test_a_wrong_golden_answer_means_not_one_request(stage: Stage) -> None:
