@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from controller.adapters.gates.question import GateAnswer, GateQuestion
 from controller.adapters.notify.cloudevent import RolloutEvent
 from controller.report.views import ReportView
-from docs.pages import model_rollout, permissions, settings
+from docs.pages import metrics, model_rollout, permissions, settings
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -23,6 +23,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "modelrollout.md": model_rollout.page(),
         FOLDER / "settings.md": settings.page(),
         FOLDER / "permissions.md": permissions.page(),
+        FOLDER / "metrics.md": metrics.page(),
         FOLDER / "rollout-event.schema.json": _schema(
             RolloutEvent, "rollout-event:v1", "An event of a rollout"
         ),

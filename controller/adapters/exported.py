@@ -140,7 +140,12 @@ OF_WORK: Mapping[str, Exported] = {
         _counter(
             "notifications",
             "Notifications and Kubernetes Events",
-            {"result": Label("what became of it", _RESULTS)},
+            {
+                "result": Label(
+                    "what became of it; dead was given up, failed and dropped are Events never written",
+                    _RESULTS,
+                )
+            },
         ),
         _counter(
             "slack_callbacks",
