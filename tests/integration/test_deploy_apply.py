@@ -12,9 +12,9 @@ from controller.adapters.kube.rbac import rights, roles
 from controller.adapters.kube.resources import LEASES
 from deploy.kubernetes.generate import FEATURES, kebab
 from tests.deploy.installed import install, moved
+from tests.deploy.prometheus_operator import prometheus_operator
 from tests.deploy.rendering import OVERLAYS, Obj, charted, granted, kustomized
 from tests.deploy.requests import NOBODY, Need, needs, probe
-from tests.deploy.service_monitor import service_monitor
 from tests.kube.apiserver import ApiServer
 
 pytestmark = pytest.mark.integration
@@ -28,7 +28,8 @@ EVERYONE = {
 
 @pytest.fixture(scope="module")
 def server(apiserver: ApiServer) -> ApiServer:
-    apiserver.admin.define(service_monitor())
+    for each in prometheus_operator():
+        apiserver.admin.define(each)
     return apiserver
 
 
@@ -63,7 +64,8 @@ def test_every_object_is_accepted(server: ApiServer, overlay: str, namespace: st
 
 
 def test_the_charts_objects_are_accepted(server: ApiServer, namespace: str) -> None:
-    values = {"namespaces": [namespace], "serviceMonitor": {"enabled": True}, "policies": {"a.yaml": "x"}}
+    optional = {part: {"enabled": True} for part in ("serviceMonitor", "alerts", "dashboard")}
+    values = {"namespaces": [namespace], **optional, "policies": {"a.yaml": "x"}}
     objects = charted(values, namespace=namespace)
     install(server, objects)
 

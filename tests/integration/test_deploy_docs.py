@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import REPOSITORY
+from tests.deploy.prometheus_operator import prometheus_operator
 from tests.deploy.rendering import program
-from tests.deploy.service_monitor import service_monitor
 from tests.deploy.shell_blocks import ONLY, runs
 from tests.kube.apiserver import ApiServer
 
@@ -25,6 +25,7 @@ HOW_TO = REPOSITORY / "docs" / "how-to"
 INSTALL = HOW_TO / "install-in-a-cluster.md"
 DEPLOY = HOW_TO / "deploy-a-new-version.md"
 GITOPS = HOW_TO / "gitops.md"
+OBSERVE = HOW_TO / "observe.md"
 ROLLOUT = ("serinus.dev/v1alpha1", "ModelRollout", "ml")
 POLICY = """\
 model: fraud-detector
@@ -89,13 +90,14 @@ class Shell:
 @pytest.fixture
 def shell(apiserver: ApiServer, tmp_path: Path) -> Iterator[Shell]:
     """A shell, in a cluster with the namespace ml. What a run has made is gone afterwards."""
-    apiserver.admin.define(service_monitor())
+    for each in prometheus_operator():
+        apiserver.admin.define(each)
     apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}})
     shell = Shell(apiserver, tmp_path)
     yield shell
     everything = "serviceaccounts,roles,rolebindings,deployments,services,configmaps,poddisruptionbudgets"
     shell.run(
-        f"kubectl delete --all-namespaces --wait=false {everything},networkpolicies"
+        f"kubectl delete --all-namespaces --wait=false {everything},networkpolicies,prometheusrules"
         " -l app.kubernetes.io/instance=serinus\n"
         "kubectl delete clusterroles,clusterrolebindings -l app.kubernetes.io/instance=serinus\n"
         "kubectl -n serinus delete --ignore-not-found configmap serinus-policies\n"
@@ -207,3 +209,14 @@ def _promoted(server: ApiServer, name: str) -> None:
         "conditions": conditions,
     }
     server.admin.patch(*ROLLOUT, name, {"status": status}, "status")
+
+
+def test_alerts_and_dashboard_come_without_helms_release(apiserver: ApiServer, shell: Shell) -> None:
+    apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serinus"}})
+    shell.run(runs(OBSERVE)[ONLY])
+    rule = apiserver.admin.get("monitoring.coreos.com/v1", "PrometheusRule", "serinus", "serinus")
+    board = apiserver.admin.get("v1", "ConfigMap", "serinus", "serinus-dashboard")
+    assert rule is not None
+    assert rule["spec"]["groups"][0]["rules"]
+    assert board is not None
+    assert board["data"]["serinus.json"]
