@@ -4,6 +4,8 @@ The tree is built from ruamel's event stream and never from its composer: nestin
 by event, before anything is built, so no input can recurse or multiply. What a policy has no use for is
 refused: anchors, aliases, tags, merge keys, directives, several documents. Scalars are JSON's: text, whole
 numbers, decimals, true, false, null. So ``no`` is text, and there are no dates and no octal numbers.
+
+Files that are not ours, a cluster's manifests, may have several documents, anchors and aliases.
 """
 
 import math
@@ -25,6 +27,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from controller.policy.aliases import without_aliases
 from controller.policy.faults import MOST_FAULTS, Mark, PolicyFault, Source, field_name
 from controller.policy.quantities import shown
 from controller.policy.tree import Document, ListNode, Location, MappingNode, Node, ScalarNode
@@ -51,10 +54,35 @@ class Limits:
 def parse_document(source: Source, limits: Limits) -> Document | PolicyFault:
     """Build the tree, or say what made that impossible."""
     builder = _Builder(source, limits)
+    roots = _built(builder, source, manifests=False)
+    if isinstance(roots, PolicyFault):
+        return roots
+    return Document(source, roots[0] if roots else ScalarNode(Mark(), None), tuple(builder.faults))
+
+
+def parse_manifests(source: Source, limits: Limits) -> tuple[Document, ...] | tuple[PolicyFault, ...]:
+    """The documents of a file, with every alias replaced by what it stands for; or the faults, if any.
+
+    **Shape**: in the order of the file, empty documents left out. The limits are those of the whole file, and
+    what an alias stands for counts each time.
+    """
+    builder = _Builder(source, limits)
+    roots = _built(builder, source, manifests=True)
+    if isinstance(roots, PolicyFault) or builder.faults:
+        return (roots,) if isinstance(roots, PolicyFault) else tuple(builder.faults)
+    return tuple(
+        Document(source, root, ())
+        for root in roots
+        if not (isinstance(root, ScalarNode) and root.value is None)
+    )
+
+
+def _built(builder: "_Builder", source: Source, *, manifests: bool) -> list[Node] | PolicyFault:
     # JSON may be indented with tabs, YAML may not; within JSON's strings there are none.
     text = source.text.replace("\t", " ") if source.path.endswith(".json") else source.text
     try:
-        return Document(source, builder.document(text), tuple(builder.faults))
+        events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(text))
+        return builder.documents(without_aliases(events) if manifests else events, several=manifests)
     except _RefusedError as refused:
         return refused.fault
     except MarkedYAMLError as error:
@@ -71,7 +99,7 @@ class _RefusedError(Exception):
 
 
 class _Builder:
-    """Consumes the events of one document. Keeps going past faults that leave the rest readable."""
+    """Consumes the events of a file. Keeps going past faults that leave the rest readable."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
         self.faults: list[PolicyFault] = []
@@ -79,17 +107,16 @@ class _Builder:
         self._limits = limits
         self._nodes = 0
 
-    def document(self, text: str) -> Node:
-        events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(text))
-        root: Node | None = None
+    def documents(self, events: Iterator[Any], *, several: bool) -> list[Node]:
+        roots: list[Node] = []
         for event in events:
             if isinstance(event, NodeEvent):
-                root = self._node(event, events, (), None)
+                roots.append(self._node(event, events, (), None))
             elif isinstance(event, DocumentStartEvent) and (event.version or event.tags):
                 raise _RefusedError(directive_fault(self._source))
-            elif isinstance(event, DocumentStartEvent) and root is not None:
+            elif isinstance(event, DocumentStartEvent) and roots and not several:
                 self._refuse(event, (), "a second document begins here", "one file holds one document")
-        return root if root is not None else ScalarNode(Mark(), None)
+        return roots
 
     def _node(self, event: Any, events: Iterator[Any], location: Location, key: Mark | None) -> Node:
         self._nodes += 1
