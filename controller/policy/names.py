@@ -10,6 +10,18 @@ from controller.policy.quantities import QuantityError, shown
 
 _MODEL = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+LONGEST_NAME = 63
+"""In characters, of either."""
+
+
+def is_model(text: str) -> bool:
+    """Whether it can be a model's name."""
+    return _MODEL.fullmatch(text) is not None
+
+
+def is_label(text: str) -> bool:
+    """Whether it can be the name of a namespace, a destination or a gate."""
+    return _LABEL.fullmatch(text) is not None
 
 
 def _name(pattern: re.Pattern[str], letters: str) -> Any:

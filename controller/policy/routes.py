@@ -57,6 +57,11 @@ class PathRoute(Section):
     )
 
 
+def is_object_name(text: str) -> bool:
+    """Whether it can be the name of a route or a backend in a cluster."""
+    return _OBJECT.fullmatch(text) is not None
+
+
 def _object(value: object) -> str:
     if isinstance(value, str) and _OBJECT.fullmatch(value):
         return value
