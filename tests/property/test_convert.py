@@ -177,13 +177,13 @@ def manifest(*objects: Any) -> bytes:
     return "\n---\n".join(json.dumps(each) for each in objects).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CANARY, LABELS)
 def test_any_canary_is_answered(canary: dict[str, Any], label: str | None) -> None:
     assert outcome(manifest(canary), label) is not None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(ROLLOUT, TEMPLATE, LABELS)
 def test_any_rollout_is_answered(
     rollout: dict[str, Any], template: dict[str, Any], label: str | None
@@ -191,7 +191,7 @@ def test_any_rollout_is_answered(
     assert outcome(manifest(rollout, template), label) is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(TEXTS), st.data(), LABELS)
 def test_any_damaged_manifest_is_answered(text: str, data: st.DataObject, label: str | None) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
