@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from controller.convert.argo_metrics import ArgoMetrics, Measured, is_plain
-from controller.convert.draft import Draft, each_unknown
+from controller.convert.draft import Draft, each_entry, each_unknown
 from controller.convert.manifests import Manifest, find
 from controller.convert.notes import Notes
 from controller.convert.place import Place
@@ -54,7 +54,7 @@ class Analysis:
                 if not is_plain(rule):
                     message = f"{rule.at('metricName').quoted} is more than a metric's name"
                     self._notes.lost(rule, message, "write report_only: true into the checks that it means")
-            for metric in spec.at("metrics").items()[:_MOST_METRICS]:
+            for metric in each_entry(spec.at("metrics"), self._notes)[:_MOST_METRICS]:
                 measured = Measured(metric, self._naming(values), tuple(dry))
                 times.append(self._metrics.time(metric))
                 if self._new(metric):
@@ -76,7 +76,7 @@ class Analysis:
         return True
 
     def _templates(self, references: Place, deepest: int) -> Iterator[Place]:
-        for reference in references.items()[:_MOST_METRICS] if deepest else []:
+        for reference in each_entry(references, self._notes)[:_MOST_METRICS] if deepest else []:
             name, cluster = reference.at("templateName"), reference.at("clusterScope").truth()
             kind = "ClusterAnalysisTemplate" if cluster else "AnalysisTemplate"
             where = None if cluster else self._manifest.namespace or None

@@ -12,7 +12,7 @@ from controller.convert.place import Place
 from controller.convert.units import LONGEST, kebab
 from controller.policy.names import LONGEST_NAME, is_label, is_model
 from controller.policy.quantities import show_duration, show_weight, shown
-from controller.policy.tree import Location
+from controller.policy.tree import ListNode, Location
 from controller.policy.writing import Value, policy_text
 
 PACK = "envoy-gateway"
@@ -167,6 +167,13 @@ def each_unknown(place: Place, known: Iterable[str], notes: Notes) -> None:
             notes.lost(
                 place.at(key), "serinus convert does not know it", "serinus explain prints what a policy has"
             )
+
+
+def each_entry(place: Place, notes: Notes) -> list[Place]:
+    """The entries of a list; a note where something else stands."""
+    if place.given and not isinstance(place.node, ListNode):
+        notes.lost(place, f"{place.quoted} is not a list", "write it as a list, and convert again")
+    return place.items()
 
 
 def each_listed(place: Place, table: Mapping[str, tuple[str, str]], notes: Notes) -> None:

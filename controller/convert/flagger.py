@@ -7,7 +7,7 @@ metrics and webhooks work; reference/peers.md.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from controller.convert.draft import PACK, Draft, DraftStep, begin, each_listed, each_unknown
+from controller.convert.draft import PACK, Draft, DraftStep, begin, each_entry, each_listed, each_unknown
 from controller.convert.flagger_hooks import Hooks
 from controller.convert.flagger_metrics import FlaggerMetrics
 from controller.convert.manifests import Manifest
@@ -186,7 +186,7 @@ def _full(place: Place, notes: Notes) -> None:
 
 def _alerts(draft: Draft, analysis: Place, notes: Notes) -> None:
     names: list[str] = []
-    for alert in analysis.at("alerts").items():
+    for alert in each_entry(analysis.at("alerts"), notes):
         provider = alert.at("providerRef", "name")
         name = kebab(provider.text() or alert.at("name").text())
         if not name or (name not in names and len(names) == _MOST_DESTINATIONS):

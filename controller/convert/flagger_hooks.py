@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from controller.convert.draft import Draft
+from controller.convert.draft import Draft, each_entry
 from controller.convert.notes import Notes
 from controller.convert.place import Place
 from controller.convert.units import kebab
@@ -39,7 +39,7 @@ class Hooks:
 
     def add(self, webhooks: Place) -> None:
         """All of them, in their order."""
-        for hook in webhooks.items():
+        for hook in each_entry(webhooks, self._notes):
             kind = hook.at("type").text() or "rollout"
             if kind in _BEFORE or kind == _AT_STEPS:
                 self._gate(hook, kind)

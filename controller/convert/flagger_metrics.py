@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from controller.convert.draft import Draft, check_name, each_unknown
+from controller.convert.draft import Draft, check_name, each_entry, each_unknown
 from controller.convert.manifests import Manifest, find
 from controller.convert.notes import Notes
 from controller.convert.place import Place
@@ -45,7 +45,7 @@ class FlaggerMetrics:
         self._namespace = draft.namespace
         failures = max(analysis.at("threshold").whole() or 1, 1)
         self._count(analysis.at("threshold"), failures)
-        for metric in analysis.at("metrics").items():
+        for metric in each_entry(analysis.at("metrics"), self._notes):
             each_unknown(metric, _KEYS, self._notes)
             if len(draft.checks) >= _MOST_CHECKS - 1:
                 self._notes.lost(metric, f"a policy has {_MOST_CHECKS} checks at most", "keep the best")
