@@ -32,6 +32,7 @@ from controller.ports import (
     Notifier,
     RolloutStore,
     Telemetry,
+    Tracing,
     TrafficRouter,
     Validator,
     Workload,
@@ -53,6 +54,7 @@ class World:
     gates: Gates
     notifier: Notifier
     telemetry: Telemetry
+    tracing: Tracing
     clock: Clock
 
     def router(self, rollout: Rollout) -> TrafficRouter:

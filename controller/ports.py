@@ -5,6 +5,7 @@ observe return facts as values: unavailable, not ready and drifted are answers, 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -233,6 +234,14 @@ class Policies(Protocol):
 
     def current(self) -> Mapping[str, Policy]:
         """The policies in force, by model."""
+        ...
+
+
+class Tracing(Protocol):
+    """Says where the time of a pass goes. Never raises, never blocks."""
+
+    def span(self, name: str, **facts: str) -> AbstractContextManager[None]:
+        """A piece of work, inside the piece that is open."""
         ...
 
 

@@ -41,6 +41,10 @@ class Reconciler:
 
         ``interrupt`` makes the pass give up its observation: somebody has an urgent word for this model.
         """
+        with self._world.tracing.span("pass", model=model):
+            return await self._pass(model, interrupt)
+
+    async def _pass(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
         began = time.monotonic()
         stored = list(await self._world.store.open_rollouts(model))
         self._world.telemetry.found(model, [each.rollout for each in stored])
@@ -76,8 +80,10 @@ class Reconciler:
         if entry is None:
             error = "a decision without an entry is not committed"
             raise InvariantError(error)
+        facts = {"rollout": decision.rollout.id, "event": entry.event, "phase": entry.phase.value}
         try:
-            stored = await self._world.store.commit(read, decision.rollout, entry)
+            with self._world.tracing.span("commit", **facts):
+                stored = await self._world.store.commit(read, decision.rollout, entry)
         except StoreUnavailable:
             await self._guard_unrecorded(read, decision)
             raise
@@ -113,7 +119,8 @@ class Reconciler:
     async def _act(self, decision: Decision) -> None:
         rollout = decision.rollout
         for action in decision.actions:
-            await self._world.router(rollout).apply(rollout.routed, action.split, action.expected)
+            with self._world.tracing.span("act", rollout=rollout.id, split=str(action.split.weight_permille)):
+                await self._world.router(rollout).apply(rollout.routed, action.split, action.expected)
             log.info("weight_set", model=rollout.model, weight_percent=action.split.weight_permille / 10)
 
     def _rejected(self, rollout: Rollout, error: TargetError) -> Observation:
@@ -123,11 +130,15 @@ class Reconciler:
         seen = RouteSeen(split=rollout.route.previous, accepted=False, problem=problem, message=str(error))
         return Observation(at=self._world.clock.now(), tick=self._world.clock.tick(), route=seen)
 
+    async def _observe(self, rollout: Rollout) -> Observation:
+        with self._world.tracing.span("observe", rollout=rollout.id, phase=rollout.phase.value):
+            return await observe(self._world, rollout, plan(rollout))
+
     async def _seen(
         self, rollout: Rollout, predecessor: str | None, successor: str | None, interrupt: asyncio.Event
     ) -> Observation | None:
         """What the plan asks for, or None when an urgent matter came between."""
-        observing = asyncio.create_task(observe(self._world, rollout, plan(rollout)))
+        observing = asyncio.create_task(self._observe(rollout))
         waiting = asyncio.create_task(interrupt.wait())
         try:
             await asyncio.wait({observing, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -107,6 +107,7 @@ class ClusterDaemon(Daemon):
             gates=self._gates(stack),
             notifier=notifier,
             telemetry=self._telemetry,
+            tracing=self._tracing,
             clock=self._clock,
             policies=self._policies,
             recorded=self._recorded(notifier),

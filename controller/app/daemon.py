@@ -14,6 +14,7 @@ from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.notify.courier import Courier, Office
 from controller.adapters.telemetry import PrometheusTelemetry
+from controller.adapters.tracing import tracing
 from controller.adapters.validation import HttpValidator
 from controller.app.clock import SystemClock
 from controller.domain.model import Entry, Rollout
@@ -38,6 +39,7 @@ class Daemon(ABC):
         self._settings = settings
         self._clock = SystemClock()
         self._telemetry = PrometheusTelemetry()
+        self._tracing = tracing()
         self._queue = KeyedQueue(self._telemetry.pass_was_late)
         self._timers = Timers(self._queue.add)
         self._policies = PolicyFolder(settings.policies_dir, registry.catalogue())
@@ -50,6 +52,7 @@ class Daemon(ABC):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._tracing.close)
             await self._live(stack)
         log.info("daemon_stopped")
 

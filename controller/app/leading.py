@@ -33,7 +33,7 @@ from controller.domain.vocabulary import Reason
 from controller.errors import StoreUnavailable, TransientError
 from controller.features import Feature
 from controller.observer import World
-from controller.ports import Clock, Gates, MetricSource, Notifier, Telemetry, Validator
+from controller.ports import Clock, Gates, MetricSource, Notifier, Telemetry, Tracing, Validator
 from controller.reconciler import Reconciler
 from controller.settings import KubernetesSettings
 
@@ -58,6 +58,7 @@ class Outside:
     gates: Gates
     notifier: Notifier
     telemetry: Telemetry
+    tracing: Tracing
     clock: Clock
     policies: PolicyFiles
     recorded: Callable[[Rollout, Entry], None]
@@ -102,6 +103,7 @@ class Leader:
             gates=outside.gates,
             notifier=outside.notifier,
             telemetry=outside.telemetry,
+            tracing=outside.tracing,
             clock=outside.clock,
         )
         self._reconciler = Reconciler(world)

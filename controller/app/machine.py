@@ -75,6 +75,7 @@ class MachineDaemon(Daemon):
             gates=self._gates(stack),
             notifier=courier,
             telemetry=self._telemetry,
+            tracing=self._tracing,
             clock=self._clock,
         )
         courier.start()

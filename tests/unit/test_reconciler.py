@@ -5,7 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from controller.adapters.tracing import OtelTracing
 from controller.domain.commands import announce, obey
 from controller.domain.model import Command, CommandKind, Rollout
 from controller.domain.observation import NoReading, ValidationReport
@@ -46,6 +50,10 @@ class Stage:
         self.gates = FakeGates()
         self.notifier = FakeNotifier()
         self.telemetry = FakeTelemetry()
+        self.exported = InMemorySpanExporter()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(self.exported))
+        self.tracing = OtelTracing(provider)
         self.reconciler = Reconciler(
             World(
                 store=self.store,
@@ -56,6 +64,7 @@ class Stage:
                 gates=self.gates,
                 notifier=self.notifier,
                 telemetry=self.telemetry,
+                tracing=self.tracing,
                 clock=self.clock,
             )
         )
@@ -263,3 +272,27 @@ async def test_only_notable_entries_are_told(stage: Stage) -> None:
         "bake_started",
         "rollout_succeeded",
     ]
+
+
+async def test_a_pass_is_a_trace_of_what_took_its_time(stage: Stage) -> None:
+    await stage.deploy(a_rollout())
+    await stage.run(Phase.PROGRESSING)
+    stage.exported.clear()
+    await stage.one_pass()
+    spans = {span.name: span for span in stage.exported.get_finished_spans()}
+    assert set(spans) >= {"pass", "observe"}
+    whole = spans["pass"]
+    assert whole.attributes == {"serinus.model": "fraud"}
+    for name, span in spans.items():
+        assert (span.parent.span_id if span.parent else None) == (
+            None if name == "pass" else whole.context.span_id
+        )
+
+
+async def test_what_fails_is_marked_in_its_trace(stage: Stage) -> None:
+    await stage.deploy(a_rollout())
+    stage.store.broken = True
+    with pytest.raises(StoreUnavailable):
+        await stage.one_pass()
+    failed = {span.name for span in stage.exported.get_finished_spans() if not span.status.is_ok}
+    assert failed == {"pass", "commit"}
