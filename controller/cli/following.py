@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from controller.cli import tables
+from controller.cli import phrases, tables
 from controller.cli.output import emit, say
 from controller.cli.polling import Pace, answers, wait_for_end
 from controller.cli.session import ExitCode, Format, Session
@@ -25,7 +25,7 @@ def wait_and_show(session: Session, rollout: str, output: Format, timeout: timed
     client = session.client(timeout)
     seconds = timeout.total_seconds() if timeout else None
     polled = answers(lambda: client.status(rollout), Pace(), seconds)
-    status, code = wait_for_end(polled, lambda each: say(tables.line_of(each)))
+    status, code = wait_for_end(polled, lambda each: say(phrases.line_of(each)))
     show_status(session, output, status)
     if code is ExitCode.TIMEOUT:
         say(f"error: {rollout} is still {status.phase} after the --timeout")

@@ -12,6 +12,7 @@ from typer.core import TyperGroup, TyperOption
 from controller.cli import (
     authoring,
     backtesting,
+    comparing,
     completing,
     converting,
     examining,
@@ -133,6 +134,7 @@ for _command in (
     reading.watch,
     reading.why,
     reading.history,
+    comparing.diff,
     reporting.report,
     steering.approve,
     steering.deny,

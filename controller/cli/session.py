@@ -62,7 +62,9 @@ Timeout = Annotated[
 
 
 _SHORTEST_CALL = timedelta(seconds=5)
-_ASKING = "abort|approve|deny|deploy|doctor|get|history|pause|promote|report|resume|retry|status|watch|why"
+_ASKING = (
+    "abort|approve|deny|deploy|diff|doctor|get|history|pause|promote|report|resume|retry|status|watch|why"
+)
 _COMMAND = re.compile(rf"(?<![\w/.-])(?<!kubectl )serinus(?= (?:{_ASKING})(?:[ ,;.)]|$))")
 """A command that goes to the daemon; the others need no options that say where."""
 

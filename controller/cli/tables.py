@@ -1,22 +1,21 @@
 """Answers as tables and paragraphs for people."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.control.approval_views import ApprovalView
+from controller.cli.phrases import approval_of, instant, rounded, step_of, until, weight_bar, weight_of
 from controller.control.check_views import CheckView, amount
-from controller.control.views import EntryList, EntryView, StatusList, StatusView
+from controller.control.diff_view import DiffView
+from controller.control.views import EntryList, StatusList, StatusView
 from controller.control.why import WhyView
 from controller.domain.vocabulary import Phase, Verdict
-from controller.domain.wording import duration, listed, printable
+from controller.domain.wording import printable
 
 _DIGEST_LETTERS = 12
-_BAR_CELLS = 20
 _VERDICT_STYLES = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -59,8 +58,8 @@ def status_list(answer: StatusList, now: datetime, *, wide: bool, namespaces: bo
             _cell(step_of(status)),
             _cell(weight_of(status.weight)),
             _verdict(status.verdict),
-            _cell(_until(status.next_at, now)),
-            _cell(_rounded(now - status.created_at)),
+            _cell(until(status.next_at, now)),
+            _cell(rounded(now - status.created_at)),
         ]
         if wide:
             digest = status.policy[:_DIGEST_LETTERS]
@@ -83,11 +82,11 @@ def status_detail(status: StatusView, now: datetime, *, wide: bool) -> Renderabl
     facts.add_row("reason", _cell(f"{status.reason}: {status.message}"))
     if status.approval is not None:
         facts.add_row("approval", _cell(approval_of(status.approval, now)))
-    facts.add_row("next", _cell(_until(status.next_at, now)))
+    facts.add_row("next", _cell(until(status.next_at, now)))
     if wide:
         facts.add_row("policy", _cell(status.policy or "-"))
-        facts.add_row("created", _cell(f"{_instant(status.created_at)} by {status.created_by or '-'}"))
-        facts.add_row("updated", _cell(_instant(status.updated_at)))
+        facts.add_row("created", _cell(f"{instant(status.created_at)} by {status.created_by or '-'}"))
+        facts.add_row("updated", _cell(instant(status.updated_at)))
         facts.add_row("retry of", _cell(status.retry_of or "-"))
     return Group(facts, Text(""), checks(status.checks)) if status.checks else facts
 
@@ -123,10 +122,10 @@ def why(answer: WhyView, now: datetime, as_called: Callable[[str], str]) -> Rend
         facts.add_row("warning", _cell(warning))
     if answer.approval is not None:
         facts.add_row("approval", _cell(approval_of(answer.approval, now)))
-    at = f", {_until(answer.next_at, now)} at the earliest" if answer.next_at else ""
+    at = f", {until(answer.next_at, now)} at the earliest" if answer.next_at else ""
     facts.add_row("next", _cell(f"{answer.next_action}{at}"))
     if answer.deadline is not None:
-        facts.add_row("deadline", _cell(f"{_until(answer.deadline, now)}: {answer.deadline_action}"))
+        facts.add_row("deadline", _cell(f"{until(answer.deadline, now)}: {answer.deadline_action}"))
     facts.add_row("to do", _cell(as_called(answer.remedy)))
     return facts
 
@@ -136,7 +135,7 @@ def history(answer: EntryList, *, wide: bool) -> RenderableType:
     columns = ["TIME", "ROLLOUT", "EVENT", "PHASE", "WEIGHT", "REASON", "BY", "MESSAGE"]
     table = _table(*columns, *(("SEQ", "STEP", "VERDICT") if wide else ()))
     for entry in answer.items:
-        texts = (_instant(entry.at), entry.rollout, entry.event)
+        texts = (instant(entry.at), entry.rollout, entry.event)
         row = [*(_cell(text) for text in texts), _phase(entry.phase)]
         row += [_cell(text) for text in (weight_of(entry.weight), entry.reason, entry.actor, entry.message)]
         if wide:
@@ -145,51 +144,27 @@ def history(answer: EntryList, *, wide: bool) -> RenderableType:
     return table
 
 
-def line_of(entry: StatusView | EntryView, name: str | None = None) -> str:
-    """A status or a log entry on one line, for pipes and for who waits; ``name`` if it is not the id."""
-    at = entry.at if isinstance(entry, EntryView) else entry.updated_at
-    facts = (
-        f"{_instant(at)}  {name or entry.rollout}  {entry.phase}  {weight_of(entry.weight)}  {entry.reason}"
-    )
-    return printable(f"{facts}: {entry.message}" if entry.message else facts)
+def diff(answer: DiffView, *, wide: bool) -> RenderableType:
+    """A line for each field that differs, by subject; ``wide`` also names those that do not."""
+    before, after = answer.before, answer.after
+    table = _table("FIELD", *(printable(f"{each.rollout} ({each.version})") for each in (before, after)))
+    for subject, found in (
+        ("version", answer.version),
+        ("policy", answer.policy),
+        ("outcome", answer.outcome),
+        ("checks", answer.checks),
+    ):
+        if not found:
+            table.add_row(Text(subject, style="bold"), Text("same", style="dim"), Text("same", style="dim"))
+        for each in found:
+            table.add_row(_cell(f"{subject}.{each.field}"), _cell(_set(each.before)), _cell(_set(each.after)))
+    if not wide:
+        return table
+    return Group(table, Text(""), _cell(f"same: {', '.join(answer.same) or 'nothing'}"))
 
 
-def approval_of(approval: ApprovalView, now: datetime) -> str:
-    """Of what, by whom, until when: ``the promotion: 1 of 2, by bob; 1 missing; gate desk is asked``."""
-    said = [_people(approval, now)] if approval.people else []
-    for gate in approval.gates:
-        answer = "lets it pass" if gate.passed else f"is asked{_silence(gate.until, gate.on_timeout, now)}"
-        said.append(f"gate {gate.name} {answer}")
-    return f"{approval.what}: {'; '.join(said)}"
-
-
-def _people(approval: ApprovalView, now: datetime) -> str:
-    given = f"{len(approval.approved_by)} of {approval.people}"
-    by = f", by {listed(approval.approved_by)}" if approval.approved_by else ""
-    missing = f"; {approval.missing} missing" if approval.missing else ""
-    return f"{given}{by}{missing}{_silence(approval.until, approval.on_timeout, now)}"
-
-
-def _silence(until: datetime | None, on_timeout: Literal["hold", "rollback"], now: datetime) -> str:
-    end = {"rollback": "ends the rollout", "hold": "is told"}[on_timeout]
-    return f"; silence {end} {_until(until, now)}" if until else ""
-
-
-def step_of(status: StatusView) -> str:
-    """``2/4``."""
-    return f"{status.step}/{status.steps}"
-
-
-def weight_of(percent: float) -> str:
-    """``5%``, ``0.1%``."""
-    return f"{percent:g}%"
-
-
-def weight_bar(percent: float) -> str:
-    """The weight as a bar; what is above 0 shows at least one cell."""
-    filled = round(percent / 100 * _BAR_CELLS) if percent else 0
-    filled = max(filled, 1) if percent else 0
-    return f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}]"
+def _set(value: str | None) -> str:
+    return "-" if value is None else value
 
 
 def _table(*columns: str) -> Table:
@@ -216,17 +191,3 @@ def _phase(phase: Phase) -> Text:
 
 def _verdict(verdict: Verdict) -> Text:
     return Text(verdict, style=_VERDICT_STYLES[verdict])
-
-
-def _until(at: datetime | None, now: datetime) -> str:
-    if at is None:
-        return "-"
-    return "now" if at <= now else f"in {_rounded(at - now)}"
-
-
-def _rounded(span: timedelta) -> str:
-    return duration(timedelta(seconds=max(round(span.total_seconds()), 0)))
-
-
-def _instant(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -7,7 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from controller.cli import tables
+from controller.cli import phrases, tables
 from controller.cli.output import as_json, write
 from controller.cli.polling import Pace, answers
 from controller.cli.session import Session
@@ -37,7 +37,7 @@ def watch_lines(
     """
 
     def show(name: str, what: StatusView | EntryView) -> None:
-        write((as_json(what) if as_records else tables.line_of(what, name)) + "\n")
+        write((as_json(what) if as_records else phrases.line_of(what, name)) + "\n")
 
     follower = _Follower(client, show)
 
@@ -107,7 +107,7 @@ def _picture(session: Session, found: StatusList, target: str | None) -> Rendera
 
 
 def _branch(name: str, status: StatusView) -> RenderableType:
-    weight = f"{tables.weight_bar(status.weight)} {tables.weight_of(status.weight)}"
+    weight = f"{phrases.weight_bar(status.weight)} {phrases.weight_of(status.weight)}"
     head = f"{name}  {weight}  {status.message}"
     return Group(Text(""), Text(printable(head), style="bold"), tables.checks(status.checks))
 

@@ -1,4 +1,6 @@
-"""A rollout with its reason and with the policy that it is judged by: what a report begins with. Pure.
+"""A rollout with its reason, what it brings, and the policy that it is judged by. Pure.
+
+A report and a comparison of two rollouts begin with it.
 
 **Units**: weights are percent, shares are ratios from 0 to 1, spans are seconds, limits are in the check's
 own unit.
@@ -7,11 +9,12 @@ own unit.
 from datetime import datetime
 
 from controller.control.check_views import UNITS, Unit, View
+from controller.control.release_views import ReleaseView, release_view
 from controller.control.views import Document, StatusView, status_view
 from controller.control.why import WhyView, why_view
 from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
-from controller.domain.policy import Policy
+from controller.domain.policy import Check, NoData, Policy, Step, WorkloadRules
 
 
 class StepView(View):
@@ -26,7 +29,10 @@ class StepView(View):
 
 
 class LimitView(View):
-    """What a check allows: absolutely, and against stable."""
+    """What a check allows, absolutely and against stable, and of what: queries of the policy's own, if any.
+
+    ``failures`` in a row end the rollout under the classic rule; None under another.
+    """
 
     name: str
     unit: Unit
@@ -34,6 +40,9 @@ class LimitView(View):
     worse_by_ratio: float | None
     worse_by_points: float | None
     report_only: bool
+    failures: int | None = None
+    query: str | None = None
+    of: str | None = None
 
 
 class JudgeView(View):
@@ -65,10 +74,29 @@ class GateRulesView(View):
     on_error: str
 
 
+class NoDataView(View):
+    """What silence of the metric source leads to."""
+
+    alert_after_seconds: float
+    act_after_seconds: float
+    action: str
+
+
+class WorkloadRulesView(View):
+    """What is done to the workloads in a cluster."""
+
+    discover: bool
+    scale: bool
+    drain_seconds: float
+    keep_for_seconds: float
+    history: int
+
+
 class PolicyView(View):
     """The policy as it was when the rollout began.
 
-    With ``auto_steps`` the steps are the weights that the judge may choose from.
+    With ``auto_steps`` the steps are the weights that the judge may choose from. What follows ``gates`` is
+    None where a daemon of an older version does not tell.
     """
 
     digest: str
@@ -87,20 +115,30 @@ class PolicyView(View):
     golden: str | None
     approval: ApprovalRulesView | None = None
     gates: tuple[GateRulesView, ...] = ()
+    ready_deadline_seconds: float | None = None
+    warm_up_requests: int | None = None
+    on_drift: str | None = None
+    no_data: NoDataView | None = None
+    workload: WorkloadRulesView | None = None
+    notify: tuple[str, ...] | None = None
 
 
 class RecordView(Document):
-    """All of one instant. ``policy`` is None where the record cannot be read."""
+    """All of one instant. ``policy`` and ``release`` are None where the record cannot be read."""
 
     status: StatusView
     why: WhyView
     policy: PolicyView | None
+    release: ReleaseView | None = None
 
 
 def record_view(rollout: Rollout, now: datetime) -> RecordView:
     """The three of one reading."""
     return RecordView(
-        status=status_view(rollout, now), why=why_view(rollout, now), policy=policy_view(rollout.policy)
+        status=status_view(rollout, now),
+        why=why_view(rollout, now),
+        policy=policy_view(rollout.policy),
+        release=release_view(rollout.release),
     )
 
 
@@ -116,28 +154,8 @@ def policy_view(policy: Policy) -> PolicyView:
         judge=policy.judge,
         rules=told if judge_of(policy).remembers else None,
         auto_steps=policy.auto_steps,
-        steps=tuple(
-            StepView(
-                weight=step.weight_permille / 10,
-                hold_seconds=step.hold.total_seconds(),
-                min_requests=step.min_requests,
-                deadline_seconds=step.deadline.total_seconds(),
-                approval=step.approval,
-                gate=step.gate or None,
-            )
-            for step in policy.steps
-        ),
-        limits=tuple(
-            LimitView(
-                name=check.name,
-                unit=UNITS[check.kind],
-                max=check.max,
-                worse_by_ratio=check.worse_by_ratio,
-                worse_by_points=check.worse_by_points,
-                report_only=check.report_only,
-            )
-            for check in policy.checks
-        ),
+        steps=tuple(map(_step, policy.steps)),
+        limits=tuple(_limit(check, policy) for check in policy.checks),
         interval_seconds=policy.interval.total_seconds(),
         bake_seconds=policy.bake.total_seconds(),
         deadline_seconds=policy.deadline.total_seconds(),
@@ -145,6 +163,55 @@ def policy_view(policy: Policy) -> PolicyView:
         golden=policy.validation.golden if policy.validation else None,
         approval=_approval(policy),
         gates=_gates(policy),
+        ready_deadline_seconds=policy.ready_deadline.total_seconds(),
+        warm_up_requests=policy.warm_up_requests,
+        on_drift=policy.on_drift.value,
+        no_data=_no_data(policy.no_data),
+        workload=_workload(policy.workload),
+        notify=policy.notify,
+    )
+
+
+def _step(step: Step) -> StepView:
+    return StepView(
+        weight=step.weight_permille / 10,
+        hold_seconds=step.hold.total_seconds(),
+        min_requests=step.min_requests,
+        deadline_seconds=step.deadline.total_seconds(),
+        approval=step.approval,
+        gate=step.gate or None,
+    )
+
+
+def _limit(check: Check, policy: Policy) -> LimitView:
+    return LimitView(
+        name=check.name,
+        unit=UNITS[check.kind],
+        max=check.max,
+        worse_by_ratio=check.worse_by_ratio,
+        worse_by_points=check.worse_by_points,
+        report_only=check.report_only,
+        failures=None if judge_of(policy).remembers else check.budget,
+        query=check.query,
+        of=check.of,
+    )
+
+
+def _no_data(rules: NoData) -> NoDataView:
+    return NoDataView(
+        alert_after_seconds=rules.alert_after.total_seconds(),
+        act_after_seconds=rules.act_after.total_seconds(),
+        action=rules.action.value,
+    )
+
+
+def _workload(rules: WorkloadRules) -> WorkloadRulesView:
+    return WorkloadRulesView(
+        discover=rules.discover,
+        scale=rules.scale,
+        drain_seconds=rules.drain.total_seconds(),
+        keep_for_seconds=rules.keep_for.total_seconds(),
+        history=rules.history,
     )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from controller.control.check_views import View
+from controller.control.views import Document
 from controller.domain.backtest.past import Past
 from controller.domain.backtest.replay import End
 from controller.domain.backtest.summary import Middle, Scenario
@@ -15,18 +16,14 @@ from controller.domain.policy import CheckKind, Policy
 from controller.domain.wording import duration, printable
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class MiddleView(_View):
+class MiddleView(View):
     """The median and the 95th percentile."""
 
     median: float
     p95: float
 
 
-class ScenarioView(_View):
+class ScenarioView(View):
     """What became of the rollouts of one canary; ``regression`` is null for one as good as stable."""
 
     regression: str | None
@@ -41,7 +38,7 @@ class ScenarioView(_View):
     bad_requests: MiddleView | None
 
 
-class BacktestReport(_View):
+class BacktestReport(Document):
     """A policy on the past of one version."""
 
     model: str

@@ -14,6 +14,7 @@ from controller.cli.cluster.records import Held, current, meant
 from controller.control.errors import NotFound
 from controller.control.interface import ENTRIES_AT_ONCE
 from controller.control.record_view import RecordView, policy_view
+from controller.control.release_views import release_view
 from controller.control.views import EntryList, EntryView, StatusList, StatusView, entry_view
 from controller.control.why import WhyView
 
@@ -47,8 +48,11 @@ class ClusterReader:
     def record(self, target: str) -> RecordView:
         """The same, and the policy that it is judged by."""
         held = self._one(target)
-        policy = policy_view(held.rollout.policy) if held.rollout is not None else None
-        return RecordView(status=self._shown(held), why=held.why(self._now()), policy=policy)
+        status, why, rollout = self._shown(held), held.why(self._now()), held.rollout
+        if rollout is None:
+            return RecordView(status=status, why=why, policy=None)
+        policy, release = policy_view(rollout.policy), release_view(rollout.release)
+        return RecordView(status=status, why=why, policy=policy, release=release)
 
     def history(self, target: str, limit: int, *, every: bool) -> EntryList:
         """The last ``limit`` log entries that the objects hold, oldest first."""

@@ -98,14 +98,13 @@ def test_models_and_rollouts_are_offered(environment: dict[str, str]) -> None:
 def test_every_command_that_takes_a_model_offers_them() -> None:
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
-    taking = {
-        name for name, each in command.commands.items() for param in each.params if param.name == "target"
-    }
-    asking = {"get", "history", "report", "status", "watch", "why"}
+    names = {"target", "other"}
+    taking = {name for name, each in command.commands.items() for p in each.params if p.name in names}
+    asking = {"diff", "get", "history", "report", "status", "watch", "why"}
     assert taking == asking | {"abort", "approve", "deny", "pause", "promote", "resume", "retry"}
     for name in taking:
-        (target,) = [each for each in command.commands[name].params if each.name == "target"]
-        assert target._custom_shell_complete is not None, name
+        for target in (each for each in command.commands[name].params if each.name in names):
+            assert target._custom_shell_complete is not None, name
 
 
 def test_the_options_that_were_typed_say_where_to_ask(environment: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.cli.tables import approval_of
+from controller.cli.phrases import approval_of
 from controller.control.errors import Refused
 from controller.control.record_view import policy_view
 from controller.control.views import status_view
