@@ -1,13 +1,19 @@
 """The commands that change nothing: get, status, watch, why, history."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from controller.cli.choosing import Choice, Order, is_pattern
 from controller.cli.names import live_names
-from controller.cli.session import Format, Output, Target, Timeout, Wait, session_of, timeout_of
+from controller.cli.session import Format, Output, Session, Target, Timeout, Wait, session_of, timeout_of
+from controller.domain.vocabulary import Phase
+
+_LIVE_TIMEOUT = timedelta(seconds=5)
+"""A picture that stands still for longer would look as if all were well."""
 
 OptionalTarget = Annotated[
     str | None,
@@ -27,15 +33,62 @@ class StreamFormat(StrEnum):
     JSON = "json"
 
 
-def get(context: typer.Context, target: OptionalTarget = None, output: Output = Format.TABLE) -> None:
-    """List each model's newest rollout."""
+def get(
+    context: typer.Context,
+    target: OptionalTarget = None,
+    output: Output = Format.TABLE,
+    phases: Annotated[
+        list[Phase] | None,
+        typer.Option(
+            "--phase", metavar="PHASE", case_sensitive=False, help="Only rollouts in this phase. Repeatable."
+        ),
+    ] = None,
+    needs_person: Annotated[  # noqa: FBT002 - a flag of the command line
+        bool, typer.Option("--needs-person", help="Only rollouts that wait for a person.")
+    ] = False,
+    order: Annotated[
+        Order, typer.Option("--sort-by", help="The youngest, heaviest or soonest first.")
+    ] = Order.MODEL,
+    following: Annotated[  # noqa: FBT002 - a flag of the command line
+        bool, typer.Option("--watch", "-w", help="Follow them live, as the command watch does.")
+    ] = False,
+) -> None:
+    """List each model's newest rollout.
+
+    MODEL can be a shell's pattern: 'fraud-*'.
+    """
+    session, (target, choice) = session_of(context), _chosen(target, phases or (), order, needs_person)
+    if following:
+        if output not in {Format.TABLE, Format.JSON}:
+            raise typer.BadParameter(f"--watch prints -o table or -o json, not {output}")
+        _follow(session, target, choice, StreamFormat(output))
+    else:
+        _list(session, target, choice, output)
+
+
+def _chosen(
+    target: str | None,
+    phases: Sequence[Phase],
+    order: Order,
+    needs_person: bool,  # noqa: FBT001 - a flag of the command line
+) -> tuple[str | None, Choice]:
+    """What is asked for, and what of it is wanted: a pattern is ours, the daemon knows names alone."""
+    if target is not None and is_pattern(target):
+        return None, Choice(target, tuple(phases), needs_person, order)
+    return target, Choice(None, tuple(phases), needs_person, order)
+
+
+def _list(session: Session, target: str | None, choice: Choice, output: Format) -> None:
     from controller.cli import tables  # noqa: PLC0415 - lazy
+    from controller.cli.live.fleet import totals  # noqa: PLC0415 - lazy
     from controller.cli.output import emit, say  # noqa: PLC0415 - lazy
 
-    session = session_of(context)
-    found = session.client().get(target)
-    if not found.items:
+    all_there_are = session.client().get(target)
+    found = choice.of(all_there_are)
+    if not all_there_are.items:
         say(f"no rollouts yet; begin one with: {session.deployment}")
+    elif not found.items:
+        say(f"no rollout fits, of {totals(all_there_are.items)}")
     emit(
         session,
         output,
@@ -43,6 +96,8 @@ def get(context: typer.Context, target: OptionalTarget = None, output: Output = 
         names=[session.name_of(status) for status in found.items],
         table=lambda wide: tables.status_list(found, _now(), wide=wide, namespaces=session.all_namespaces),
     )
+    if len(found.items) > 1 and output in {Format.TABLE, Format.WIDE} and session.for_a_person:
+        say(totals(found.items))
 
 
 def status(
@@ -74,16 +129,30 @@ def watch(
 ) -> None:
     """Follow rollouts live.
 
-    A picture in a terminal, a line for each change in a pipe. With MODEL, until its rollout is over.
+    A picture in a terminal, a line for each change in a pipe. With MODEL, until its rollout is over; without,
+    or with a shell's pattern, what needs a person or moves comes first.
     """
-    from controller.cli.polling import Pace  # noqa: PLC0415 - lazy
-    from controller.cli.watching import POLL_SECONDS, watch_lines, watch_live  # noqa: PLC0415 - lazy
+    _follow(session_of(context), *_chosen(target, (), Order.MODEL, needs_person=False), output)
 
-    session, pace = session_of(context), Pace(poll_seconds=POLL_SECONDS)
+
+def _follow(session: Session, target: str | None, choice: Choice, output: StreamFormat) -> None:
+    """The one way to follow: of ``get --watch`` too."""
+    from controller.cli.polling import Pace  # noqa: PLC0415 - lazy
+
     if session.fancy and output is StreamFormat.TABLE:
-        watch_live(session, session.client(), target, pace)
+        from controller.cli.live.feed import Feed  # noqa: PLC0415 - lazy
+        from controller.cli.live.screen import watch_live  # noqa: PLC0415 - lazy
+
+        client = session.client(_LIVE_TIMEOUT)
+        empty = f"no rollouts yet; begin one with: {session.deployment}"
+        if not choice.everything:
+            empty = "no rollout is what you ask for, at the moment"
+        watch_live(session, Feed(client, target, choice.of, session.name_of), target, empty)
     else:
-        watch_lines(session, session.client(), target, pace, as_records=output is StreamFormat.JSON)
+        from controller.cli.watching import POLL_SECONDS, watch_lines  # noqa: PLC0415 - lazy
+
+        pace, as_records = Pace(poll_seconds=POLL_SECONDS), output is StreamFormat.JSON
+        watch_lines(session, session.client(), target, pace, choice.of, as_records=as_records)
 
 
 def why(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:

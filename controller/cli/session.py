@@ -124,6 +124,11 @@ class Session:
         return f"{status.namespace}/{status.rollout}" if among_many else status.rollout
 
     @property
+    def for_a_person(self) -> bool:
+        """Whether both streams are a terminal, so that words beside the data disturb nobody."""
+        return sys.stdout.isatty() and sys.stderr.isatty()
+
+    @property
     def fancy(self) -> bool:
         """Whether standard output is a terminal that may be sent colours and cursor movements."""
         plain = self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.phrases import approval_of, instant, rounded, step_of, until, weight_bar, weight_of
+from controller.cli.styles import PHASE_STYLES, VERDICT_STYLES
 from controller.control.check_views import CheckView, amount
 from controller.control.diff_view import DiffView
 from controller.control.views import EntryList, StatusList, StatusView
@@ -16,23 +17,6 @@ from controller.domain.vocabulary import Phase, Verdict
 from controller.domain.wording import printable
 
 _DIGEST_LETTERS = 12
-_VERDICT_STYLES = {
-    Verdict.PASS: "green",
-    Verdict.FAIL: "bold red",
-    Verdict.UNKNOWN: "yellow",
-    Verdict.SKIPPED: "dim",
-}
-_PHASE_STYLES = {
-    Phase.SUCCEEDED: "green",
-    Phase.ROLLING_BACK: "bold red",
-    Phase.ROLLED_BACK: "red",
-    Phase.NOT_DEPLOYED: "red",
-    Phase.PAUSED: "yellow",
-    Phase.FROZEN: "bold yellow",
-    Phase.HALTED: "bold red",
-    Phase.SUPERSEDED: "dim",
-    Phase.ABORTED: "dim",
-}
 
 
 def status_list(answer: StatusList, now: datetime, *, wide: bool, namespaces: bool = False) -> RenderableType:
@@ -186,8 +170,8 @@ def _cell(text: str) -> Text:
 
 
 def _phase(phase: Phase) -> Text:
-    return Text(phase, style=_PHASE_STYLES.get(phase, "cyan"))
+    return Text(phase, style=PHASE_STYLES.get(phase, "cyan"))
 
 
 def _verdict(verdict: Verdict) -> Text:
-    return Text(verdict, style=_VERDICT_STYLES[verdict])
+    return Text(verdict, style=VERDICT_STYLES[verdict])

@@ -1,39 +1,32 @@
-"""``serinus watch``: a live picture in a terminal, a line for each change everywhere else."""
+"""``serinus watch`` outside a terminal: a line for each change."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.text import Text
-
-from controller.cli import phrases, tables
+from controller.cli import phrases
 from controller.cli.output import as_json, write
 from controller.cli.polling import Pace, answers
 from controller.cli.session import Session
 from controller.control.interface import Control
 from controller.control.views import EntryView, StatusList, StatusView
-from controller.domain.wording import printable
 
 POLL_SECONDS = 1.0
 _ALWAYS_SHOWN = frozenset({"approval_given", "approval_denied", "gate_passed"})
 """Events that a person waits for though nothing moves: one of several words that are needed."""
 
 
-def watch_live(session: Session, client: Control, target: str | None, pace: Pace) -> None:
-    """Draw over and over; ends with the rollout when one model is watched."""
-    console = Console(markup=False, highlight=False, emoji=False)
-    with Live(console=console, auto_refresh=False) as live:
-        for found in _until_over(lambda: client.get(target), target, pace):
-            live.update(_picture(session, found, target), refresh=True)
-
-
 def watch_lines(
-    session: Session, client: Control, target: str | None, pace: Pace, *, as_records: bool
+    session: Session,
+    client: Control,
+    target: str | None,
+    pace: Pace,
+    choose: Callable[[StatusList], StatusList],
+    *,
+    as_records: bool,
 ) -> None:
     """Write a line for each change: what stands at first, then every entry that moves something.
 
-    With ``as_records`` a line is a JSON object: a status first, then log entries.
+    ``choose`` says which rollouts of an answer are followed. With ``as_records`` a line is a JSON object: a
+    status first, then log entries.
     """
 
     def show(name: str, what: StatusView | EntryView) -> None:
@@ -42,7 +35,7 @@ def watch_lines(
     follower = _Follower(client, show)
 
     def ask() -> StatusList:
-        found = client.get(target)
+        found = choose(client.get(target))
         for status in found.items:
             follower.follow(session.name_of(status), status)
         return found
@@ -91,26 +84,3 @@ def _until_over(ask: Callable[[], StatusList], target: str | None, pace: Pace) -
         yield found
         if target is not None and all(status.terminal for status in found.items):
             return
-
-
-def _picture(session: Session, found: StatusList, target: str | None) -> RenderableType:
-    now = datetime.now(UTC)
-    if target is not None:
-        return Group(*_spaced([tables.status_detail(status, now, wide=False) for status in found.items]))
-    if not found.items:
-        return Text(f"no rollouts yet; begin one with: {session.deployment}")
-    moving = [status for status in found.items if not status.terminal]
-    return Group(
-        tables.status_list(found, now, wide=False, namespaces=session.all_namespaces),
-        *(_branch(session.name_of(status), status) for status in moving),
-    )
-
-
-def _branch(name: str, status: StatusView) -> RenderableType:
-    weight = f"{phrases.weight_bar(status.weight)} {phrases.weight_of(status.weight)}"
-    head = f"{name}  {weight}  {status.message}"
-    return Group(Text(""), Text(printable(head), style="bold"), tables.checks(status.checks))
-
-
-def _spaced(blocks: list[RenderableType]) -> list[RenderableType]:
-    return [part for block in blocks for part in (block, Text(""))][:-1]

@@ -81,7 +81,9 @@ def test_watching_on_a_terminal_is_a_live_picture_that_ctrl_c_ends(environment: 
     assert ESCAPE in picture
     assert b"errors" in picture
     assert b"Traceback" not in picture
-    assert picture.rstrip().endswith(b"\x1b[?25h"), "the cursor is given back"
+    end = picture[picture.rindex(b"\x1b[?1049l") :]
+    assert b"\x1b[?25h" in picture[picture.rindex(b"\x1b[?25l") :], "the cursor is given back"
+    assert b"fraud-1" in end, "the last picture stays"
 
 
 def test_a_pipe_never_gets_escapes_whatever_the_environment_says(environment: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from controller.adapters.kube.resources import MODEL_ROLLOUTS
+from controller.cli.choosing import Choice
 from controller.cli.polling import Pace
 from controller.cli.session import Session
 from controller.cli.watching import watch_lines
@@ -32,7 +33,9 @@ class Script:
 
 def lines_of(stage: Stage, path: Path, script: Script, *, as_records: bool = False) -> list[str]:
     with serving(stage, path), redirect_stdout(io.StringIO()) as out:
-        watch_lines(Session(Line()), ControlClient(path), "fraud", script.pace(), as_records=as_records)
+        watch_lines(
+            Session(Line()), ControlClient(path), "fraud", script.pace(), Choice().of, as_records=as_records
+        )
     return out.getvalue().splitlines()
 
 
@@ -89,6 +92,7 @@ def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path) -> None:
             ControlClient(path),
             "fraud",
             Script(it_dies, second.__enter__).pace(),
+            Choice().of,
             as_records=False,
         )
     second.__exit__(None, None, None)
@@ -104,5 +108,5 @@ def test_what_has_no_log_yet_is_followed_by_its_status() -> None:
             cluster.api.modify(MODEL_ROLLOUTS, "ml", "fraud-v2", lambda obj: obj.update(status=said))
 
         script = Script(lambda: None, it_is_refused)
-        watch_lines(Session(Line()), cluster.client(), "fraud", script.pace(), as_records=False)
+        watch_lines(Session(Line()), cluster.client(), "fraud", script.pace(), Choice().of, as_records=False)
     assert [line.split("  ")[2] for line in out.getvalue().splitlines()] == ["Pending", "NotDeployed"]
