@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from bench import cluster, commit_to_route, decide, envoy_weight_change, fold, hundred, telling
+from bench import cluster, commit_to_route, decide, envoy_weight_change, fold, help_text, hundred, telling
 from bench.machine import describe
 
 
@@ -12,6 +12,7 @@ def main() -> int:
     benches = {
         "decide": decide.main,
         "fold": fold.main,
+        "help": help_text.main,
         "envoy": lambda: asyncio.run(envoy_weight_change.main()),
         "hundred": hundred.main,
         "telling": telling.main,

@@ -33,7 +33,13 @@ class SerinusGroup(TyperGroup):
     """Takes the shared options before and after the command's name, and turns errors into exit codes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Shared options first, wherever they were typed."""
+        """Shared options first, wherever they were typed.
+
+        A command's help is given before anything is parsed: typer would load pydantic to parse nothing.
+        """
+        if (asked := self._asked_for_help(ctx, args)) is not None:
+            typer.echo(asked.get_help())
+            ctx.exit()
         rest: list[str] = super().parse_args(ctx, shared_first(args, self._options_with_values()))
         return rest
 
@@ -43,6 +49,18 @@ class SerinusGroup(TyperGroup):
             return super().invoke(ctx)
         except ControllerError as error:
             raise typer.Exit(_told(error, ctx.obj)) from error
+
+    def _asked_for_help(self, ctx: Any, args: Sequence[str]) -> Any:
+        """The context of ``COMMAND --help``; None for every other line."""
+        if not args or args[-1] not in ctx.help_option_names:
+            return None
+        command: Any = self
+        for name in args[:-1]:
+            command = getattr(command, "commands", {}).get(name)
+            if command is None:
+                return None
+            ctx = type(ctx)(command, info_name=name, parent=ctx)
+        return ctx if command is not self else None
 
     def _options_with_values(self) -> frozenset[str]:
         """Those of any command: the word after one is its value, whatever it looks like."""

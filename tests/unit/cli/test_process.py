@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
-from tests.unit.control.stage import Stage, progressing, serving
+from controller.cli.main import app
+from controller.domain.vocabulary import Phase, Reason
+from tests.unit.control.stage import Stage, ended, progressing, serving
 
 ROOT = Path(__file__).parents[3]
 ESCAPE = b"\x1b"
@@ -30,6 +35,21 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 def environment_of(**changes: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {**kept, **changes}
+
+
+def every_command() -> list[list[str]]:
+    """The words of every command there is, groups and what is in them."""
+
+    def below(group: TyperGroup, words: list[str]) -> list[list[str]]:
+        found = []
+        for name, each in group.commands.items():
+            found.append([*words, name])
+            found += below(each, [*words, name]) if isinstance(each, TyperGroup) else []
+        return found
+
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    return below(root, [])
 
 
 def command(*words: str) -> list[str]:
@@ -86,13 +106,84 @@ def test_watching_on_a_terminal_is_a_live_picture_that_ctrl_c_ends(environment: 
     assert b"fraud-1" in end, "the last picture stays"
 
 
-def test_a_pipe_never_gets_escapes_whatever_the_environment_says(environment: dict[str, str]) -> None:
-    forced = {**environment, "FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "GITHUB_ACTIONS": "true"}
-    for words in (["status", "fraud"], ["--help"], ["pause", "nobody"], ["get", "-o", "nonsense"]):
-        done = subprocess.run(
-            command(*words), cwd=ROOT, env=forced, capture_output=True, check=False, timeout=30
-        )
-        assert ESCAPE not in done.stdout + done.stderr
+LINES: Mapping[str, tuple[str, ...]] = {
+    "approve": ("approve", "fraud"),
+    "backtest": ("backtest", "no.yaml"),
+    "completion": ("completion", "zsh"),
+    "deny": ("deny", "fraud", "--reason", "no"),
+    "deploy": ("deploy", "fraud", "v9", "--endpoint", "h:1"),
+    "explain": ("explain", "steps"),
+    "lint": ("lint", "no.yaml"),
+    "notify": ("notify",),
+    "notify test": ("notify", "test", "nobody"),
+    "run": ("run", "--settings", "no.toml"),
+    "watch": ("watch", "fraud-1"),
+    **{name: (name,) for name in ("doctor", "get", "schema", "version")},
+}
+"""What is typed of each command; of those that are not here, the model is all they take."""
+MODEL_ALONE = {"abort", "diff", "history", "pause", "promote", "report", "resume", "retry", "status", "why"}
+FORCED = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "GITHUB_ACTIONS": "true", "TTY_COMPATIBLE": "1"}
+ON_A_TERMINAL = """
+import gc, os, sys
+from controller.adapters import registry
+from controller.app import run
+from controller.cli import following, tables, watching
+from controller.cli.backtest import report, running
+from controller.cli.cluster import client
+from controller.cli.doctor import looking, machine, table
+from controller.cli.main import main
+from controller.control import client, diff_view
+from controller.report import collecting, markdown
+gc.freeze()
+for line in sys.argv[1].split("|"):
+    for words in (line, line.split()[0] + " --help"):
+        child = os.fork()
+        if not child:
+            sys.argv = ["serinus", *words.split()]
+            try: main()
+            finally:
+                sys.stdout.flush(), sys.stderr.flush()
+                os._exit(0)  # the end of an interpreter with so much in it takes longer than the command
+        os.waitpid(child, 0)
+"""
+
+
+def test_every_command_is_typed_below() -> None:
+    assert {" ".join(words) for words in every_command()} == LINES.keys() | MODEL_ALONE
+
+
+@pytest.mark.parametrize(
+    ("on_terminal", "changes", "option"),
+    [
+        (False, FORCED, ""),
+        (True, {"NO_COLOR": "1", **FORCED}, ""),
+        (True, {"TERM": "dumb"}, ""),
+        (True, {}, " --no-color"),
+    ],
+    ids=["pipe", "NO_COLOR", "dumb", "--no-color"],
+)
+def test_no_command_writes_an_escape_byte(
+    tmp_path: Path, on_terminal: bool, changes: dict[str, str], option: str
+) -> None:
+    """All commands and their help, each in a child of one process that has imported what they need."""
+    stage = Stage()
+    stage.begin(ended(Phase.SUCCEEDED, Reason.PROMOTED))
+    stage.begin(replace(progressing("v3", 2), id="fraud-2"))
+    lines = [" ".join(LINES.get(" ".join(words), (*words, "fraud"))) for words in every_command()]
+    script = [sys.executable, "-c", ON_A_TERMINAL, "|".join(line + option for line in lines)]
+    with serving(stage, tmp_path / "sock") as path:
+        there = {"SERINUS_SOCKET": str(path), "TERM": "xterm-256color", "HOME": str(tmp_path), **changes}
+        environment = environment_of(**there)
+        if on_terminal:
+            code, written = on_a_terminal(script, environment)
+        else:
+            done = subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, check=False)
+            code, written = done.returncode, done.stdout + done.stderr
+    assert code == 0, written
+    assert ESCAPE not in written
+    assert written.count(b"Usage: serinus ") >= len(lines) - 1, "each gave its help"
+    for told in (b"fraud-1", b"fraud-2", b"policy", b"error: ", b"Succeeded"):
+        assert told in written
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(environment: dict[str, str]) -> None:
@@ -117,16 +208,21 @@ def test_ctrl_c_in_a_pipe_ends_with_130_and_says_nothing(environment: dict[str, 
     assert (process.returncode, errors) == (130, b"")
 
 
-def test_help_imports_nothing_heavy() -> None:
-    script = (
-        "import sys\n"
-        "from controller.cli.main import main\n"
-        "sys.argv = ['serinus', '--help']\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'pydantic', 'rich', 'ruamel', 'structlog', 'asyncio', 'httpx2', 'apscheduler', 'jinja2'}\n"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
-    )
+HELP_OF_ALL = """
+import sys
+from controller.cli.main import main
+COMMANDS = {commands}
+for words in [[], *COMMANDS]:
+    sys.argv = ['serinus', *words, '--help']
+    try: main()
+    except SystemExit as end: assert not end.code, words
+heavy = {'pydantic', 'rich', 'ruamel', 'structlog', 'asyncio', 'httpx2', 'apscheduler', 'kubernetes'}
+print('HEAVY', sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_help_imports_nothing_heavy_whatever_the_command() -> None:
+    script = HELP_OF_ALL.replace("{commands}", repr(every_command()))
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -135,7 +231,15 @@ def test_help_imports_nothing_heavy() -> None:
         check=True,
         timeout=30,
     )
-    assert done.stdout.decode().splitlines()[-1] == "HEAVY []"
+    lines = done.stdout.decode().splitlines()
+    assert lines[-1] == "HEAVY []"
+    assert len([line for line in lines if line.startswith("Usage: serinus ")]) == 1 + len(every_command())
+
+
+@pytest.mark.parametrize("words", [("status", "fraud", "--help"), ("-n", "ml", "status", "-h")])
+def test_help_after_other_words_is_given_too(words: tuple[str, ...]) -> None:
+    done = subprocess.run(command(*words), cwd=ROOT, env=environment_of(), capture_output=True, check=True)
+    assert done.stdout.decode().startswith("Usage: serinus status ")
 
 
 def test_an_ascii_terminal_gets_the_text_all_the_same(environment: dict[str, str]) -> None:
