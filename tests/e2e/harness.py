@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -209,11 +209,13 @@ class Harness:
 
     # people, users and operators
 
-    def cli(self, *words: str, within: float = 60) -> "subprocess.CompletedProcess[str]":
-        """``serinus`` as a process of its own, its output piped."""
+    def cli(
+        self, *words: str, within: float = 60, under: Sequence[str] = ()
+    ) -> "subprocess.CompletedProcess[str]":
+        """``serinus`` as a process of its own, its output piped; ``under`` is a command that starts it."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SERINUS_")}
         return subprocess.run(
-            (sys.executable, "-m", "controller", "--socket", str(self.stage.daemon.socket), *words),
+            (*under, sys.executable, "-m", "controller", "--socket", str(self.stage.daemon.socket), *words),
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,

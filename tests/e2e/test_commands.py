@@ -1,6 +1,8 @@
 """The command line against the running daemon: exit codes, effects within 5 s, superseding, retrying."""
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tests.e2e.fake_model import fake_model
 from tests.e2e.harness import Harness
 from tests.e2e.policies import ENDLESS, ONE_STEP
 from tests.e2e.proof import assert_gapless
+from tests.e2e.terminal import on_a_terminal
 
 pytestmark = pytest.mark.integration
 
@@ -104,6 +107,20 @@ def test_waiting_too_long_exits_124(harness: Harness) -> None:
     assert "still Progressing" in answer.stderr
 
 
+def test_who_may_not_open_the_socket_exits_4(harness: Harness) -> None:
+    socket = harness.stage.daemon.socket
+    mode = socket.stat().st_mode
+    nobody_special = ("setpriv", "--bounding-set=-dac_override") if os.getuid() == 0 else ()
+    socket.chmod(0)
+    try:
+        answer = harness.cli("get", under=nobody_special)
+    finally:
+        socket.chmod(mode)
+    assert (answer.returncode, answer.stdout) == (4, "")
+    assert f"you may not open {socket}" in answer.stderr
+    assert f"try:   ls -l {socket}" in answer.stderr
+
+
 def test_no_daemon_exits_1(harness: Harness, tmp_path: Path) -> None:
     answer = harness.cli("--socket", str(tmp_path / "none"), "get")
     assert answer.returncode == 1
@@ -138,6 +155,35 @@ def test_what_cannot_be_done_exits_1_and_says_what_to_type(harness: Harness, wor
     assert answer.returncode == 1
     assert answer.stderr.startswith("error: ")
     assert "try:   serinus" in answer.stderr
+
+
+def test_two_rollouts_are_compared_and_the_exit_code_is_0_though_they_differ(harness: Harness) -> None:
+    model, rollout = running(harness)
+    answer = harness.cli("diff", model, "-o", "json")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert (found["before"]["rollout"], found["after"]["rollout"]) == (f"{model}-1", rollout)
+    assert {"field": "version", "before": "v1", "after": "v2"} in found["version"]
+    assert {"field": "steps[50%].for", "before": "2s", "after": "1h"} in found["policy"]
+    harness.cli("abort", model)
+
+
+def test_the_live_view_shows_a_real_rollout_and_a_daemon_that_restarts(harness: Harness) -> None:
+    model, rollout = running(harness)
+    daemon = harness.stage.daemon
+    assert daemon.service is not None
+    with on_a_terminal(
+        [sys.executable, "-m", "controller", "--socket", str(daemon.socket), "watch", model]
+    ) as screen:
+        for sign in (rollout, "★ stable", "◆ canary  v2", "▶ 50%", "errors", "deadline"):
+            screen.until(sign)
+        daemon.service.stop(10)
+        screen.until("the daemon has not answered for")
+        daemon.start()
+        harness.cli("abort", model)
+        screen.until("Aborted")
+        assert screen.ended() == 0
+    assert "Traceback" not in screen.text
 
 
 def test_pause_resume_and_promote_show_within_5_s(harness: Harness) -> None:

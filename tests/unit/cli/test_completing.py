@@ -47,6 +47,14 @@ def in_bash(environment: dict[str, str], *words: str) -> list[str]:
     return done.stdout.split()
 
 
+def in_zsh_or_fish(environment: dict[str, str], shell: str, *words: str) -> str:
+    """What the script gives its shell to offer."""
+    asked = {"_SERINUS_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": " ".join(("serinus", *words))}
+    done = run({**environment, **asked, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}, "-m", "controller")
+    assert done.stderr == ""
+    return done.stdout
+
+
 def in_kubectl(environment: dict[str, str], *words: str) -> list[str]:
     done = run(environment, "-c", PLUGIN, *words)
     assert done.stderr == ""
@@ -78,6 +86,33 @@ def test_commands_options_and_choices_are_offered(environment: dict[str, str]) -
     assert in_bash(environment, "completion", "") == list(SHELLS)
 
 
+def test_filters_of_get_are_offered_with_their_values(environment: dict[str, str]) -> None:
+    assert in_bash(environment, "get", "--phase", "Pa") == ["Paused"]
+    assert in_bash(environment, "get", "--sort-by", "a") == ["age"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("st",), "status"),
+        (("di",), "diff"),
+        (("get", "--phase", "Pa"), "Paused"),
+        (("watch", "fraud-"), "fraud-1"),
+        (("diff", "fraud-1", "fraud-"), "fraud-1"),
+    ],
+    ids=" ".join,
+)
+def test_zsh_and_fish_are_offered_the_same(
+    environment: dict[str, str], shell: str, words: tuple[str, ...], name: str
+) -> None:
+    for _ in range(5):  # as below
+        if name in (found := in_zsh_or_fish(environment, shell, *words)):
+            break
+    assert name in found
+    assert "run" not in found
+
+
 def offered(environment: dict[str, str], expected: list[str], *words: str) -> list[str]:
     """What is offered of live names: a machine too busy to answer within a second is asked again."""
     for _ in range(5):
@@ -90,6 +125,8 @@ def test_models_and_rollouts_are_offered(environment: dict[str, str]) -> None:
     for words, names in (
         (("status", "fr"), ["fraud", "fraud-1"]),
         (("get", "fraud-"), ["fraud-1"]),
+        (("diff", "fraud-1", "fraud-"), ["fraud-1"]),
+        (("watch", "fraud-"), ["fraud-1"]),
         (("why", "x"), []),
     ):
         assert offered(environment, names, *words) == names

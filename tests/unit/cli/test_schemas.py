@@ -19,7 +19,8 @@ from controller.domain.model import Evidence
 from controller.domain.policy import ApprovalRules, GateRules, Milestone, Validation
 from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.domain.vocabulary import Phase, Reason, Verdict
-from docs.generate_reference import DOCUMENTS, FOLDER
+from docs.generate_reference import FOLDER
+from docs.pages.documents import DOCUMENTS
 from tests.unit.cli.test_backtest import Desk
 from tests.unit.cli.test_commands import Terminal
 from tests.unit.control.stage import Stage, a_result, asking, ended, serving
@@ -130,3 +131,4 @@ def test_every_command_that_prints_json_is_here_and_every_schema_is_used() -> No
     printing = {each.__name__ for each in callbacks if each.__annotations__.get("output") == Output}
     assert printing - STEERING == {words[0] for words in COMMANDS} - STEERING | {"backtest"}
     assert {*COMMANDS.values(), "record", "backtest"} == set(DOCUMENTS)
+    assert printing == {name for each in DOCUMENTS.values() for name in each.commands} - {"watch"}

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from controller.adapters.kube.conditions import Condition
+from controller.cli.session import ExitCode
 from controller.domain.vocabulary import Reason
 from deploy.local.stack import REPOSITORY
 from docs.generate_reference import FOLDER, pages
+from docs.pages.command_line import EXIT_CODES
 from docs.pages.model_rollout import CONDITIONS
 
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
@@ -25,6 +27,7 @@ def test_every_word_is_explained() -> None:
     page = pages()[FOLDER / "modelrollout.md"]
     assert set(CONDITIONS) == set(Condition)
     assert all(f"| `{reason}` |" in page for reason in Reason)
+    assert set(EXIT_CODES) == set(ExitCode)
 
 
 def test_every_link_leads_somewhere() -> None:
