@@ -78,7 +78,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - each is an option
     url, access = _prometheus(prometheus, settings)
     reader = PastReader(url, built_in_packs()[policy.metrics], policy, access)
     session.closing.callback(reader.close)
-    with progress(plain=not session.fancy) as bar:
+    with progress(plain=session.plain) as bar:
         past = read(reader, Wanted(span, stable, tuple(endpoint or ()), series), bar)
         scenarios = try_out(policy, past, [None, *regressions], rollouts, seed, bar)
     report = report_of(policy, past, seed, scenarios)

@@ -129,10 +129,14 @@ class Session:
         return sys.stdout.isatty() and sys.stderr.isatty()
 
     @property
+    def plain(self) -> bool:
+        """Whether no terminal may be sent colours and cursor movements."""
+        return bool(self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
+
+    @property
     def fancy(self) -> bool:
-        """Whether standard output is a terminal that may be sent colours and cursor movements."""
-        plain = self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return not plain and sys.stdout.isatty()
+        """Whether standard output is a terminal that may be sent them."""
+        return not self.plain and sys.stdout.isatty()
 
 
 def session_of(context: typer.Context) -> Session:

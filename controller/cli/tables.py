@@ -141,7 +141,9 @@ def diff(answer: DiffView, *, wide: bool) -> RenderableType:
         if not found:
             table.add_row(Text(subject, style="bold"), Text("same", style="dim"), Text("same", style="dim"))
         for each in found:
-            table.add_row(_cell(f"{subject}.{each.field}"), _cell(_set(each.before)), _cell(_set(each.after)))
+            short = _DIGEST_LETTERS if each.field == "digest" else None
+            values = (_set(value)[:short] for value in (each.before, each.after))
+            table.add_row(_cell(f"{subject}.{each.field}"), *map(_cell, values))
     if not wide:
         return table
     return Group(table, Text(""), _cell(f"same: {', '.join(answer.same) or 'nothing'}"))

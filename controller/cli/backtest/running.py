@@ -40,14 +40,14 @@ class Wanted:
 
 
 def progress(*, plain: bool) -> Progress:
-    """A bar on standard error, where that is a terminal."""
+    """A bar on standard error, where that is a terminal that may be sent cursor movements."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
-        console=Console(stderr=True, no_color=plain),
-        disable=not sys.stderr.isatty(),
+        console=Console(stderr=True),
+        disable=plain or not sys.stderr.isatty(),
         transient=True,
     )
 

@@ -23,7 +23,9 @@ _ENOUGH_NAME = 20
 """Cells of a name that other columns yield to."""
 _WITH_WHY = 72
 """Columns of a terminal from which on other columns yield to the reason too."""
-_LEAST_WHY = 16
+_LEAST_WHY = 18
+_WHOLE_WHY = 36
+"""Cells in which there is room for more than the reason's name."""
 _GAP = 2
 _COLUMNS = ("MODEL", "VERSION", "PHASE", "STEP", "WEIGHT", "VERDICT", "NEXT", "AGE")
 _FIRST_TO_GO = ("AGE", "VERDICT", "VERSION", "NEXT", "STEP")
@@ -79,14 +81,14 @@ def lines(
     name_of: Callable[[StatusView], str],
     now: datetime,
     width: int,
-    height: int | None,
+    height: int,
     glyphs: Glyphs,
 ) -> list[Text]:
     """The table, as many rows as fit, and what is not shown."""
     inorder = ranked(statuses)
     moving = [each for each in inorder if rank_of(each) is not Rank.AT_REST]
     resting = inorder[len(moving) :]
-    room = len(inorder) if height is None else max(height - 3, 1)  # head, what moves beside, what rests
+    room = max(height - 3, 1)  # head, what moves beside, what rests
     shown = [*moving[:room], *resting[: max(min(_RESTING_SHOWN, room - len(moving)), 0)]]
     table = _table(shown, name_of, now, width, glyphs)
     if left := len(moving) - min(len(moving), room):
@@ -119,7 +121,8 @@ def _table(
     for status, row in zip(shown, rows, strict=True):
         line = _line(status, row, wide, glyphs)
         if why >= _LEAST_WHY:
-            text = shortened(printable(f"{status.reason}: {status.message}"), why, glyphs)
+            told = f"{status.reason}: {status.message}" if why >= _WHOLE_WHY else status.reason
+            text = shortened(printable(told), why, glyphs)
             line.append(f"  {text}", style="yellow" if status.waits_for_person else "dim")
         lines.append(line)
     return lines

@@ -96,19 +96,17 @@ def cut(line: Text, width: int, glyphs: Glyphs) -> Text:
 
 
 def fitted(
-    drawn: Callable[[int], list[Text]], levels: int, width: int, height: int | None, glyphs: Glyphs
+    drawn: Callable[[int], list[Text]], levels: int, width: int, height: int, glyphs: Glyphs
 ) -> list[Text]:
     """The richest picture that fits; else of the poorest as much as fits, and how much is missing.
 
-    ``drawn`` takes a level, 0 for all there is to show, ``levels`` - 1 for the least; without a ``height``
-    everything fits.
+    ``drawn`` takes a level, 0 for all there is to show, ``levels`` - 1 for the least.
     """
     lines: list[Text] = []
     for level in range(levels):
         lines = drawn(level)
-        if height is None or len(lines) <= height:
+        if len(lines) <= height:
             return lines
-    assert height is not None, "everything fits without a height"
     missing = len(lines) - height + 1
     more = Text(f"{glyphs.ellipsis} {missing} more lines", style="dim")
     return [*lines[: max(height - 1, 0)], cut(more, width, glyphs)][:height]

@@ -44,20 +44,19 @@ class Frame:
     now: datetime
     silent_seconds: float | None
     glyphs: Glyphs
-    bounded: bool = True
-    """Whether it must fit the terminal's height."""
+    left_free: int = 0
+    """Lines of the terminal's height that it must not take."""
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         """The lines, as the terminal's size is now."""
-        for line in self.lines(options.max_width, options.size.height if self.bounded else None):
+        for line in self.lines(options.max_width, options.size.height - self.left_free):
             line.no_wrap, line.overflow = True, "crop"
             yield line
 
-    def lines(self, width: int, height: int | None) -> list[Text]:
+    def lines(self, width: int, height: int) -> list[Text]:
         """The picture, none of whose lines is wider, and which has no more of them than ``height``."""
         head = self._head(width)
-        room = None if height is None else max(height - len(head), 0)
-        return [*head, *self._body(width, room)][:height]
+        return [*head, *self._body(width, max(height - len(head), 0))][: max(height, 1)]
 
     def _head(self, width: int) -> list[Text]:
         clock = f"{self.now:%H:%M:%S} UTC"
@@ -71,7 +70,7 @@ class Frame:
             head.append(cut(said, width, self.glyphs))
         return head
 
-    def _body(self, width: int, height: int | None) -> list[Text]:
+    def _body(self, width: int, height: int) -> list[Text]:
         if self.found.scenes is not None:
             scenes, as_called = self.found.scenes, self.session.as_called
 
@@ -80,7 +79,7 @@ class Frame:
 
             return fitted(drawn, tree.LEVELS, width, height, self.glyphs)
         if not self.found.statuses:
-            return [Text(line) for line in wrapped(self.empty, width, height or 1, self.glyphs)]
+            return [Text(line) for line in wrapped(self.empty, width, max(height, 1), self.glyphs)]
         statuses, name_of = self.found.statuses, self.session.name_of
         return fleet.lines(statuses, name_of, self.now, width, height, self.glyphs)
 
@@ -133,7 +132,7 @@ def draw(picture: Picture, feed: Feed, pace: Pace) -> None:
                 silent = heard < asked
                 frame = picture.frame(found, pace.monotonic() - heard if silent else None)
     finally:
-        console.print(replace(frame, bounded=False))
+        console.print(replace(frame, left_free=1))  # for the prompt, or the picture's head is out of sight
 
 
 @contextmanager

@@ -17,7 +17,9 @@ from typer.core import TyperGroup
 
 from controller.cli.main import app
 from controller.domain.vocabulary import Phase, Reason
+from tests.unit.cli.test_backtest import POLICY, known
 from tests.unit.control.stage import Stage, ended, progressing, serving
+from tests.unit.metrics.test_prometheus_source import serving as serving_prometheus
 
 ROOT = Path(__file__).parents[3]
 ESCAPE = b"\x1b"
@@ -184,6 +186,23 @@ def test_no_command_writes_an_escape_byte(
     assert written.count(b"Usage: serinus ") >= len(lines) - 1, "each gave its help"
     for told in (b"fraud-1", b"fraud-2", b"policy", b"error: ", b"Succeeded"):
         assert told in written
+
+
+@pytest.mark.parametrize(
+    ("changes", "bar"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_long_work_shows_a_bar_only_where_it_may_move_the_cursor(
+    tmp_path: Path, changes: dict[str, str], bar: bool
+) -> None:
+    file = tmp_path / "fraud.yaml"
+    file.write_text(POLICY)
+    with serving_prometheus(known("v1")) as url:
+        words = ("backtest", str(file), "--prometheus", url, "--since", "2h", "--rollouts", "2")
+        environment = environment_of(**{"TERM": "xterm-256color", "HOME": str(tmp_path), **changes})
+        code, written = on_a_terminal(command(*words), environment)
+    assert code == 0, written
+    assert (b"100 %" in written, ESCAPE in written) == (bar, bar)
+    assert b"as good as stable" in written
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(environment: dict[str, str]) -> None:

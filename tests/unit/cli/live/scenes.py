@@ -85,7 +85,7 @@ def _named(status: StatusView, model: str, **changes: Any) -> StatusView:
 def drawn(
     what: Found,
     width: int = 80,
-    height: int | None = 24,
+    height: int = 24,
     now: datetime = NOW,
     silent: float | None = None,
     glyphs: Glyphs = UNICODE,
