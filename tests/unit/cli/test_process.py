@@ -112,6 +112,7 @@ LINES: Mapping[str, tuple[str, ...]] = {
     "approve": ("approve", "fraud"),
     "backtest": ("backtest", "no.yaml"),
     "completion": ("completion", "zsh"),
+    "convert": ("convert", "no.yaml"),
     "deny": ("deny", "fraud", "--reason", "no"),
     "deploy": ("deploy", "fraud", "v9", "--endpoint", "h:1"),
     "explain": ("explain", "steps"),
