@@ -10,10 +10,11 @@ import typer
 from controller.cli.choosing import Choice, Order, is_pattern
 from controller.cli.names import live_names
 from controller.cli.session import Format, Output, Session, Target, Timeout, Wait, session_of, timeout_of
+from controller.cli.way import Way
 from controller.domain.vocabulary import Phase
 
 _LIVE_TIMEOUT = timedelta(seconds=5)
-"""A picture that stands still for longer would look as if all were well."""
+"""A picture that stands still for longer would look as if all were well. A cluster's list may take longer."""
 
 OptionalTarget = Annotated[
     str | None,
@@ -143,7 +144,7 @@ def _follow(session: Session, target: str | None, choice: Choice, output: Stream
         from controller.cli.live.feed import Feed  # noqa: PLC0415 - lazy
         from controller.cli.live.screen import watch_live  # noqa: PLC0415 - lazy
 
-        client = session.client(_LIVE_TIMEOUT)
+        client = session.client(_LIVE_TIMEOUT if session.way is Way.SOCKET else None)
         empty = f"no rollouts yet; begin one with: {session.deployment}"
         if not choice.everything:
             empty = "no rollout is what you ask for, at the moment"

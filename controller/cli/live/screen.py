@@ -114,9 +114,9 @@ def watch_live(session: Session, feed: Feed, title: str | None, empty: str) -> N
 
 
 def draw(picture: Picture, feed: Feed, pace: Pace) -> None:
-    """The loop: a frame twice a second, a question every ``pace.poll_seconds``."""
+    """The loop: a frame twice a second, a question ``pace.poll_seconds`` after each answer."""
     found, heard = feed.ask(), pace.monotonic()
-    frame, asked = picture.frame(found, None), heard
+    frame, asked, silent = picture.frame(found, None), heard, False
     console = picture.console
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
@@ -126,10 +126,10 @@ def draw(picture: Picture, feed: Feed, pace: Pace) -> None:
                     return
                 pace.sleep(min(_FRAME_SECONDS, pace.poll_seconds))
                 if pace.monotonic() - asked >= pace.poll_seconds:
-                    asked = pace.monotonic()
+                    silent = True
                     with suppress(Unavailable):
-                        found, heard = feed.ask(), pace.monotonic()
-                silent = heard < asked
+                        found, heard, silent = feed.ask(), pace.monotonic(), False
+                    asked = pace.monotonic()
                 frame = picture.frame(found, pace.monotonic() - heard if silent else None)
     finally:
         console.print(replace(frame, left_free=1))  # for the prompt, or the picture's head is out of sight

@@ -58,8 +58,10 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "controller", *words]
 
 
-def on_a_terminal(words: list[str], environment: dict[str, str], until: bytes = b"") -> tuple[int, bytes]:
-    """Exit code and output on a terminal of its own. Interrupts the command once it wrote ``until``."""
+def on_a_terminal(
+    words: list[str], environment: dict[str, str], until: bytes = b"", with_signal: int = signal.SIGINT
+) -> tuple[int, bytes]:
+    """Exit code and output on a terminal of its own. Signals the command once it wrote ``until``."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(words, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -72,7 +74,7 @@ def on_a_terminal(words: list[str], environment: dict[str, str], until: bytes = 
                 except OSError:  # the other end is closed
                     break
             if until and until in seen:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(with_signal)
                 until = b""
         return process.wait(DEADLINE_SECONDS), seen
     finally:
@@ -97,9 +99,13 @@ def test_a_terminal_gets_colours_and_no_color_takes_them_away(environment: dict[
         assert ESCAPE not in plain, words
 
 
-def test_watching_on_a_terminal_is_a_live_picture_that_ctrl_c_ends(environment: dict[str, str]) -> None:
-    code, picture = on_a_terminal(command("watch", "fraud"), environment, until=b"1,234")
-    assert code == 130
+@pytest.mark.parametrize(("with_signal", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("words", [("watch", "fraud"), ("get", "fraud", "--watch")], ids=" ".join)
+def test_a_live_picture_gives_the_terminal_back_however_it_is_ended(
+    environment: dict[str, str], words: tuple[str, ...], with_signal: int, code: int
+) -> None:
+    ended, picture = on_a_terminal(command(*words), environment, b"1,234", with_signal)
+    assert ended == code
     assert ESCAPE in picture
     assert b"errors" in picture
     assert b"Traceback" not in picture

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from controller.cli.choosing import Choice
 from controller.cli.live.feed import Feed
@@ -22,6 +22,8 @@ from controller.control.record_view import RecordView
 from controller.control.views import EntryList, StatusList
 from controller.domain.vocabulary import Phase, Reason
 from tests.fakes import EPOCH
+from tests.unit.cli.cluster_stage import a_cluster
+from tests.unit.cli.live.scenes import drawn
 from tests.unit.control.stage import Stage, progressing, serving
 
 ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
@@ -53,6 +55,7 @@ class Terminal:
     def __init__(self, path: Path, target: str | None = "fraud") -> None:
         self.client = Counting(path)
         self.out = io.StringIO()
+        self.console = Console(file=self.out, force_terminal=True, width=80, height=24, color_system=None)
         self.seconds = 0.0
         self.scenes: dict[float, Callable[[], object]] = {}
         self._target = target
@@ -68,8 +71,7 @@ class Terminal:
     def watch(self) -> str:
         """All that was written until it ended by itself."""
         session = Session(Line())
-        console = Console(file=self.out, force_terminal=True, width=80, height=24, color_system=None)
-        picture = Picture(session, console, self._target, "nothing yet", UNICODE, self.now)
+        picture = Picture(session, self.console, self._target, "nothing yet", UNICODE, self.now)
         feed = Feed(self.client, self._target, Choice().of, session.name_of)
         draw(picture, feed, Pace(1.5, 60.0, self.sleep, lambda: self.seconds))
         return self.out.getvalue()
@@ -112,6 +114,21 @@ def test_the_countdown_is_drawn_twice_a_second_and_the_daemon_asked_every_poll(t
     assert terminal.client.asked.count("get") == 1 + 4, "at 0, 1.5, 3, 4.5 and 6 s"
     assert len(terminal.frames) >= 12
     assert [f"in {left}s: step 2 of 2" in "".join(terminal.frames) for left in (30, 29, 28, 27)] == [True] * 4
+
+
+def test_a_new_size_of_the_terminal_is_followed_with_the_next_frame(tmp_path: Path) -> None:
+    with a_daemon(tmp_path / "sock") as stage:
+        terminal = Terminal(tmp_path / "sock")
+
+        def resize() -> None:
+            terminal.console.size = ConsoleDimensions(40, 9)
+
+        terminal.scenes[2.0] = resize
+        terminal.scenes[6.0] = end(stage)
+        terminal.watch()
+    sizes = [(max(map(len, lines)), len(lines)) for lines in map(str.splitlines, terminal.frames[2:8])]
+    assert sizes[:3] == [(80, 24)] * 3
+    assert sizes[-2:] == [(40, 9)] * 2
 
 
 def test_what_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
@@ -169,6 +186,18 @@ def test_what_is_deleted_while_it_is_watched_is_left_out(tmp_path: Path) -> None
         client = Counting(tmp_path / "sock")
         feed = Feed(client, "fraud", Choice().of, lambda status: f"no-{status.rollout}")
         assert feed.ask().scenes == ()
+
+
+def test_in_a_cluster_rollouts_are_named_with_their_namespace_also_what_no_daemon_took_up() -> None:
+    with a_cluster() as cluster:
+        cluster.begin("fraud-v2")
+        cluster.apply("fraud-v3", version="v3")
+        client = cluster.client(namespace=None)
+        found = Feed(client, "ml/fraud", Choice().of, lambda status: f"ml/{status.rollout}").ask()
+    text = "\n".join(drawn(found, 120, 50))
+    assert "○ ml/fraud-v3  Pending" in text
+    assert "▶ ml/fraud-v2  Progressing" in text
+    assert "no daemon has taken it up" in text
 
 
 @pytest.mark.parametrize(
