@@ -77,6 +77,12 @@ class Reader:
         entries = await self._history.entries(rollout.id, after_seq, limit)
         return EntryList(items=tuple(entry_view(rollout, entry) for entry in entries))
 
+    async def rollouts(self, model: str, limit: int) -> StatusList:
+        """The model's rollouts, newest first."""
+        found = await self._history.rollouts(model, limit) or [await self.newest(model)]
+        now = self._clock.now()
+        return StatusList(items=tuple(status_view(each, now) for each in found))
+
     async def newest(self, target: str) -> Rollout:
         """The model's newest rollout, else the rollout of that name."""
         of_model = await self._history.rollouts(target, 1)

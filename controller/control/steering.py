@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.control.errors import NotFound, Refused
+from controller.control.errors import InvalidRequest, NotFound, Refused
+from controller.control.interface import Order
 from controller.control.service import ControlService
 from controller.control.views import OutcomeView
 from controller.domain.model import CommandKind, Rollout
@@ -43,18 +44,25 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What one person asks of one rollout. A repeated ``request_id`` is the same; ``via`` names the way."""
+    """What one person asks of one rollout. A repeated ``request_id`` is the same.
+
+    ``via`` names the way where the person is known by another's word; it is empty where the name is the one
+    that the person has on every other way, for who is named in two ways counts as two. ``note`` is why,
+    ``asking`` the number of the asking that an approve or deny is meant for.
+    """
 
     target: Target
     kind: CommandKind
     person: Person
     request_id: str
     via: str
+    note: str = ""
+    asking: int | None = None
 
     @property
     def actor(self) -> str:
-        """How the log names the person: ``ann@example.com (Slack)``."""
-        return f"{self.person.name} ({self.via})"
+        """How the log names the person: ``ann@example.com``, or ``ann@example.com (Slack)``."""
+        return f"{self.person.name} ({self.via})" if self.via else self.person.name
 
 
 class Steering(Protocol):
@@ -62,6 +70,19 @@ class Steering(Protocol):
 
     async def carry_out(self, errand: Errand) -> OutcomeView:
         """Raises a `ControlError`, and `TransientError` or `TargetError` when something does not answer."""
+        ...
+
+
+class Releasing(Protocol):
+    """Begins rollouts for people from outside, if they may."""
+
+    async def release(
+        self, order: Order, person: Person, namespace: str | None, request_id: str
+    ) -> OutcomeView:
+        """Raises a `ControlError`, and `TransientError` or `TargetError` when something does not answer.
+
+        ``namespace`` is where in a cluster; None is where the model's policy says.
+        """
         ...
 
 
@@ -80,5 +101,29 @@ class MachineSteering:
             raise NotFound(f"no rollout is called {shown(target.rollout)}", "serinus get")
         target.refuse_other(rollout)
         return await self._service.follow(
-            rollout, errand.kind, actor=errand.actor, request_id=errand.request_id
+            rollout,
+            errand.kind,
+            actor=errand.actor,
+            request_id=errand.request_id,
+            note=errand.note,
+            asking=errand.asking,
+        )
+
+
+class MachineReleasing:
+    """Implements `Releasing` on one machine, where versions answer at addresses."""
+
+    def __init__(self, service: ControlService) -> None:
+        self._service = service
+
+    async def release(
+        self, order: Order, person: Person, namespace: str | None, request_id: str
+    ) -> OutcomeView:
+        """Begin it as if it came through the socket."""
+        if namespace is not None:
+            raise InvalidRequest("one machine has no namespaces: leave the namespace out")
+        if order.env or any(each is not None for each in (order.backend, order.image, order.args, order.container)):
+            raise InvalidRequest("an image or a backend is run by a cluster: give endpoints, HOST:PORT each")
+        return await self._service.deploy(
+            order.model, order.version, order.endpoints, actor=person.name, request_id=request_id
         )

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from controller.adapters.kube.access_review import is_allowed
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.identity import Key, attempt_of, current_rollout_id
-from controller.adapters.kube.resources import MODEL_ROLLOUTS
+from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.rolloutstatus import rollouts_from
 from controller.adapters.kube.speaking import Patience, spoken
 from controller.adapters.kube.words import Answer, Word, answer_to
 from controller.control.errors import NotFound, NotPermitted, Refused
 from controller.control.steering import Errand
 from controller.control.views import OutcomeView
-from controller.domain.model import Rollout
+from controller.domain.model import CommandKind, Rollout
 
 
 class ClusterSteering:
@@ -37,14 +37,11 @@ class ClusterSteering:
             raise NotPermitted(f"this Serinus may not act in the namespace {key.namespace}")
         await self._permit(errand, key)
         obj = await self._client.get(MODEL_ROLLOUTS, key.namespace, key.name)
-        rollout = None if obj is None else rollouts_from(obj)
-        if obj is None or rollout is None:
+        if obj is None:
             raise NotFound(f"the ModelRollout {key} is gone", "serinus get")
-        errand.target.refuse_other(rollout)
-        word = Word(errand.request_id, errand.kind, errand.actor)
+        word = Word(errand.request_id, errand.kind, errand.actor, errand.note, errand.asking)
         if (answer := answer_to(obj, word.request_id)) is None:
-            if rollout.phase.terminal:
-                raise Refused(f"{rollout.id} is over ({rollout.phase})", f"serinus status {rollout.id}")
+            _refuse_untimely(obj, errand)
             obj, answer = await spoken(self._client, obj, word, self._patience)
         return _outcome(current_rollout_id(obj), rollouts_from(obj), errand, answer)
 
@@ -54,6 +51,17 @@ class ClusterSteering:
                 f"{errand.person.name} may not {errand.kind} {MODEL_ROLLOUTS} in {key.namespace}: ask for "
                 "that verb, which the role serinus-operator has"
             )
+
+
+def _refuse_untimely(obj: Obj, errand: Errand) -> None:
+    """Raises `Refused` for an object whose rollout is another, is over, or has not begun."""
+    rollout = rollouts_from(obj)
+    if rollout is None:
+        name = current_rollout_id(obj)
+        raise Refused(f"{name} has not begun yet; to withdraw it, delete the object", f"serinus why {name}")
+    errand.target.refuse_other(rollout)
+    if rollout.phase.terminal and errand.kind is not CommandKind.RETRY:
+        raise Refused(f"{rollout.id} is over ({rollout.phase})", f"serinus status {rollout.id}")
 
 
 def _outcome(name: str, now: Rollout | None, errand: Errand, answer: Answer) -> OutcomeView:

@@ -16,9 +16,9 @@ from controller.adapters.kube.speaking import spoken
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.kube.words import Word
 from controller.cli.cluster.access import Access
-from controller.cli.cluster.orders import differences, model_rollout
+from controller.adapters.workload.kube_orders import differences, model_rollout
 from controller.cli.cluster.reader import ClusterReader
-from controller.cli.cluster.records import Held, meant
+from controller.adapters.kube.records import Held, meant
 from controller.control.errors import InvalidRequest, Refused
 from controller.control.interface import Order
 from controller.control.views import OutcomeView

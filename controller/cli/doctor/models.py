@@ -15,7 +15,7 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE
-from controller.cli.cluster.records import Held, newest_first
+from controller.adapters.kube.records import Held, newest_first
 from controller.cli.doctor import routes
 from controller.cli.doctor.findings import failed, skipped
 from controller.cli.doctor.looking import Findings, Wishes, seen

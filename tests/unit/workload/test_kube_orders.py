@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.adapters.kube.modelrollout import ModelRolloutSpec, parse_spec
-from controller.cli.cluster.orders import differences, model_rollout
+from controller.adapters.workload.kube_orders import differences, model_rollout
 from controller.control.errors import InvalidRequest
 from controller.control.interface import Order
 
