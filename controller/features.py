@@ -20,3 +20,5 @@ class Feature(StrEnum):
     LEADER_WORKER_SETS = "leaderWorkerSets"
     SLACK_CALLBACKS = "slackCallbacks"
     """Ask whether the person who pressed a button in Slack may steer."""
+    API = "api"
+    """Ask who bears a token and what they may, and make the ModelRollouts that they deploy."""

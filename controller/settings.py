@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from controller.api_settings import ApiSettings
 from controller.control.client import default_socket
 from controller.errors import TargetError
 from controller.features import Feature
@@ -186,6 +187,8 @@ class Settings(BaseSettings):
     """Programs that policies may have asked, by the name that policies use."""
     slack_callbacks: SlackCallbackSettings | None = None
     """Buttons in the messages of the destinations of kind ``slack``; none when absent."""
+    api: ApiSettings | None = None
+    """The HTTP API; none when absent."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -199,9 +202,11 @@ class Settings(BaseSettings):
         if self.kubernetes is None and not on_one_machine:
             error = "give state_dir and envoy (one machine), or kubernetes (a cluster)"
             raise ValueError(error)
+        features = self.kubernetes.features if self.kubernetes else None
         if self.slack_callbacks is not None:
-            kinds = {each.kind for each in self.destinations.values()}
-            self.slack_callbacks.fit(kinds, self.kubernetes.features if self.kubernetes else None)
+            self.slack_callbacks.fit({each.kind for each in self.destinations.values()}, features)
+        if self.api is not None:
+            self.api.fit(features)
         return self
 
     @classmethod

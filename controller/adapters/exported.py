@@ -152,6 +152,7 @@ OF_WORK: Mapping[str, Exported] = {
             "Calls to the port for Slack's buttons",
             {"result": Label("what the call was found to be", _CALLS)},
         ),
+        _counter("http_requests", "Answers of the HTTP API", {"code": Label("the answer's HTTP status")}),
         _gauge("outbox_pending", "Notifications in memory that wait to be told"),
         _gauge(
             "policy_valid",

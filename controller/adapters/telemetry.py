@@ -34,6 +34,7 @@ class PrometheusTelemetry:
         )
         self._monotonic = monotonic
         self._withdrawn: dict[str, float] = {}
+        self._listeners: list[Callable[[Rollout], None]] = []
         self._of("build_info", Gauge).labels(version("serinus")).set(1)
 
     def _of(self, name: str, kind: type[_Made]) -> _Made:
@@ -44,6 +45,8 @@ class PrometheusTelemetry:
     def committed(self, rollout: Rollout, entry: Entry) -> None:
         """Show what was decided, and count the rollout when it ended."""
         self._models.committed(rollout)
+        for listener in self._listeners:
+            listener(rollout)
         if entry.phase is Phase.ROLLING_BACK and entry.phase_before is not Phase.ROLLING_BACK:
             self._withdrawn[rollout.model] = self._monotonic()
         if not rollout.phase.terminal or entry.phase_before.terminal:
@@ -54,6 +57,10 @@ class PrometheusTelemetry:
         began = self._withdrawn.pop(rollout.model, None)
         if began is not None and entry.phase_before is Phase.ROLLING_BACK:
             self._of("rollback_latency_seconds", Histogram).observe(self._monotonic() - began)
+
+    def tell_of_commits(self, listener: Callable[[Rollout], None]) -> None:
+        """Have somebody told of each rollout as it was committed. Must not raise, nor block."""
+        self._listeners.append(listener)
 
     def show(self, rollout: Rollout) -> None:
         """Show a rollout as the record holds it; of several of a model the oldest first."""
@@ -86,6 +93,10 @@ class PrometheusTelemetry:
     def slack_called(self, result: str) -> None:
         """One call to the port for Slack by its result."""
         self._of("slack_callbacks_total", Counter).labels(result).inc()
+
+    def web_answered(self, status: int) -> None:
+        """One answer of the HTTP API by its status."""
+        self._of("http_requests_total", Counter).labels(str(status)).inc()
 
     def watch_outbox(self, pending: Callable[[], int]) -> None:
         """Show how many messages wait, whenever the metrics are read."""

@@ -28,15 +28,25 @@ from controller.features import Feature
 from controller.settings import KubernetesSettings
 
 
-class Caches:
-    """The caches of one daemon. They are warm in those that wait for the lease, too."""
+def _nobody(_old: Obj | None, _new: Obj | None) -> None:
+    """Nobody looks on."""
 
-    def __init__(self, client: KubeClient, settings: KubernetesSettings, wakes: Wakes) -> None:
+
+class Caches:
+    """The caches of one daemon. They are warm in those that wait for the lease, too.
+
+    ``shown`` hears of each change of a ModelRollout, for people who look on.
+    """
+
+    def __init__(
+        self, client: KubeClient, settings: KubernetesSettings, wakes: Wakes, shown: Changed = _nobody
+    ) -> None:
         self.index = RolloutIndex()
 
         def rollout_changed(old: Obj | None, new: Obj | None) -> None:
             self.index.changed(old, new)
             wakes.rollout_changed(old, new)
+            shown(old, new)
 
         self.rollouts = rollout_cache(client, settings.namespaces, rollout_changed)
         self._mirrors = {MODEL_ROLLOUTS: self.rollouts}
@@ -87,6 +97,11 @@ class Caches:
         """The ModelRollout of a rollout; None if it is gone."""
         key = key_of_rollout(rollout)
         return self.rollouts.get(key.namespace, key.name)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the ModelRollouts were listed once."""
+        return self.rollouts.age < timedelta.max
 
     @property
     def ready(self) -> bool:

@@ -12,10 +12,12 @@ from datetime import timedelta
 import structlog
 
 from controller.adapters.kube.client import KubeClient, connect
+from controller.adapters.kube.doorman import ClusterDoorman
 from controller.adapters.kube.elector import Elector, LeaseRef
 from controller.adapters.kube.errors import Deposed, LeaseLost
 from controller.adapters.kube.fencing import epoch_of
 from controller.adapters.kube.lease import LeaseTiming
+from controller.adapters.kube.library import ClusterLibrary, shown_on
 from controller.adapters.kube.speaking import Patience
 from controller.adapters.kube.steering import ClusterSteering
 from controller.adapters.kube.wakes import Wakes
@@ -23,10 +25,13 @@ from controller.adapters.kube.watchdog import Watchdog
 from controller.adapters.notify.events import EventNotifier
 from controller.adapters.notify.several import SeveralNotifiers
 from controller.adapters.store.kubernetes import KubernetesStore
+from controller.adapters.workload.kube_releasing import ClusterReleasing
+from controller.app.api import Served, serve_api
 from controller.app.caches import Caches
 from controller.app.daemon import Daemon
 from controller.app.leading import Leader, Outside, log_overflow
 from controller.app.slack import serve_slack
+from controller.control.board import Board
 from controller.errors import Conflict
 from controller.policy.watcher import FolderChange
 from controller.runtime.worker import Worker
@@ -60,7 +65,7 @@ class ClusterDaemon(Daemon):
         steering = ClusterSteering(client, own.allows, Patience())
         await serve_slack(stack, self._settings, steering, self._telemetry.slack_called)
         wakes = Wakes(lambda model, urgent: self._queue.add(model, urgent=urgent), self._policies.current)
-        caches = Caches(client, own, wakes)
+        caches = await self._caches(stack, client, steering, wakes)
         elector = self._elector(client, caches)
         stack.enter_context(Watchdog(lambda: elector.overdue, lambda: os._exit(EXIT_DEPOSED)))
         leader = self._leader(stack, client.guarded(elector.check), elector, caches)
@@ -73,6 +78,28 @@ class ClusterDaemon(Daemon):
         log.info("daemon_started", identity=own.identity, pid=os.getpid())
         leading = asyncio.create_task(elector.run(lambda: self._lead(leader)))
         await self._until_the_end(leading, background)
+
+    async def _caches(
+        self, stack: AsyncExitStack, client: KubeClient, steering: ClusterSteering, wakes: Wakes
+    ) -> Caches:
+        """The caches; with the API, which any replica serves out of them."""
+        own, api, clock = self._kubernetes, self._settings.api, self._clock
+        if api is None:
+            return Caches(client, own, wakes)
+        board = Board()
+        caches = Caches(client, own, wakes, shown_on(board))
+        served = Served(
+            library=ClusterLibrary(caches.index, client, self._policies, clock, lambda: caches.listed),
+            shelf=self._policies,
+            steering=steering,
+            releasing=ClusterReleasing(client, self._policies, clock, own.allows, Patience()),
+            doorman=ClusterDoorman(client.guarded(lambda: None), api.audience),
+            board=board,
+            clock=clock,
+            count=self._telemetry.web_answered,
+        )
+        await serve_api(stack, api, served)
+        return caches
 
     def _elector(self, client: KubeClient, caches: Caches) -> Elector:
         own = self._kubernetes

@@ -11,12 +11,20 @@ import structlog
 from controller.adapters import registry
 from controller.adapters.folder_lock import FolderLock
 from controller.adapters.store.sqlite import SqliteStore
+from controller.adapters.token_file import TokenFile
 from controller.adapters.workload.endpoints import EndpointWorkload
+from controller.api_settings import ApiSettings
+from controller.app.api import Served, serve_api
 from controller.app.daemon import Daemon
 from controller.app.slack import serve_slack
+from controller.control.board import Board
+from controller.control.doors import MACHINE
+from controller.control.library import MachineLibrary
 from controller.control.server import ControlServer
 from controller.control.service import ControlService
-from controller.control.steering import MachineSteering
+from controller.control.steering import MachineReleasing, MachineSteering
+from controller.control.views import status_view
+from controller.domain.model import Rollout
 from controller.errors import InvariantError, StoreUnavailable
 from controller.observer import World
 from controller.ports import TrafficRouter
@@ -93,7 +101,33 @@ class MachineDaemon(Daemon):
         )
         steering = MachineSteering(service, self._store)
         await serve_slack(stack, settings, steering, self._telemetry.slack_called)
+        if settings.api is not None:
+            await self._serve_api(stack, settings.api, service, steering)
         return worker, ControlServer(settings.socket, service, operators_gid=settings.operators_gid)
+
+    async def _serve_api(
+        self, stack: AsyncExitStack, api: ApiSettings, service: ControlService, steering: MachineSteering
+    ) -> None:
+        board, clock = Board(), self._clock
+
+        def put(rollout: Rollout) -> None:
+            board.put(MACHINE, rollout.model, rollout.id, lambda now: status_view(rollout, now))
+
+        self._telemetry.tell_of_commits(put)
+        assert api.token_file is not None, "the settings have one on one machine"
+        tokens = TokenFile(api.token_file)
+        log.info("api_tokens_read", tokens=tokens.check())
+        served = Served(
+            library=MachineLibrary(self._store, self._policies, clock),
+            shelf=self._policies,
+            steering=steering,
+            releasing=MachineReleasing(service),
+            doorman=tokens,
+            board=board,
+            clock=clock,
+            count=self._telemetry.web_answered,
+        )
+        await serve_api(stack, api, served)
 
     def _lock_state(self, stack: AsyncExitStack) -> None:
         """Two daemons on one record would decide everything twice, even with a gateway each.

@@ -7,7 +7,7 @@ import structlog
 
 from controller.adapters import registry
 from controller.control.steering import Person, Steering
-from controller.runtime.listener import Address, HttpListener
+from controller.runtime.listener import Address, Bounds, HttpListener
 from controller.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ async def serve_slack(
         log.warning("slack_signing_secret_unusable", error=type(error).__name__)
     endpoint = SlackEndpoint(Verifier(callbacks.signing_secret_file), Delivered(), desk.take, count)
     address = Address(callbacks.host, callbacks.port, "slack_callbacks.port")
-    listener = HttpListener(endpoint.app(), address, LONGEST_CALL)
+    listener = HttpListener(endpoint.app(), address, Bounds(longest_seconds=LONGEST_CALL.total_seconds()))
     await listener.start()
     stack.push_async_callback(listener.close)
     log.info("slack_callbacks_listening", port=listener.port, users=len(people))

@@ -26,9 +26,17 @@ class Peer:
     def actor(self) -> str:
         """How the log names the person: ``ann(1000)``."""
         try:
-            return f"{pwd.getpwuid(self.uid).pw_name}({self.uid})"
+            return _actor(pwd.getpwuid(self.uid))
         except KeyError:
             return f"unknown({self.uid})"
+
+
+def actor_named(name: str) -> str:
+    """How the log names an account of this machine, whichever way its person comes; else the name itself."""
+    try:
+        return _actor(pwd.getpwnam(name))
+    except KeyError:
+        return name
 
 
 def peer_of(connection: socket.socket) -> Peer:
@@ -41,6 +49,10 @@ def peer_of(connection: socket.socket) -> Peer:
 def may_steer(peer: Peer, *, own_uid: int, operators_gid: int | None) -> bool:
     """Whether the peer may change anything; everyone who can connect may read."""
     return peer.uid in (_ROOT, own_uid) or operators_gid in peer.groups
+
+
+def _actor(account: pwd.struct_passwd) -> str:
+    return f"{account.pw_name}({account.pw_uid})"
 
 
 def _supplementary(connection: socket.socket) -> tuple[int, ...]:

@@ -122,7 +122,9 @@ class MachineReleasing:
         """Begin it as if it came through the socket."""
         if namespace is not None:
             raise InvalidRequest("one machine has no namespaces: leave the namespace out")
-        if order.env or any(each is not None for each in (order.backend, order.image, order.args, order.container)):
+        if order.env or any(
+            each is not None for each in (order.backend, order.image, order.args, order.container)
+        ):
             raise InvalidRequest("an image or a backend is run by a cluster: give endpoints, HOST:PORT each")
         return await self._service.deploy(
             order.model, order.version, order.endpoints, actor=person.name, request_id=request_id

@@ -62,6 +62,10 @@ class PolicyFolder:
         folder = self._folder
         return {m: str(folder / each.name) not in self._problems for m, each in self._in_force.items()}
 
+    def origins(self) -> Mapping[str, str]:
+        """The path of the file that each policy in force came from, by model."""
+        return {model: str(self._folder / each.name) for model, each in self._in_force.items()}
+
     async def load_all(self) -> FolderChange:
         """Read the folder and bring into force what is valid. Never fails: see `problems`."""
         async with self._reading:

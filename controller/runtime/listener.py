@@ -1,22 +1,21 @@
 """One HTTP port of the daemon: bounded in callers, and where strangers call, in time.
 
-**Invariant**: whoever connects and says nothing, or says it slowly, costs one connection, and that for no
-longer than ``longest``.
+**Invariant**: whoever connects and says nothing, says it slowly, or does not listen to the answer, costs one
+connection, and that for no longer than the port's `Bounds` say.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 import uvicorn
-from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from controller.errors import TargetError
 
-_MOST_CONNECTIONS = 64
+_LONGEST_HEAD_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +30,41 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-class HttpListener:
-    """Serves an application between `start` and `close`.
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What connections may cost; None is no bound.
 
-    A connection lives no longer than ``longest``; None lets it live on for as long as its caller asks.
+    A connection lives for ``longest_seconds``, whatever happens on it. For ``idle_seconds`` it may be without
+    a whole request in hand, and as long an answer may be without anybody who reads it.
     """
 
-    def __init__(self, app: Starlette, address: Address, longest: timedelta | None = None) -> None:
+    connections: int = 64
+    longest_seconds: float | None = None
+    idle_seconds: float | None = None
+
+
+_PLAIN = Bounds()
+
+
+class HttpListener:
+    """Serves an application between `start` and `close`."""
+
+    def __init__(self, app: ASGIApp, address: Address, bounds: Bounds = _PLAIN) -> None:
         config = uvicorn.Config(
             app,
             host=address.host,
             port=address.port,
-            http="auto" if longest is None else _brief(longest),
+            http="auto" if bounds.longest_seconds is bounds.idle_seconds is None else _bounded(bounds),
             ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=1,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=bounds.connections,
+            h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
         )
         self._address = address
         self._server = _Server(config)
@@ -93,16 +107,49 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _brief(longest: timedelta) -> type[H11Protocol]:
-    """Connections that end after a while, whatever happens on them: uvicorn waits for a request for ever."""
+def _bounded(bounds: Bounds) -> type[H11Protocol]:
+    """Connections that end by the clock: uvicorn waits for a request, and for a reader, for ever."""
 
-    class Brief(H11Protocol):
+    class Bounded(H11Protocol):
+        _end: asyncio.TimerHandle | None = None
+        _idle: asyncio.TimerHandle | None = None
+        _unread: asyncio.TimerHandle | None = None
+
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._end = self.loop.call_later(longest.total_seconds(), transport.abort)
+            self._end = self._abort_after(bounds.longest_seconds)
+            self._idle = self._abort_after(bounds.idle_seconds)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._end.cancel()
             super().connection_lost(exc)
+            for timer in (self._end, self._idle, self._unread):
+                _cancel(timer)
 
-    return Brief
+        def handle_events(self) -> None:
+            super().handle_events()
+            cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+            if cycle is not None and not cycle.response_complete:
+                _cancel(self._idle)  # from here on the application's own time counts
+
+        def on_response_complete(self) -> None:
+            _cancel(self._idle)
+            self._idle = self._abort_after(bounds.idle_seconds)
+            super().on_response_complete()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._unread = self._abort_after(bounds.idle_seconds)
+
+        def resume_writing(self) -> None:
+            _cancel(self._unread)
+            super().resume_writing()
+
+        def _abort_after(self, seconds: float | None) -> asyncio.TimerHandle | None:
+            return None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+
+    return Bounded
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

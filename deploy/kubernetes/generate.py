@@ -14,7 +14,7 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature, rules
-from controller.adapters.kube.rbac import PEOPLE, Rights, added_by, binding, rights, role, roles
+from controller.adapters.kube.rbac import PEOPLE, Rights, added_by, binding, kebab, rights, role, roles
 
 Obj = dict[str, Any]
 
@@ -40,6 +40,7 @@ WHAT: Mapping[Feature, str] = {
     Feature.DISCOVERY: "A newly labelled version begins a release by itself.",
     Feature.STATEFUL_SETS: "Versions may run as StatefulSets.",
     Feature.LEADER_WORKER_SETS: "Versions may run as LeaderWorkerSets.",
+    Feature.API: "Who bears a token at the HTTP API is asked for, and what they may.",
     Feature.SLACK_CALLBACKS: "Whether whoever presses a button in Slack may steer is asked for.",
 }
 """What each feature brings, in a sentence."""
@@ -61,11 +62,6 @@ def files() -> dict[Path, str]:
     for feature in FEATURES:
         written |= _component(feature)
     return written
-
-
-def kebab(feature: Feature) -> str:
-    """The name of a feature's component: ``inferencePools`` is ``inference-pools``."""
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in feature)
 
 
 def variable(feature: Feature) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature, Permission
-from controller.adapters.kube.rbac import rights, roles
+from controller.adapters.kube.rbac import kebab, rights, roles
 from controller.adapters.kube.resources import LEASES
-from deploy.kubernetes.generate import FEATURES, kebab
+from deploy.kubernetes.generate import FEATURES
 from tests.deploy.installed import install, moved
 from tests.deploy.prometheus_operator import prometheus_operator
 from tests.deploy.rendering import OVERLAYS, Obj, charted, granted, kustomized

@@ -11,18 +11,24 @@ from controller.adapters.kube.resources import LOCAL_ACCESS_REVIEWS, MODEL_ROLLO
 from controller.adapters.kube.untrusted import mapping
 from controller.control.steering import Person
 
-PERMISSIONS = (Permission(LOCAL_ACCESS_REVIEWS, frozenset({"create"}), Feature.SLACK_CALLBACKS),)
+PERMISSIONS = (
+    Permission(LOCAL_ACCESS_REVIEWS, frozenset({"create"}), Feature.SLACK_CALLBACKS),
+    Permission(LOCAL_ACCESS_REVIEWS, frozenset({"create"}), Feature.API),
+)
 
 
 async def is_allowed(client: KubeClient, person: Person, verb: str, key: Key) -> bool:
-    """Whether the person may do this to the ModelRollout. Raises what the client raises."""
+    """Whether the person may do this to the ModelRollout, or to all of the namespace if it has no name.
+
+    Raises what the client raises.
+    """
     attributes = {
         "namespace": key.namespace,
         "verb": verb,
         "group": MODEL_ROLLOUTS.group,
         "version": MODEL_ROLLOUTS.version,
         "resource": MODEL_ROLLOUTS.plural,
-        "name": key.name,
+        **({"name": key.name} if key.name else {}),
     }
     review = {
         "apiVersion": LOCAL_ACCESS_REVIEWS.api_version,

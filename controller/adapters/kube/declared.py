@@ -3,11 +3,12 @@
 A test walks the adapters and finds each ``PERMISSIONS`` here.
 """
 
-from controller.adapters.kube import access_review, discovery, elector
+from controller.adapters.kube import access_review, discovery, doorman, elector
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
 from controller.adapters.store import kubernetes as store
 from controller.adapters.traffic import gateway_api
+from controller.adapters.workload import kube_releasing
 from controller.adapters.workload import kubernetes as workload
 
 PERMISSIONS: tuple[Permission, ...] = (
@@ -18,4 +19,6 @@ PERMISSIONS: tuple[Permission, ...] = (
     *discovery.PERMISSIONS,
     *events.PERMISSIONS,
     *access_review.PERMISSIONS,
+    *doorman.PERMISSIONS,
+    *kube_releasing.PERMISSIONS,
 )

@@ -16,6 +16,7 @@ from controller.adapters.kube.identity import key_of, scoped_request_id
 from controller.adapters.kube.modelrollout import (
     ModelRolloutSpec,
     RequestSpec,
+    creator_of,
     parse_request,
     parse_spec,
     release_of,
@@ -179,7 +180,7 @@ class Inbox:
             return
         name = key_of(obj).name
         rollout = Rollout(
-            name, policy.model, release, policy, created_at=created_at(obj), created_by=f"modelrollout/{name}"
+            name, policy.model, release, policy, created_at=created_at(obj), created_by=creator_of(obj)
         )
         decision = announce(rollout)
         if decision.entry is None:

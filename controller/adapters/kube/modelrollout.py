@@ -13,15 +13,18 @@ from pydantic_core import PydanticCustomError
 
 from controller.adapters.kube.identity import NAME, key_of
 from controller.adapters.kube.resources import Obj
-from controller.adapters.kube.untrusted import mapping
+from controller.adapters.kube.untrusted import mapping, text
 from controller.domain.release import Backend, BackendKind, Image, Release
 
 FINALIZER = "serinus.dev/rollout"
+CREATED_BY = "serinus.dev/created-by"
+"""The annotation with the person for whom the daemon made the object."""
 SOMEBODY = "somebody"
 """The actor of a request that says not by whom it is."""
 
 _MOST_OVERRIDE_BYTES = 16 * 1024
 _MOST_FAULTS = 20
+_LONGEST_PERSON = 128
 _SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a ModelRollout: remove it",
@@ -40,7 +43,7 @@ _CLEAN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 Argument = Annotated[str, Field(max_length=4096, pattern=_CLEAN)]
 RequestId = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Person = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Person = Annotated[str, Field(min_length=1, max_length=_LONGEST_PERSON, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Shape(BaseModel):
@@ -91,8 +94,8 @@ class OverridesSpec(Shape):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        texts = [*(self.args or ()), *(text for each in self.env for text in (each.name, each.value))]
-        size = sum(len(text.encode(errors="surrogatepass")) for text in texts)
+        texts = [*(self.args or ()), *(word for each in self.env for word in (each.name, each.value))]
+        size = sum(len(each.encode(errors="surrogatepass")) for each in texts)
         if size > _MOST_OVERRIDE_BYTES:
             raise PydanticCustomError(
                 "overrides_too_long",
@@ -160,6 +163,18 @@ class ModelRolloutSpec(Shape):
         if self.overrides is not None and self.image is None:
             raise PydanticCustomError("no_image", "overrides need an image: add image, or remove overrides")
         return self
+
+
+def actor_text(name: str) -> str:
+    """A person's name as an object can hold it; the same however often it is made of the same name."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_PERSON] or SOMEBODY
+
+
+def creator_of(obj: Obj) -> str:
+    """Who wanted the rollout: the person for whom the daemon made the object, else the object's own maker."""
+    metadata = mapping(obj.get("metadata"))
+    person = text(mapping(metadata.get("annotations")).get(CREATED_BY))
+    return actor_text(person) if person else f"modelrollout/{key_of(obj).name}"
 
 
 def parse_spec(obj: Obj) -> ModelRolloutSpec | list[str]:

@@ -15,10 +15,13 @@ EVERYWHERE = "*"
 """In place of a list of namespaces: all of them."""
 _RBAC = "rbac.authorization.k8s.io"
 
+WORDS = frozenset({"abort", "approve", "deny", "pause", "promote", "resume", "retry"})
+"""What people may say to a rollout."""
+
 PEOPLE: Mapping[str, Sequence[Permission]] = {
     "operator": (
-        # no request has these verbs: whoever speaks through Slack is asked about by them
-        Permission(MODEL_ROLLOUTS, frozenset({"abort", "pause", "promote", "resume"}), Feature.CORE),
+        # no request has these verbs: who speaks through Slack or the HTTP API is asked about by them
+        Permission(MODEL_ROLLOUTS, WORDS, Feature.CORE),
         Permission(MODEL_ROLLOUTS, frozenset({"get", "list", "watch", "create", "patch"}), Feature.CORE),
         Permission(EVENTS, frozenset({"get", "list", "watch"}), Feature.CORE),
     ),
@@ -81,6 +84,7 @@ def roles(
 
     ``namespaces`` are those where policies may act, or only `EVERYWHERE`.
     """
+    permissions = tuple(permissions)
     granted = rights(permissions, features)
     subject = {"kind": "ServiceAccount", "name": name, "namespace": home}
     found = _role(f"{name}-leader", home, granted.leader, subject)
@@ -89,8 +93,9 @@ def roles(
     for namespace in namespaces:
         if namespace != EVERYWHERE:
             found += _role(name, namespace, granted.namespaced, subject)
-    if granted.cluster:
-        found += _role(f"{name}-capacity", None, granted.cluster, subject)
+    for feature in features:
+        if more := added_by(permissions, feature).cluster:
+            found += _role(f"{name}-{kebab(feature)}", None, more, subject)
     return found
 
 
@@ -113,6 +118,11 @@ def binding(granted: Obj, subject: Obj) -> Obj:
         "roleRef": {"apiGroup": _RBAC, "kind": granted["kind"], "name": granted["metadata"]["name"]},
         "subjects": [subject],
     }
+
+
+def kebab(feature: Feature) -> str:
+    """A feature's name as a part of an object's: ``inferencePools`` is ``inference-pools``."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in feature)
 
 
 def _role(name: str, namespace: str | None, granted: Sequence[Obj], subject: Obj) -> list[Obj]:

@@ -7,13 +7,11 @@ neither is lost without being told; and an abort that was not answered yet is no
 from dataclasses import dataclass
 from typing import Any
 
+from controller.adapters.kube.modelrollout import actor_text
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, number, sequence, text
 from controller.control.interface import LONGEST_NOTE
 from controller.domain.model import CommandKind
-
-_LONGEST_NAME = 128
-_SOMEBODY = "somebody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Word:
     @property
     def request(self) -> Obj:
         """As the spec holds it."""
-        said: Obj = {"id": self.request_id, "action": self.kind.value, "by": _speakable(self.actor)}
+        said: Obj = {"id": self.request_id, "action": self.kind.value, "by": actor_text(self.actor)}
         if self.note:
             said["note"] = _printable(self.note)[:LONGEST_NOTE]
         if self.asking is not None:
@@ -71,11 +69,6 @@ def unanswered(obj: Obj) -> Obj | None:
     request = mapping(mapping(obj.get("spec")).get("request"))
     request_id = text(request.get("id"))
     return request if request_id and answer_to(obj, request_id) is None else None
-
-
-def _speakable(actor: str) -> str:
-    """A name that a spec can hold."""
-    return _printable(actor)[:_LONGEST_NAME] or _SOMEBODY
 
 
 def _printable(text: str) -> str:

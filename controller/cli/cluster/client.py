@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound, Rejected
+from controller.adapters.kube.records import Held, meant
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj, Resource
 from controller.adapters.kube.speaking import Patience as Waiting
 from controller.adapters.kube.speaking import spoken
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.kube.words import Word
-from controller.cli.cluster.access import Access
 from controller.adapters.workload.kube_orders import differences, model_rollout
+from controller.cli.cluster.access import Access
 from controller.cli.cluster.reader import ClusterReader
-from controller.adapters.kube.records import Held, meant
 from controller.control.errors import InvalidRequest, Refused
 from controller.control.interface import Order
 from controller.control.views import OutcomeView

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from controller.adapters.kube.identity import Key
+from controller.adapters.kube.records import Held, current, meant
 from controller.adapters.kube.resources import MODEL_ROLLOUTS
 from controller.adapters.kube.rolloutstatus import entries_from
 from controller.cli.cluster.access import Access
-from controller.adapters.kube.records import Held, current, meant
 from controller.control.errors import NotFound
 from controller.control.interface import ENTRIES_AT_ONCE
 from controller.control.record_view import RecordView, policy_view

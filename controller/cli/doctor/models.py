@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import NotServed
+from controller.adapters.kube.records import Held, newest_first
 from controller.adapters.kube.resources import (
     ENDPOINT_SLICES,
     INFERENCE_POOLS,
@@ -15,7 +16,6 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE
-from controller.adapters.kube.records import Held, newest_first
 from controller.cli.doctor import routes
 from controller.cli.doctor.findings import failed, skipped
 from controller.cli.doctor.looking import Findings, Wishes, seen

@@ -7,9 +7,9 @@ import pytest
 
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature
-from controller.adapters.kube.rbac import rights
+from controller.adapters.kube.rbac import kebab, rights
 from controller.settings import load_settings
-from deploy.kubernetes.generate import FEATURES, kebab
+from deploy.kubernetes.generate import FEATURES
 from tests.deploy.rendering import CHART, charted, comparable, environment, granted, helm, kustomized, named
 
 CHOICES: list[tuple[str, dict[str, Any], tuple[Feature, ...]]] = [

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from controller.adapters.kube.permissions import Feature
+from controller.adapters.kube.rbac import kebab
 from controller.cli.doctor.setup import setup_in
-from deploy.kubernetes.generate import FEATURES, kebab
+from deploy.kubernetes.generate import FEATURES
 from tests.deploy.rendering import OVERLAYS, Obj, environment, kustomized, named
 
 LONGEST_STOP_SECONDS = 10

@@ -6,13 +6,13 @@ import pytest
 
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature
-from controller.adapters.kube.rbac import PEOPLE, rights
-from deploy.kubernetes.generate import CHART, FEATURES, HERE, files, kebab
+from controller.adapters.kube.rbac import PEOPLE, WORDS, kebab, rights
+from deploy.kubernetes.generate import CHART, FEATURES, HERE, files
 from tests.deploy.rendering import OVERLAYS, Obj, charted, granted, kustomized, named
 
 VERBS = {"get", "list", "watch", "create", "patch", "delete"}
-SAID = {"abort", "pause", "promote", "resume"}
-"""What no request does: words of people, which are asked for when they come through Slack."""
+SAID = WORDS
+"""What no request does: words of people, which are asked for when they come from outside."""
 EVERYTHING = tuple(kebab(feature) for feature in FEATURES)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +12,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from controller.errors import TargetError
-from controller.runtime.listener import Address, HttpListener
+from controller.runtime.listener import Address, Bounds, HttpListener
+
+PLAIN = Bounds()
 
 
 async def hello(request: Request) -> Response:
@@ -21,9 +22,9 @@ async def hello(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def listening(longest: timedelta | None = None) -> AsyncIterator[HttpListener]:
+async def listening(bounds: Bounds = PLAIN) -> AsyncIterator[HttpListener]:
     app = Starlette(routes=[Route("/", hello)])
-    listener = HttpListener(app, Address("127.0.0.1", 0, "some_port"), longest)
+    listener = HttpListener(app, Address("127.0.0.1", 0, "some_port"), bounds)
     await listener.start()
     try:
         yield listener
@@ -60,6 +61,6 @@ async def test_a_port_that_is_taken_names_the_setting() -> None:
 
 @pytest.mark.parametrize("said", [b"", b"POST / HTTP/1.1\r\nHost: a\r\nContent-"])
 async def test_who_says_nothing_or_half_a_request_is_hung_up_on(said: bytes) -> None:
-    async with listening(timedelta(seconds=0.05)) as listener:
+    async with listening(Bounds(longest_seconds=0.05)) as listener:
         with contextlib.suppress(ConnectionResetError):
             assert await asked(listener, said) == b""
