@@ -1,4 +1,4 @@
-"""What every answer bears, whatever it says: not to be kept, framed or guessed at, nothing foreign to be run."""
+"""What every answer bears: it is not to be kept, framed or guessed at, and runs nothing foreign."""
 
 from collections.abc import Callable
 

@@ -9,7 +9,7 @@ answer, for an API server that knows none of them authenticates the token all th
 
 from controller.adapters.kube.access_review import is_allowed
 from controller.adapters.kube.client import KubeClient
-from controller.adapters.kube.identity import Key
+from controller.adapters.kube.identity import Key, attempt_of
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import TOKEN_REVIEWS
 from controller.adapters.kube.untrusted import mapping, sequence, text
@@ -46,4 +46,5 @@ class ClusterDoorman:
 
     async def may(self, person: Person, verb: str, namespace: str, name: str = "") -> bool:
         """Whether RBAC allows it."""
-        return await is_allowed(self._client, person, verb, Key(namespace, name))
+        obj = attempt_of(name)[0] if name else ""
+        return await is_allowed(self._client, person, verb, Key(namespace, obj))

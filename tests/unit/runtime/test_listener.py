@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from controller.errors import TargetError
@@ -34,7 +34,7 @@ async def listening(bounds: Bounds = PLAIN) -> AsyncIterator[HttpListener]:
 
 async def asked(listener: HttpListener, said: bytes) -> bytes:
     """All that comes back until the other side hangs up."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     try:
         writer.write(said)
         async with asyncio.timeout(5):
@@ -64,3 +64,42 @@ async def test_who_says_nothing_or_half_a_request_is_hung_up_on(said: bytes) -> 
     async with listening(Bounds(longest_seconds=0.05)) as listener:
         with contextlib.suppress(ConnectionResetError):
             assert await asked(listener, said) == b""
+
+
+async def test_who_says_nothing_or_half_a_request_is_not_waited_for() -> None:
+    async with listening(Bounds(idle_seconds=0.05)) as listener:
+        assert await asked(listener, b"") == b""
+        assert await asked(listener, b"GET / HTTP/1.1\r\nHost: x\r\n") == b""
+        answered = await asked(listener, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answered.endswith(b"hello"), "and a connection that is kept open ends by itself"
+
+
+async def test_who_does_not_read_loses_the_connection() -> None:
+    ended = asyncio.Event()
+
+    async def endless(request: Request) -> Response:
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"x" * 65_536
+                    await asyncio.sleep(0)  # what is sent to nobody does not wait
+            finally:
+                ended.set()
+
+        return StreamingResponse(chunks())
+
+    app = Starlette(routes=[Route("/", endless)])
+    listener = HttpListener(app, Address("127.0.0.1", 0, "some_port"), Bounds(idle_seconds=0.2))
+    await listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=1024)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(10):
+        await ended.wait()
+    writer.close()
+    await listener.close()
+
+
+async def test_a_head_that_is_too_long_is_refused() -> None:
+    async with listening(Bounds(idle_seconds=5)) as listener:
+        answered = await asked(listener, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 40_000 + b"\r\n\r\n")
+        assert answered.startswith(b"HTTP/1.1 400")
