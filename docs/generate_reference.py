@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from controller.adapters.gates.question import GateAnswer, GateQuestion
 from controller.adapters.notify.cloudevent import RolloutEvent
 from controller.report.views import ReportView
+from controller.web.application import openapi
 from docs.pages import command_line, metrics, model_rollout, permissions, settings
 from docs.pages.documents import DOCUMENTS
 
@@ -34,6 +35,7 @@ def pages() -> dict[Path, str]:
         ),
         FOLDER / "gate-answer.schema.json": _schema(GateAnswer, "gate-answer:v1", "What a gate answers"),
         FOLDER / "report.schema.json": _schema(ReportView, "report:v1alpha1", "The report of a rollout"),
+        FOLDER / "openapi.json": json.dumps(openapi(), indent=2) + "\n",
         **{
             FOLDER / f"{name}.schema.json": _schema(each.of, f"{name}:v1alpha1", each.title)
             for name, each in DOCUMENTS.items()

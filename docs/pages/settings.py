@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from controller import settings, slack_settings
+from controller import api_settings, settings, slack_settings
 from controller.adapters.kube.permissions import Feature
 from deploy.kubernetes.generate import WHAT
 from docs.pages.tables import ORIGIN, table
@@ -22,6 +22,7 @@ def page() -> str:
         "Prometheus": settings.PrometheusSettings,
         "Notifications": settings.DestinationSettings,
         "Gates": settings.GateSettings,
+        "The HTTP API": api_settings.ApiSettings,
         "Buttons in Slack": slack_settings.SlackCallbackSettings,
         "Who a Slack user is": slack_settings.SlackUserSettings,
     }
@@ -31,6 +32,7 @@ def page() -> str:
         settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
         settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",
         settings.GateSettings: "SERINUS_GATES__NAME__",
+        api_settings.ApiSettings: "SERINUS_API__",
         slack_settings.SlackCallbackSettings: "SERINUS_SLACK_CALLBACKS__",
         slack_settings.SlackUserSettings: "SERINUS_SLACK_CALLBACKS__USERS__ID__",
     }
@@ -55,7 +57,7 @@ def page() -> str:
 
 
 _HEAD = ("setting", "default", "meaning")
-_NESTED = ("envoy", "kubernetes", "prometheus", "destinations", "gates", "slack_callbacks")
+_NESTED = ("envoy", "kubernetes", "prometheus", "destinations", "gates", "slack_callbacks", "api")
 
 
 def _rows(group: type[BaseModel], prefix: str, *, without: Collection[str]) -> Iterator[Sequence[str]]:

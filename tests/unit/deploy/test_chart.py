@@ -181,6 +181,53 @@ def test_the_daemon_takes_what_the_chart_gives_it(monkeypatch: pytest.MonkeyPatc
     assert found.users["U012AB3CD"].groups == ("ml-operators",)
 
 
+API: dict[str, Any] = {
+    "namespaces": ["ml"],
+    "api": {"enabled": True, "publicUrl": "https://serinus.example.com", "allowedOrigins": ["https://a.b"]},
+}
+
+
+def test_the_api_brings_its_port_its_service_and_its_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = charted(API)
+    needed = rights(PERMISSIONS, (Feature.API,))
+    assert granted(named(objects, "Role")["rules"]) == granted(needed.namespaced)
+    assert granted(named(objects, "ClusterRole", "serinus-api")["rules"]) == granted(needed.cluster)
+    assert needed.cluster == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    ]
+    [port] = named(objects, "Service", "serinus-api")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (80, "api")
+    for name, value in environment(named(objects, "Deployment")).items():
+        monkeypatch.setenv(name, value or "10.0.0.1")
+    found = load_settings().api
+    assert found is not None
+    assert (found.port, found.audience, found.public_url) == (9180, "serinus", "https://serinus.example.com")
+    assert found.allowed_origins == ("https://a.b",)
+
+
+def test_without_the_api_nothing_of_it_is_there() -> None:
+    everything = json.dumps(charted({"namespaces": ["ml"]}))
+    for word in ("SERINUS_API", "9180", "tokenreviews", "serinus-api"):
+        assert word not in everything
+
+
+@pytest.mark.parametrize(("overlay", "namespaces"), [("namespace", ["ml"]), ("cluster", ["*"])])
+def test_the_api_is_the_same_by_kustomize(overlay: str, namespaces: list[str]) -> None:
+    values = {"namespaces": namespaces, "api": {"enabled": True}, "tests": {"enabled": False}}
+    by_helm = comparable(charted(values))
+    by_kustomize = comparable(kustomized(overlay, ["api-port"]), without={"Namespace"})
+    assert by_helm.keys() == by_kustomize.keys()
+    for key, made in by_kustomize.items():
+        if made["kind"] != "Deployment":  # the order of its variables is another
+            assert by_helm[key] == made, key
+    for objects in (charted(values), kustomized(overlay, ["api-port"])):
+        [container] = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+        assert {"name": "api", "containerPort": 9180, "protocol": "TCP"} in container["ports"]
+        seen = environment(named(objects, "Deployment"))
+        assert (seen["SERINUS_API__PORT"], seen["SERINUS_API__AUDIENCE"]) == ("9180", "serinus")
+        assert "api" in json.loads(seen["SERINUS_KUBERNETES__FEATURES"])
+
+
 def test_a_digest_wins_over_a_tag() -> None:
     digest = "sha256:" + "0" * 64
     objects = charted({"namespaces": ["ml"], "image": {"repository": "registry/serinus", "digest": digest}})
@@ -214,6 +261,8 @@ def test_the_notes_say_what_to_do_next() -> None:
         ({"namespaces": ["ml"], "destinations": {"a": {"kind": "slack", "channel": "#ml"}}}, "secretName"),
         ({"namespaces": ["ml"], "destinations": {"a": {"kind": "webhook"}}}, "url"),
         ({"namespaces": ["ml"], "gates": {"desk": {"secretName": "a", "secretKey": "b"}}}, "url"),
+        ({"namespaces": ["ml"], "api": {"enabled": True, "publicUrl": "https://a.b/path"}}, "publicUrl"),
+        ({"namespaces": ["ml"], "api": {"enabled": True, "audience": ""}}, "audience"),
         ({**BUTTONS, "destinations": {}}, "only the messages of a destination of kind slack"),
         ({**BUTTONS, "slackCallbacks": {"enabled": True}}, "secretName"),
         ({**BUTTONS, "slackCallbacks": {"users": {"ann": {"name": "ann"}}}}, "ann"),

@@ -49,6 +49,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "serinus.features" -}}
 {{- $features := .Values.features -}}
 {{- if .Values.slackCallbacks.enabled -}}{{- $features = append $features "slackCallbacks" | uniq -}}{{- end -}}
+{{- if .Values.api.enabled -}}{{- $features = append $features "api" | uniq -}}{{- end -}}
 {{- toJson $features -}}
 {{- end -}}
 
@@ -64,6 +65,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 {{- if $rules -}}{{- toYaml $rules -}}{{- end -}}
+{{- end -}}
+
+{{/* The rights of one feature on what belongs to no namespace. Takes (list ROOT FEATURE). */}}
+{{- define "serinus.clusterRules" -}}
+{{- $rights := (index . 0).Files.Get "files/rights.yaml" | fromYaml -}}
+{{- with dig (index . 1) "cluster" (list) $rights -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
 
 {{- define "serinus.securityContext" -}}
