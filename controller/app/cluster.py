@@ -89,7 +89,14 @@ class ClusterDaemon(Daemon):
         board = Board()
         caches = Caches(client, own, wakes, shown_on(board))
         served = Served(
-            library=ClusterLibrary(caches.index, client, self._policies, clock, lambda: caches.listed),
+            library=ClusterLibrary(
+                caches.index,
+                client,
+                self._policies,
+                clock,
+                listed=lambda: caches.listed,
+                named=own.namespaces,
+            ),
             shelf=self._policies,
             steering=steering,
             releasing=ClusterReleasing(client, self._policies, clock, own.allows, Patience()),

@@ -80,7 +80,7 @@ class Admission:
         places = sorted(namespaces)
         allowed = await asyncio.gather(*(self._may_read(person, place) for place in places))
         seen = frozenset(place for place, may in zip(places, allowed, strict=True) if may)
-        if not seen:
+        if places and not seen:
             raise NotPermitted(f"{person.name} may read no rollouts here: ask for the role serinus-viewer")
         return seen
 

@@ -115,13 +115,13 @@ class AdminClient:
             name = definition["metadata"]["name"]
             self.until(lambda name=name: self._established(name), f"{name} is established")  # type: ignore[misc]
 
-    def service_account_token(self, namespace: str, name: str) -> str:
-        """A token of an existing service account, good for a day."""
+    def service_account_token(self, namespace: str, name: str, *audiences: str) -> str:
+        """A token of an existing service account, good for a day; for the API server if for nobody else."""
         path = self.path("v1", "ServiceAccount", namespace, name, "token")
         wish = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
-            "spec": {"expirationSeconds": 86_400},
+            "spec": {"expirationSeconds": 86_400, **({"audiences": audiences} if audiences else {})},
         }
         token: str = self.request("POST", path, json=wish)["status"]["token"]
         return token

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.identity import Key, attempt_of
+from controller.adapters.kube.mirror import EVERYWHERE
 from controller.adapters.kube.records import Held, current, meant
 from controller.adapters.kube.reflector import Changed
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
@@ -55,11 +56,22 @@ class Index(Protocol):
 
 
 class ClusterLibrary:
-    """Implements `Library`. ``listed`` says whether the index has been filled."""
+    """Implements `Library`. ``listed`` says whether the index has been filled.
+
+    ``named`` are the namespaces that the operator named, which are there before anything is in them.
+    """
 
     def __init__(
-        self, index: Index, client: KubeClient, policies: Policies, clock: Clock, listed: Callable[[], bool]
+        self,
+        index: Index,
+        client: KubeClient,
+        policies: Policies,
+        clock: Clock,
+        *,
+        listed: Callable[[], bool],
+        named: Collection[str],
     ) -> None:
+        self._named = frozenset(named) - {EVERYWHERE}
         self._index = index
         self._client = client
         self._policies = policies
@@ -67,10 +79,10 @@ class ClusterLibrary:
         self._listed = listed
 
     def namespaces(self) -> Collection[str]:
-        """Those of the objects, and those of the policies in force."""
+        """Those that the operator named, those of the objects, and those of the policies in force."""
         index = self._index
         objects = {each.key.namespace for model in index.models() for each in index.of(model)}
-        return objects | {policy.namespace for policy in self._policies.current().values()}
+        return self._named | objects | {policy.namespace for policy in self._policies.current().values()}
 
     def place(self, policy: Policy) -> str:
         """The one that the policy rules."""

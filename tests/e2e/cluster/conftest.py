@@ -4,6 +4,7 @@ import pytest
 
 for _module in (
     "buttons",
+    "robots",
     "fleet",
     "handovers",
     "looking",

@@ -9,6 +9,7 @@ from tests.e2e.cluster.looking import OURS
 from tests.e2e.cluster.plays_ends import too_few_gpus
 from tests.e2e.cluster.plays_gateway import POOLS, pool
 from tests.e2e.cluster.policies import TWO_STEPS
+from tests.e2e.cluster.robots import deployed_by_a_robot
 from tests.e2e.cluster.stage import ClusterStage
 from tests.e2e.policies import step
 from tests.e2e.proof import eventually
@@ -237,4 +238,5 @@ AFTER_THE_CHANGE: dict[str, Play] = {
     "discovered": discovered,
     "too-few-gpus": too_few_gpus,
     "pressed": pressed_in_slack,
+    "deployed": deployed_by_a_robot,
 }

@@ -153,9 +153,9 @@ class ClusterStage(Cluster):
         )
         return name
 
-    def ask(self, name: str, action: str) -> str:
+    def ask(self, name: str, action: str, by: str = OPERATOR) -> str:
         """A person's word: kubectl patch of spec.request; the request's id."""
-        request = {"id": str(uuid.uuid4()), "action": action, "by": OPERATOR}
+        request = {"id": str(uuid.uuid4()), "action": action, "by": by}
         patch = json.dumps({"spec": {"request": request}})
         self.kubectl("patch", "modelrollout", name, "--type=merge", f"--patch={patch}", identity=OPERATOR)
         return request["id"]

@@ -16,6 +16,7 @@ from controller.features import Feature
 from tests.deploy.requests import Need, need_of, needs
 from tests.e2e.cluster.buttons import button_settings
 from tests.e2e.cluster.plays_rights import AFTER_THE_CHANGE, BEFORE_THE_CHANGE, Play
+from tests.e2e.cluster.robots import API_SETTINGS
 from tests.e2e.cluster.stage import ClusterStage
 from tests.kube.apiserver import ApiServer
 from tests.kube.fault_rules import Fault, Planned, script
@@ -29,7 +30,9 @@ CONFLICTS = ("/grpcroutes/", "/httproutes/", "/modelrollouts/")
 @pytest.fixture(scope="module")
 def stage(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterStage]:
     folder = tmp_path_factory.mktemp("rights")
-    with ClusterStage(apiserver, folder, "rights", tuple(Feature), button_settings(folder)) as stage:
+    with ClusterStage(
+        apiserver, folder, "rights", tuple(Feature), {**button_settings(folder), **API_SETTINGS}
+    ) as stage:
         yield stage
 
 

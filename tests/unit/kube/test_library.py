@@ -30,7 +30,12 @@ class World:
         self.listed = True
         self.policies = FakePolicies(a_policy(namespace="ml"))
         self.library = ClusterLibrary(
-            self.index, self.api.client(), self.policies, self.clock, lambda: self.listed
+            self.index,
+            self.api.client(),
+            self.policies,
+            self.clock,
+            listed=lambda: self.listed,
+            named=["ml", "empty"],
         )
 
     def put(self, namespace: str, rollout: Rollout | None, name: str = "fraud-v2", attempt: int = 1) -> Obj:
@@ -65,7 +70,7 @@ def world() -> World:
 async def test_namespaces_that_may_not_be_seen_are_as_if_they_were_not(world: World) -> None:
     world.put("ml", progressing())
     world.put("secret", progressing(), "hidden-v2")
-    assert set(world.library.namespaces()) == {"ml", "secret"}
+    assert set(world.library.namespaces()) == {"ml", "secret", "empty"}
     seen = world.seen("ml")
     assert await seen.models() == [("fraud", "ml")]
     [status] = (await seen.get("fraud")).items

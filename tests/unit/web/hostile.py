@@ -1,4 +1,4 @@
-"""Requests that the API's own description allows and forbids, made by Schemathesis, against the application."""
+"""Requests that the API's own description allows and forbids, made by Schemathesis."""
 
 import asyncio
 import threading
@@ -60,7 +60,7 @@ class Bombarded:
         transport = httpx2.ASGITransport(app=site.app)
         async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
             answer = await client.request(method, path, headers=raw, **more)
-        self.answers[answer.status_code] += 1
+        self.answers[int(answer.status_code)] += 1
         assert answer.status_code < 500, (method, path, answer.text)
         if token != ANN or method == "GET":
             assert site.state == before, (method, path, token)
@@ -87,7 +87,7 @@ def bombard(target: Bombarded, cases: int) -> int:
     schema = schemathesis.openapi.from_dict(openapi(), config=SchemathesisConfig.from_dict({}))
     sent = 0
     for found in schema.get_all_operations():
-        operation = found.ok()
+        operation: Any = found.ok()  # type: ignore[union-attr]
         for mode in schemathesis.GenerationMode:
             if operation.method == "get" and mode.is_negative and not _can_be_wrong(operation):
                 continue
@@ -102,7 +102,7 @@ def _can_be_wrong(operation: Any) -> bool:
 def _operation(target: Bombarded, operation: Any, mode: Any, cases: int) -> int:
     sent = 0
 
-    @given(case=operation.as_strategy(generation_mode=mode), token=st.sampled_from(TOKENS))
+    @given(operation.as_strategy(generation_mode=mode), st.sampled_from(TOKENS), st.booleans())
     @settings(
         max_examples=cases,
         deadline=None,
@@ -111,9 +111,13 @@ def _operation(target: Bombarded, operation: Any, mode: Any, cases: int) -> int:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    def send(case: Any, token: str | None) -> None:
+    def send(case: Any, token: str | None, there: bool) -> None:
         nonlocal sent
         sent += 1
+        if there and case.path_parameters:  # what is there is hit by no accident
+            known = {"rollout": "fraud-1", "model": "fraud"}
+            case.path_parameters = {name: known[name] for name in case.path_parameters}
+            case.query = {name: value for name, value in (case.query or {}).items() if name != "namespace"}
         prepared = case.as_transport_kwargs(base_url=ORIGIN)
         headers = {
             name: value

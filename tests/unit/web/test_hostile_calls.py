@@ -1,4 +1,4 @@
-"""Some hundred requests that Schemathesis makes from the API's description: none breaks it, none gets past it."""
+"""Some hundred requests that Schemathesis makes from the API's description: none breaks it."""
 
 from tests.unit.web.hostile import bombard, bombarded
 
@@ -7,4 +7,4 @@ def test_no_request_breaks_the_api_or_changes_what_its_caller_may_not() -> None:
     with bombarded() as target:
         sent = bombard(target, 300)
         assert sent >= 250
-        assert {200, 400, 401, 403} <= target.answers.keys()
+        assert {200, 400, 401, 403, 404} <= target.answers.keys()
