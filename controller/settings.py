@@ -195,9 +195,7 @@ class Settings(BaseSettings):
         """One machine or one cluster, and all that it needs."""
         on_one_machine = self.envoy is not None and self.state_dir is not None
         if self.kubernetes is not None and (self.envoy is not None or self.state_dir is not None):
-            error = (
-                "kubernetes goes without envoy and state_dir: a daemon works in a cluster or on one machine"
-            )
+            error = "kubernetes goes without envoy and state_dir: in a cluster, or on one machine"
             raise ValueError(error)
         if self.kubernetes is None and not on_one_machine:
             error = "give state_dir and envoy (one machine), or kubernetes (a cluster)"

@@ -122,8 +122,7 @@ def _bounded(bounds: Bounds) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            for timer in (self._end, self._idle, self._unread):
-                _cancel(timer)
+            _cancel(self._end, self._idle, self._unread)
 
         def handle_events(self) -> None:
             super().handle_events()
@@ -150,6 +149,7 @@ def _bounded(bounds: Bounds) -> type[H11Protocol]:
     return Bounded
 
 
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+def _cancel(*timers: asyncio.TimerHandle | None) -> None:
+    for timer in timers:
+        if timer is not None:
+            timer.cancel()

@@ -8,10 +8,11 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.web import acting, following, problems, reading, signing_in
 from controller.web.gate import Gate, Ways
+from controller.web.headers import guarded
 from controller.web.origins import Origins
 from controller.web.parts import Parts
 from controller.web.problems import Problem
@@ -74,16 +75,25 @@ def create_app(
     app.state.parts, app.state.beats, app.state.streams = parts, beats, Streams()
     app.state.writing = asyncio.Semaphore(_REPORTS_AT_ONCE)
     problems.install(app)
-    ways = Ways({signing_in.LOGIN, *pages.open}, pages.sign_in)
+    ways = Ways({signing_in.LOGIN, signing_in.LOGOUT, *pages.open}, pages.sign_in)
     gate: ASGIApp = Gate(app, parts.admission, origins, ways, count)
-    if not origins.allowed:
-        return gate
-    return CORSMiddleware(
+    return _for_other_sites(gate, origins) if origins.allowed else gate
+
+
+def _for_other_sites(gate: ASGIApp, origins: Origins) -> ASGIApp:
+    """Lets pages of the allowed sites read answers; never with a session."""
+    shared = CORSMiddleware(
         gate,
         allow_origins=tuple(origins.allowed),
         allow_methods=("GET", "POST"),
         allow_headers=("Authorization", "Content-Type", "Last-Event-ID"),
     )
+
+    async def guarded_too(scope: Scope, receive: Receive, send: Send) -> None:
+        # what is answered to a browser's question beforehand does not come from the gate
+        await shared(scope, receive, guarded(send, secure=origins.secure, seen=lambda _status: None))
+
+    return guarded_too
 
 
 def openapi() -> dict[str, Any]:

@@ -119,7 +119,8 @@ class Gate:
             )
         address = request.client.host if request.client else ""
         if self._ways.is_open(request.url.path):
-            self._admission.stranger(address)
+            if request.method == "POST":
+                self._admission.stranger(address)
             return None
         caller = await self._admission.caller(header or cookie, address, session=session)
         self._admission.count(caller)

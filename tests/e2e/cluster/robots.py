@@ -6,6 +6,7 @@ from typing import Any
 from tests.api_caller import Caller
 from tests.e2e.cluster.daemon import Replica
 from tests.e2e.cluster.stage import ClusterStage
+from tests.e2e.proof import eventually
 
 AUDIENCE = "serinus"
 RBAC = "rbac.authorization.k8s.io"
@@ -52,6 +53,7 @@ def deployed_by_a_robot(stage: ClusterStage, model: str) -> None:
     stage.policy(model, ({"weight": "50%", "for": "1h", "min_requests": 5},))
     stage.in_service(model)
     stage.candidate(model, "v2", "models/tumor:v2")
+    eventually(lambda: stage.in_force(model), f"the policy of {model} is in force")
     deployer = caller(stage, stage.replicas[0], "deployer")
     status, outcome = deployer.deploy(model, "v2")
     assert status == 201, outcome

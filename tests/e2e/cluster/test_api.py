@@ -42,6 +42,7 @@ def stage(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def replicas(stage: ClusterStage) -> list[Replica]:
     """Whoever follows, then whoever leads."""
     eventually(lambda: any(replica.log("leading") for replica in stage.replicas), "one leads")
+    eventually(lambda: all(replica.log("api_listening") for replica in stage.replicas), "both listen")
     return sorted(stage.replicas, key=lambda replica: bool(replica.log("leading")))
 
 

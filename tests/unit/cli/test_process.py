@@ -268,6 +268,18 @@ def test_help_after_other_words_is_given_too(words: tuple[str, ...]) -> None:
     assert done.stdout.decode().startswith("Usage: serinus status ")
 
 
+def test_a_daemon_without_the_api_imports_nothing_of_it() -> None:
+    script = (
+        "import sys\n"
+        "import controller.app, controller.app.machine, controller.app.cluster\n"
+        "sys.exit('fastapi' in sys.modules or 'controller.web' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment_of(), check=False, timeout=60
+    )
+    assert done.returncode == 0
+
+
 def test_an_ascii_terminal_gets_the_text_all_the_same(environment: dict[str, str]) -> None:
     plain = {**environment, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(

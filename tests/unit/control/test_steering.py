@@ -58,3 +58,14 @@ async def test_what_is_gone_or_another_is_not_steered() -> None:
         with pytest.raises(NotFound):
             await steering.carry_out(replace(other, target=target))
     assert stage.rollout(rollout.id) == rollout
+
+
+async def test_a_name_that_is_the_persons_own_stands_alone_and_the_reason_with_it() -> None:
+    stage = Stage()
+    rollout = stage.begin(progressing())
+    said = replace(errand(rollout), via="", note="the on-call asks")
+    await MachineSteering(stage.service, stage.store).carry_out(said)
+    entry = stage.store.log[rollout.id][-1]
+    assert entry.actor == said.person.name
+    assert entry.command is not None
+    assert entry.command.note == "the on-call asks"

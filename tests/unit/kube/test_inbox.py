@@ -122,6 +122,17 @@ async def test_a_release_begins_under_the_policy_of_its_model() -> None:
     assert [entry.event for entry in stage.recorded] == ["created"]
 
 
+async def test_a_release_says_who_wanted_it() -> None:
+    by_api, by_kubectl = an_object("fraud-v2"), an_object("fraud-v3")
+    by_api["metadata"]["annotations"] = {"serinus.dev/created-by": "ann@example.com\x00" + "x" * 200}
+    stage = Stage()
+    stage.objects.new = [by_api, by_kubectl]
+    await stage.take_in()
+    first, second = (rollout.created_by for rollout in stage.objects.adopted)
+    assert (first[:16], len(first)) == ("ann@example.com?", 128)
+    assert second == "modelrollout/fraud-v3"
+
+
 async def test_an_image_gets_the_backend_that_it_will_be_given() -> None:
     stage = Stage()
     stage.objects.new = [an_object(image="fraud:v2")]

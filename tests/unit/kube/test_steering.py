@@ -204,3 +204,35 @@ async def test_without_an_answer_about_the_person_nothing_is_done(
     with pytest.raises(error):
         await world.steering().carry_out(world.errand())
     assert world.word is None
+
+
+async def test_what_is_over_may_be_tried_again_and_the_word_may_be_repeated(world: World) -> None:
+    world.record(replace(world.rollout, phase=Phase.ABORTED))
+    word = world.errand(CommandKind.RETRY, via="", note="fixed", asking=None)
+    first = await world.steering().carry_out(word)
+    assert world.word == {
+        "id": "slack-0123456789",
+        "action": "retry",
+        "by": "ann@example.com",
+        "note": "fixed",
+    }
+    status = world.object["status"]
+    retried(world)
+    world.api.modify(
+        MODEL_ROLLOUTS, "ml", "fraud-v2", lambda obj: obj["status"].update(requests=status["requests"])
+    )
+    again = await world.steering().carry_out(word)
+    assert again.message == first.message, "answered as the first was, though its rollout is another by now"
+
+
+async def test_an_answer_goes_to_the_asking_that_it_is_meant_for(world: World) -> None:
+    await world.steering().carry_out(world.errand(CommandKind.APPROVE, asking=7))
+    assert world.word is not None
+    assert world.word["asking"] == 7
+
+
+async def test_to_what_has_not_begun_nothing_is_said(world: World) -> None:
+    world.api.modify(MODEL_ROLLOUTS, "ml", "fraud-v2", lambda obj: obj.pop("status"))
+    with pytest.raises(Refused, match="has not begun yet"):
+        await world.steering().carry_out(world.errand())
+    assert world.word is None

@@ -103,6 +103,11 @@ async def test_signing_out_takes_the_session_away(site: Site) -> None:
     assert answer.status_code == 303
     assert 'serinus_session=""' in answer.headers["set-cookie"]
     assert "Max-Age=0" in answer.headers["set-cookie"]
+    site.doorman.people.clear()
+    site.seconds += 60
+    assert (await site.ask("POST", "/logout", token=None, headers=OURS)).status_code == 303, "also too late"
+    evil = await site.ask("POST", "/logout", token=None, headers={**EVIL, "cookie": cookie})
+    assert evil.status_code == 403
 
 
 WORD: Any = {"kind": "abort", "request_id": "request-0001"}
@@ -170,7 +175,8 @@ async def test_a_page_that_is_allowed_may_call_with_a_token_and_never_with_a_ses
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization",
     }
-    assert (await site.ask("OPTIONS", path, token=None, headers=asked)).status_code == 200
+    told = await site.ask("OPTIONS", path, token=None, headers=asked)
+    assert (told.status_code, told.headers["x-content-type-options"]) == (200, "nosniff")
     evil = {**asked, **EVIL}
     answer = await site.ask("OPTIONS", path, token=None, headers=evil)
     assert "access-control-allow-origin" not in answer.headers
