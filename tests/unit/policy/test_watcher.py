@@ -57,6 +57,7 @@ async def test_the_first_load_brings_everything_valid_into_force(folder: Path, c
     change = await policies.load_all()
     assert change.models == {"fraud-detector"}
     assert set(policies.current()) == {"fraud-detector"}
+    assert policies.origins() == {"fraud-detector": str(folder / "a.yaml")}
     assert set(policies.problems()) == {str(folder / "broken.yaml")} == set(change.problems)
 
 
