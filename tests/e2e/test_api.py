@@ -100,7 +100,7 @@ def test_everything_that_the_command_line_prints_as_json_has_a_published_schema(
         "status-list": [["get"], ["get", model]],
         "status": [["status", model]],
         "why": [["why", model]],
-        "entry-list": [["history", model], ["history", model, "--all"]],
+        "entries": [["history", model], ["history", model, "--all"]],
         "outcome": [["pause", model], ["resume", model], ["abort", model]],
     }
     for schema, commands in lines.items():
