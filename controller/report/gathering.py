@@ -54,6 +54,10 @@ class Gatherer:
         self._decision: DecisionView | None = None
         self._entries = 0
 
+    def renew(self, record: RecordView) -> None:
+        """Take a later record of the same rollout, before its further entries."""
+        self._record = record
+
     def add(self, entries: Iterable[EntryView]) -> None:
         """The next entries."""
         for entry in entries:
