@@ -39,7 +39,8 @@ class Served:
 
 async def serve_api(stack: AsyncExitStack, settings: ApiSettings, served: Served) -> None:
     """Listen until ``stack`` closes. Raises `TargetError` for a taken port."""
-    from controller.web.admission import Admission  # noqa: PLC0415 - FastAPI is heavy: only if asked for
+    from controller.dashboard.routes import pages  # noqa: PLC0415 - FastAPI is heavy: only if asked for
+    from controller.web.admission import Admission  # noqa: PLC0415 - as above
     from controller.web.application import create_app  # noqa: PLC0415 - as above
     from controller.web.origins import Origins  # noqa: PLC0415 - as above
     from controller.web.parts import Parts  # noqa: PLC0415 - as above
@@ -55,7 +56,7 @@ async def serve_api(stack: AsyncExitStack, settings: ApiSettings, served: Served
         made_by=f"serinus {version('serinus')}",
     )
     origins = Origins(settings.public_url, settings.allowed_origins)
-    app = create_app(parts, origins, count=served.count)
+    app = create_app(parts, origins, count=served.count, pages=pages())
     bounds = Bounds(connections=_CONNECTIONS, idle_seconds=_IDLE_SECONDS)
     listener = HttpListener(app, Address(settings.host, settings.port, "api.port"), bounds)
     await listener.start()

@@ -31,7 +31,12 @@ async def act(
     parts: Here, sight: Seen, rollout: RolloutId, request: ActionRequest, namespace: Namespace = None
 ) -> Response:
     """Say a word to exactly this rollout: `serinus promote`, `abort`, `approve` and the others."""
-    target, person = await sight.readings.target(placed(namespace, rollout)), sight.caller.person
+    return answer(await said(parts, sight, placed(namespace, rollout), request))
+
+
+async def said(parts: Parts, sight: Sight, rollout: str, request: ActionRequest) -> OutcomeView:
+    """What a word led to, said by the caller to a rollout that they may see. Raises as `Steering` does."""
+    target, person = await sight.readings.target(rollout), sight.caller.person
     if not await parts.admission.may(person, request.kind, target.namespace, target.rollout):
         raise _forbidden(person, request.kind, f"{rollout}: ask for the verb {request.kind} on it")
     kind = CommandKind(request.kind)
@@ -44,7 +49,7 @@ async def act(
         known.info("web_word_refused", error=error.message)
         raise
     known.info("web_word_followed", message=outcome.message)
-    return answer(outcome)
+    return outcome
 
 
 @router.post("/models/{model}/rollouts", response_model=OutcomeView, status_code=201)

@@ -69,7 +69,7 @@ def create_app(
     A handler finds the caller with `gate.caller_of` and all else with the dependencies of `parts`.
     """
     app = _api()
-    app.include_router(signing_in.router(parts.admission, origins))
+    app.include_router(signing_in.router(parts.admission, origins, pages.sign_in))
     for router in pages.routers:
         app.include_router(router)
     app.state.parts, app.state.beats, app.state.streams = parts, beats, Streams()

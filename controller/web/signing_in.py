@@ -4,7 +4,7 @@ A form is answered with a redirection, JSON with nothing: a page of our own work
 """
 
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +14,7 @@ from controller.control.errors import InvalidRequest
 from controller.web import sessions
 from controller.web.admission import Admission
 from controller.web.origins import Origins
+from controller.web.problems import Refusal
 
 LOGIN, LOGOUT = "/login", "/logout"
 _MOST_FIELDS = 4
@@ -26,8 +27,11 @@ class _Credentials(BaseModel):
     next: str = "/"
 
 
-def router(admission: Admission, origins: Origins) -> APIRouter:
-    """The two endpoints. They answer only pages of our own: the gate looks at where a request is from."""
+def router(admission: Admission, origins: Origins, sign_in: str | None = None) -> APIRouter:
+    """The two endpoints. They answer only pages of our own: the gate looks at where a request is from.
+
+    A form whose token is not known is sent back to the page ``sign_in``, where there is one.
+    """
     made = APIRouter(include_in_schema=False)
 
     @made.post(LOGIN)
@@ -38,7 +42,13 @@ def router(admission: Admission, origins: Origins) -> APIRouter:
         if len(token) > sessions.LONGEST_TOKEN:
             raise InvalidRequest("the token is too long for a browser's cookie: use it in a header")
         address = request.client.host if request.client else ""
-        await admission.caller(token, address)
+        try:
+            await admission.caller(token, address)
+        except Refusal as refusal:
+            if sign_in is None or _is_json(request) or refusal.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            again = urlencode({"next": given.next, "failed": "1"})
+            return RedirectResponse(f"{sign_in}?{again}", HTTPStatus.SEE_OTHER)
         response = _onwards(request, given.next)
         sessions.begin(response, token, origins)
         return response

@@ -1,0 +1,1 @@
+"""The dashboard: pages that are made in the server and need no script to be read."""
