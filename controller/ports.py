@@ -77,12 +77,15 @@ class RolloutStore(Protocol):
 class Posting:
     """A committed entry that a destination was not told of yet.
 
-    ``rollout`` is the record as it is by now, which may be later than the entry.
+    ``rollout`` is the record as it is by now, which may be later than the entry. ``page`` and ``report`` are
+    where people find it, where they can; who delivers it knows.
     """
 
     rollout: Rollout
     entry: Entry
     destination: str
+    page: str = ""
+    report: str = ""
 
     @property
     def id(self) -> str:

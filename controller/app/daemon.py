@@ -13,6 +13,7 @@ from controller.adapters.gates.keeper import GateKeeper
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.adapters.notify.courier import Courier, Office
+from controller.adapters.notify.links import links_at, no_links
 from controller.adapters.telemetry import PrometheusTelemetry
 from controller.adapters.tracing import tracing
 from controller.adapters.validation import HttpValidator
@@ -85,7 +86,11 @@ class Daemon(ABC):
     def _courier(self, stack: AsyncExitStack, outbox: Outbox) -> Courier:
         buttons = self._settings.slack_callbacks is not None
         destinations = registry.destinations(self._settings.destinations, buttons=buttons)
-        courier = Courier(Office(outbox, self._clock, self._telemetry.notified), destinations)
+        url = self._settings.api.public_url if self._settings.api is not None else None
+        namespaced = self._settings.kubernetes is not None
+        links = no_links if url is None else links_at(url, namespaced=namespaced)
+        office = Office(outbox, self._clock, self._telemetry.notified, links=links)
+        courier = Courier(office, destinations)
         stack.push_async_callback(courier.close)
         self._telemetry.watch_outbox(lambda: sum(courier.pending.values()))
         return courier

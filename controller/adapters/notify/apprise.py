@@ -53,7 +53,9 @@ class AppriseDestination:
         """One attempt at all addresses; it is taken when all of them took it."""
         del memo
         (posting,) = postings
-        work = partial(self._notify, plain_line(posting.rollout, posting.entry), posting.rollout.model)
+        work = partial(
+            self._notify, plain_line(posting.rollout, posting.entry, posting.page), posting.rollout.model
+        )
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -68,6 +68,8 @@ class RolloutData(_Part):
     verdict: Verdict
     checks: Sequence[CheckView]
     actor: str
+    page: str | None = Field(default=None, description="Its page, where the operator has one.")
+    report: str | None = Field(default=None, description="Its report, as one page; as `page`.")
 
 
 class RolloutEvent(_Part):
@@ -105,6 +107,8 @@ def event_of(posting: Posting) -> RolloutEvent:
         verdict=entry.assessment.verdict,
         checks=check_views(rollout.policy.checks, entry.assessment.checks),
         actor=entry.actor,
+        page=posting.page or None,
+        report=posting.report or None,
     )
     return RolloutEvent(
         id=posting.id,

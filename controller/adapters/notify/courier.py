@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice, takewhile
@@ -19,7 +19,8 @@ from typing import TypeVar
 
 import structlog
 
-from controller.adapters.notify.destination import Failure, Subscription, Taken
+from controller.adapters.notify.destination import Failure, Nobody, Subscription, Taken
+from controller.adapters.notify.links import Links, no_links
 from controller.adapters.notify.repeating import wait_after
 from controller.domain.model import Entry, Rollout
 from controller.errors import TransientError
@@ -44,21 +45,7 @@ class Office:
     clock: Clock
     count: Callable[[str], None] = lambda _: None
     first_wait: timedelta = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Nobody:
-    """Where a name leads that the settings do not have."""
-
-    name: str
-    at_once: int = 1
-
-    async def deliver(self, postings: Sequence[Posting], memo: str) -> Failure:
-        del postings, memo
-        return Failure("the settings have no destination of that name", final=True)
-
-    async def close(self) -> None:
-        pass
+    links: Links = no_links
 
 
 class Courier:
@@ -94,7 +81,7 @@ class Courier:
 
     def _channel(self, name: str) -> "_Channel":
         if name not in self._channels:
-            self._channels[name] = _Channel(Subscription(_Nobody(name)), self._office)
+            self._channels[name] = _Channel(Subscription(Nobody(name)), self._office)
         return self._channels[name]
 
     async def _take_up(self) -> None:
@@ -225,10 +212,14 @@ class _Channel:
 
     async def _attempt(self, postings: Sequence[Posting], memo: str) -> Taken | Failure:
         try:
-            return await self._destination.deliver(postings, memo)
+            return await self._destination.deliver([self._linked(each) for each in postings], memo)
         except Exception as error:  # noqa: BLE001 - a defect of one kind of destination must not end the task
             _LOG.exception("notification_defect", destination=self._name, notification=postings[0].id)
             return Failure(f"a defect ({type(error).__name__})")
+
+    def _linked(self, posting: Posting) -> Posting:
+        page, report = self._office.links(posting.rollout)
+        return replace(posting, page=page, report=report)
 
     async def _give_up(self, posting: Posting, failure: Failure, attempts: int, memo: str) -> None:
         _LOG.error(

@@ -60,6 +60,22 @@ class Destination(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Nobody:
+    """Where a name leads that the settings do not have."""
+
+    name: str
+    at_once: int = 1
+
+    async def deliver(self, postings: Sequence[Posting], memo: str) -> Failure:
+        """Nobody is told."""
+        del postings, memo
+        return Failure("the settings have no destination of that name", final=True)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """A destination, and which entries it is told: of ``kinds`` (all if empty), as severe as ``least``."""
 

@@ -9,17 +9,17 @@ from controller.domain.model import Entry, Rollout
 _LONGEST_MESSAGE = 3000
 
 
-def line(rollout: Rollout, entry: Entry) -> str:
+def line(rollout: Rollout, entry: Entry, page: str = "") -> str:
     """One line, escaped for Slack."""
-    return escaped(plain_line(rollout, entry))
+    return escaped(plain_line(rollout, entry, page))
 
 
-def plain_line(rollout: Rollout, entry: Entry) -> str:
-    """One line for what takes text as text."""
+def plain_line(rollout: Rollout, entry: Entry, page: str = "") -> str:
+    """One line for what takes text as text; with the address of the rollout's page, if it has one."""
     weight = f"{entry.weight_permille / 10:g} % canary"
     said = f"{rollout.model} {rollout.release.version}: {entry.phase} ({entry.reason}), {weight}"
     message = " ".join(_bounded(entry.message).split())
-    return f"{said}. {message}" if message else said
+    return " ".join(filter(None, (f"{said}. {message}" if message else said, page)))
 
 
 def escaped(text: str) -> str:

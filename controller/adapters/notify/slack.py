@@ -20,7 +20,7 @@ from slack_sdk.models.blocks import Block
 from controller.adapters.notify.destination import Failure, Taken
 from controller.adapters.notify.message import escaped, line
 from controller.adapters.notify.slack_api import Place, Refusal, SlackApi
-from controller.adapters.notify.slack_blocks import reply, root, title
+from controller.adapters.notify.slack_blocks import links, reply, root, title
 from controller.adapters.notify.slack_buttons import buttons
 from controller.ports import Posting
 
@@ -86,7 +86,7 @@ class SlackDestination:
     async def _root(self, token: str, posting: Posting, known: Place | None) -> Place | Refusal:
         """Bring the root message up to date, or post one; where it is."""
         rollout = posting.rollout
-        blocks, text = [*root(rollout, datetime.now(UTC))], escaped(title(rollout))
+        blocks, text = [*root(rollout, datetime.now(UTC)), *links(posting)], escaped(title(rollout))
         if self._channel.buttons:
             blocks += buttons(rollout, self.name)
         if known is not None:

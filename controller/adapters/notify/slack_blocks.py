@@ -23,6 +23,7 @@ from controller.control.why import WhyView, why_view
 from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Verdict
 from controller.domain.wording import percent, sentence
+from controller.ports import Posting
 
 _BAR_CELLS = 10
 _MOST_CHECKS = 10
@@ -45,6 +46,14 @@ def root(rollout: Rollout, now: datetime) -> Sequence[Block]:
         blocks.append(SectionBlock(text=_marked(_checks(why), _SECTION)))
     blocks.append(ContextBlock(elements=[_marked(escaped(_footer(rollout, why)), _CONTEXT)]))
     return blocks
+
+
+def links(posting: Posting) -> Sequence[Block]:
+    """Where to read more; none where there is nothing."""
+    found = [f"<{escaped(posting.page)}|Open the rollout>"] if posting.page else []
+    if posting.report and posting.rollout.phase.terminal:
+        found.append(f"<{escaped(posting.report)}|Report>")
+    return [ContextBlock(elements=[_marked(" | ".join(found), _CONTEXT)])] if found else []
 
 
 def reply(rollout: Rollout, entry: Entry) -> Sequence[Block]:

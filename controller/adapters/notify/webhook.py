@@ -30,7 +30,7 @@ def as_cloudevent(posting: Posting) -> Letter:
 
 def as_slack_line(posting: Posting) -> Letter:
     """One line, as Slack's incoming webhooks take it."""
-    text = line(posting.rollout, posting.entry)
+    text = line(posting.rollout, posting.entry, posting.page)
     return Letter(json.dumps({"text": text}).encode("ascii"), "application/json")
 
 

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from controller.adapters.notify.courier import GIVE_UP_AFTER, Courier, Office
 from controller.adapters.notify.destination import Failure, Subscription, Taken
+from controller.adapters.notify.links import links_at
 from controller.adapters.notify.severity import Severity
 from controller.domain.vocabulary import Reason
 from controller.ports import Clock, Posting
@@ -325,4 +326,25 @@ async def test_what_a_destination_does_not_want_is_settled_without_it() -> None:
     await shelf.reach(2)
     assert (team.ids, shelf.waiting) == (["r-1-2"], [])
     assert counts == ["skipped", "sent"]
+    await under_test.close()
+
+
+async def test_who_is_told_is_told_where_to_read_more() -> None:
+    shelf, told = Shelf(posting(1)), []
+
+    def look(each: Posting) -> Taken:
+        told.append((each.page, each.report))
+        return Taken()
+
+    team = Scripted(script=look)
+    links = links_at("https://serinus.test", namespaced=True)
+    under_test = Courier(Office(shelf, cast("Clock", HandClock()), links=links), [Subscription(team)])
+    under_test.start()
+    await shelf.reach(1)
+    assert told == [
+        (
+            "https://serinus.test/rollouts/r-1?namespace=ml",
+            "https://serinus.test/api/v1/rollouts/r-1/report?form=html&namespace=ml",
+        )
+    ]
     await under_test.close()

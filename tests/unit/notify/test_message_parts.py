@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.notify.message import line
+from controller.adapters.notify.cloudevent import event_of
+from controller.adapters.notify.message import line, plain_line
 from controller.adapters.notify.repeating import LONGEST_ASKED, LONGEST_WAIT, retry_after, wait_after
 from controller.adapters.notify.signature import read_secrets
-from tests.unit.notify.scenes import NOW, entry, rollout
+from controller.adapters.notify.slack_blocks import links
+from controller.domain.vocabulary import Phase
+from tests.unit.notify.scenes import NOW, entry, posting, rollout
 
 
 @pytest.mark.parametrize("content", ["", "not base64!", "whsec_", "AAAA\n\xe4"])
@@ -66,3 +69,28 @@ def test_a_wait_keeps_to_what_was_asked_and_to_its_bound(attempt: int, asked: ti
     else:
         most = min(timedelta(seconds=2 ** min(attempt, 20)), LONGEST_WAIT)
         assert most / 2 <= wait <= most
+
+
+PAGE, REPORT = "https://serinus.test/rollouts/r-1?a=b&c=d", "https://serinus.test/report"
+
+
+def test_every_form_links_to_the_page_where_there_is_one() -> None:
+    plain = posting()
+    linked = replace(plain, page=PAGE, report=REPORT)
+    assert plain_line(linked.rollout, linked.entry, linked.page) == (
+        f"{plain_line(plain.rollout, plain.entry)} {PAGE}"
+    )
+    data = event_of(linked).data
+    assert (data.page, data.report) == (PAGE, REPORT)
+    assert (event_of(plain).data.page, event_of(plain).data.report) == (None, None)
+    assert [block.to_dict()["elements"][0]["text"] for block in links(linked)] == [
+        f"<{PAGE.replace('&', '&amp;')}|Open the rollout> | <{REPORT}|Report>"
+    ]
+    assert links(plain) == []
+
+
+def test_a_report_is_linked_once_the_rollout_is_over() -> None:
+    running = replace(posting(), page=PAGE, report=REPORT)
+    running = replace(running, rollout=replace(running.rollout, phase=Phase.PROGRESSING))
+    (block,) = links(running)
+    assert "Report" not in block.to_dict()["elements"][0]["text"]
