@@ -12,6 +12,7 @@ from functools import cache
 
 from jinja2 import Environment
 
+from controller.control.policy_views import PolicyFaultView, PolicyStanding
 from controller.control.record_view import RecordView
 from controller.control.views import EntryView, StatusView
 from controller.dashboard.assets import address_of
@@ -59,6 +60,14 @@ class Notice:
     bad: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """The file of the model's policy as it is now, if the viewer may see it, and what is wrong with it."""
+
+    standing: PolicyStanding | None = None
+    faults: Sequence[PolicyFaultView] = ()
+
+
 def models_page(found: Listing, viewer: Viewer) -> str:
     """All models, what needs a person first."""
     return _rendered("models.html", viewer, found=found, shows=_SHOWS)
@@ -70,6 +79,7 @@ def rollout_page(
     log: Sequence[EntryView],
     viewer: Viewer,
     notice: Notice | None = None,
+    file: PolicyFile = PolicyFile(),
 ) -> str:
     """One rollout as it stands; ``log`` are its last entries, newest first."""
     status, policy = record.status, record.policy
@@ -77,6 +87,8 @@ def rollout_page(
         "rollout.html",
         viewer,
         notice=notice,
+        file=file.standing,
+        faults=file.faults,
         status=status,
         why=record.why,
         report=report,

@@ -11,12 +11,14 @@ from pydantic import ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from controller.control.errors import ControlError, InvalidRequest
+from controller.control.policy_views import faults_of, standing
 from controller.dashboard.assets import ROOT, assets
 from controller.dashboard.listing import ModelRow, Show, listing
 from controller.dashboard.listing import Query as Wanted
 from controller.dashboard.pages import (
     CONTENT_SECURITY,
     Notice,
+    PolicyFile,
     Viewer,
     error_page,
     models_page,
@@ -37,6 +39,7 @@ from controller.web.problems import answer_to
 SIGN_IN = "/sign-in"
 _MOST_MODELS = 10_000
 _MOST_FIELDS = 8
+_MOST_FAULTS = 10
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _UNKNOWN = "That token is known to nobody here, or its time is over."
 
@@ -123,8 +126,9 @@ class _Dashboard:
             found = await self._reports.of(sight.readings, target, parts.clock.now(), parts.made_by)
             may = await self._rights.of(parts.admission, sight.caller.person, found.record.status)
             viewer = _viewer(parts, sight, may)
+            file = _policy_file(parts, sight, found.record.status.model)
             page = await asyncio.to_thread(
-                rollout_page, found.record, found.report, found.log, viewer, notice
+                rollout_page, found.record, found.report, found.log, viewer, notice, file
             )
         return _html(page, status)
 
@@ -140,6 +144,14 @@ class _Dashboard:
 
 def _viewer(parts: Parts, sight: Sight, may: frozenset[CommandKind] = frozenset()) -> Viewer:
     return Viewer(sight.caller.person.name, parts.clock.now(), may)
+
+
+def _policy_file(parts: Parts, sight: Sight, model: str) -> PolicyFile:
+    policy = parts.shelf.current().get(model)
+    place = None if policy is None else parts.library.place(policy)
+    if policy is None or place is None or place not in sight.namespaces:
+        return PolicyFile()
+    return PolicyFile(standing(parts.shelf, policy, place), faults_of(parts.shelf, model)[:_MOST_FAULTS])
 
 
 def _word(body: bytes) -> ActionRequest:

@@ -49,6 +49,8 @@ def check_chart(report: ReportView, series: CheckSeries, place: int) -> Chart:
         description=f"{_last(series)} {_marked(report)}",
         seconds=seconds(report.last_at),
         lines=(
+            Line("interval", "", [(seconds(each.at), each.low) for each in series.points], guide=True),
+            Line("interval", "", [(seconds(each.at), each.high) for each in series.points], guide=True),
             line("limit", lambda each: each.limit if _has_value(each) else None, guide=True),
             line("stable", lambda each: each.stable),
             line("canary", lambda each: each.canary),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal
 
 from controller.control.check_views import CheckView
 from controller.control.record_view import RecordView
@@ -153,7 +154,17 @@ def _point(check: CheckView, at: datetime) -> CheckPoint:
         limit=check.limit,
         verdict=check.verdict,
         requests=check.requests,
+        low=_surely(check, 0),
+        high=_surely(check, 1),
     )
+
+
+def _surely(check: CheckView, end: Literal[0, 1]) -> float | None:
+    """An end of what the canary's share surely is: stable's, and the difference that the counts allow."""
+    known = check.evidence.difference if check.evidence is not None and check.unit == "ratio" else None
+    if known is None or check.stable_value is None:
+        return None
+    return min(max(check.stable_value + known[end], 0.0), 1.0)
 
 
 def _moment(entry: EntryView, at: datetime) -> Moment:

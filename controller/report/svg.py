@@ -31,7 +31,8 @@ _MOST_RATIO = 4.0
 class Line:
     """Points are seconds and value, in order of time; a value that is None or not finite is a gap.
 
-    ``kind`` is its class in the page's style. ``guide`` lines are drawn if they are near enough.
+    ``kind`` is its class in the page's style. ``guide`` lines are drawn if they are near enough; without a
+    ``label`` none is written.
     """
 
     kind: str
@@ -205,7 +206,7 @@ def _mark(mark: tuple[float, str] | None, frame: _Frame) -> list[Svg]:
 
 def _labels(chart: Chart, frame: _Frame) -> list[Svg]:
     """The lines' names and last values, beside their ends."""
-    ended = [(line, values[-1]) for line in chart.lines if (values := _finite(line))]
+    ended = [(line, values[-1]) for line in chart.lines if line.label and (values := _finite(line))]
     wanted = [frame.y(value) + 4 for _, value in ended]
     places = spread(wanted, _LINE, frame.top + 4, frame.bottom + 4)
     drawn = []

@@ -19,7 +19,11 @@ class WeightPoint(View):
 
 
 class CheckPoint(View):
-    """A check as it was measured once; what had no value is null."""
+    """A check as it was measured once; what had no value is null.
+
+    ``low`` and ``high`` are between what the canary's share surely is, given stable's: only of a share that
+    was weighed against stable's.
+    """
 
     at: datetime
     canary: float | None
@@ -27,6 +31,8 @@ class CheckPoint(View):
     limit: float | None
     verdict: Verdict
     requests: int
+    low: float | None = None
+    high: float | None = None
 
 
 class CheckSeries(View):

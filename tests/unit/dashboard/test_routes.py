@@ -173,3 +173,10 @@ async def test_rights_are_asked_about_once_in_half_a_minute_but_words_each_time(
     assert site.doorman.asked["pause"] == 1
     await site.ask("POST", "/rollouts/fraud-1/actions", data=hidden(page, "pause"), headers=OURS)
     assert site.doorman.asked["pause"] == 2
+
+
+async def test_the_file_of_the_policy_is_named_with_what_is_wrong_in_it(site: Site) -> None:
+    site.begin()
+    page = (await site.ask("GET", "/rollouts/fraud-1")).text
+    assert "<dd>fraud.yaml" in page
+    assert "/etc/serinus" not in page

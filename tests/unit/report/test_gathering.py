@@ -18,7 +18,7 @@ from controller.report.page import page
 from controller.report.texts import LONGEST_TEXT
 from tests.fakes import EPOCH, a_policy
 from tests.unit.control.stage import a_result, progressing
-from tests.unit.report.scenes import MADE_BY, SECOND, Log, endless, promoted, rolled_back
+from tests.unit.report.scenes import MADE_BY, SECOND, Log, endless, promoted, rolled_back, weighed
 
 
 class TestDecision:
@@ -186,3 +186,13 @@ def test_values_that_are_no_numbers_are_gaps() -> None:
     log.add(checks=[a_result(Verdict.UNKNOWN, float("nan"))])
     (series,) = log.report().checks
     assert series.points[0].canary is None
+
+
+def test_what_the_canarys_share_surely_is_goes_with_each_point() -> None:
+    log = Log()
+    log.add("observed", checks=[weighed(0.02)])
+    log.add("observed", checks=[a_result(Verdict.PASS)])
+    first, second = log.report().checks[0].points
+    assert first.low == pytest.approx((first.stable or 0) + 0.046)
+    assert first.high == pytest.approx((first.stable or 0) + 0.31)
+    assert (second.low, second.high) == (None, None)
