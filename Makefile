@@ -7,7 +7,7 @@ MLSERVER ?=
 COMPARE ?=
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo check test test-faults bench bench-judge format lock clean
+.PHONY: help setup demo check docs test test-faults bench bench-judge format lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,11 +21,15 @@ setup: .venv/.ready ## Install what is missing: Debian packages, the virtual env
 demo: setup ## See a good version promoted and three bad ones stopped (MLSERVER=1, COMPARE=1: see README.md)
 	@$(RUN)python -m deploy.local.demo $(if $(MLSERVER),--engine mlserver) $(if $(COMPARE),--compare $(COMPARE))
 
-check: setup ## Lint, format, types, import directions
+check: setup ## Lint, format, types, import directions, documentation
 	$(RUN)ruff check .
 	$(RUN)ruff format --check .
 	$(RUN)mypy
 	$(RUN)lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
+
+docs: setup ## Build the documentation as a site, strictly: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --quiet
 
 test: setup ## All tests, on real Envoy, Prometheus and served models
 	$(PYTEST) -m "not faults"
@@ -47,4 +51,4 @@ lock: setup ## Bring uv.lock up to date with pyproject.toml
 	.cache/uv/bin/uv lock
 
 clean: ## Remove what setup and the tests made
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-reports
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-reports site

@@ -1,4 +1,4 @@
-"""Writes ``docs/state-machine.md`` from the transition table, so that the two cannot differ.
+"""Writes ``docs/state-machine.md`` and its pictures from the transition table, so that they cannot differ.
 
 Run it from the root of the repository after the table changed: ``python -m docs.generate``.
 """
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from controller.domain.table import TABLE, Trigger
-from controller.domain.vocabulary import TERMINAL, Phase
+from controller.domain.vocabulary import Phase
+from docs.diagrams import Place, drawing
 
 PAGE = Path(__file__).parent / "state-machine.md"
 
@@ -51,28 +52,84 @@ The value of each trigger is the event's name in the log.
 """
 
 
+_RELEASE: Mapping[str, Place] = {
+    _P.NOT_DEPLOYED: (1, 0),
+    _P.PAUSED: (3.7, 0),
+    _P.PENDING: (0, 1),
+    _P.PREPARING: (1, 1),
+    _P.VALIDATING: (2, 1),
+    _P.PROGRESSING: (3, 1),
+    _P.PROMOTING: (4.6, 1),
+    _P.BAKING: (5.7, 1),
+    _P.SUCCEEDED: (6.7, 1),
+    _P.FROZEN: (3.3, 2),
+    _P.ROLLING_BACK: (4.6, 2),
+    _P.HALTED: (5.9, 2),
+    _P.ROLLED_BACK: (3.3, 3),
+    _P.SUPERSEDED: (4.6, 3),
+    _P.ABORTED: (5.9, 3),
+}
+_STOPPED: Mapping[str, Place] = {
+    "BeforeTraffic": (0, 0),
+    _P.SUPERSEDED: (2.4, 0),
+    "WithTraffic": (0, 1),
+    _P.PAUSED: (2.4, 1),
+    _P.PROMOTING: (4.6, 1),
+    _P.BAKING: (5.8, 1),
+    _P.ROLLING_BACK: (0.8, 2.2),
+    _P.FROZEN: (2.6, 2.2),
+    _P.HALTED: (4.6, 2.2),
+}
+_SAID: Mapping[str, Place] = {
+    "BeforeTraffic": (0, 0),
+    _P.ABORTED: (2.4, 0),
+    _P.PAUSED: (2.4, 1.2),
+    "WithTraffic": (0, 2.4),
+    _P.FROZEN: (4.8, 2.4),
+    _P.ROLLING_BACK: (2.4, 3.6),
+    _P.HALTED: (4.8, 3.6),
+    _P.PROMOTING: (6, 3.6),
+}
+"""Where each phase is drawn: column and row."""
+_FORWARD = [trigger for trigger in Trigger if trigger not in (*_PEOPLE, *_STOPS)]
+
+
+def pictures() -> Mapping[Path, str]:
+    """The drawings that the page shows."""
+    return {
+        PAGE.with_name("state-machine-release.svg"): drawing(
+            "The way of a release", _RELEASE, _arrows(_FORWARD, {})
+        ),
+        PAGE.with_name("state-machine-stops.svg"): drawing(
+            "What stops it", _STOPPED, _arrows(_STOPS, _GROUPS)
+        ),
+        PAGE.with_name("state-machine-people.svg"): drawing(
+            "What people can do", _SAID, _arrows(_PEOPLE, _GROUPS)
+        ),
+    }
+
+
 def page() -> str:
     """The whole document."""
-    forward = [trigger for trigger in Trigger if trigger not in (*_PEOPLE, *_STOPS)]
     return "\n".join(
         [
             _INTRODUCTION,
             "## The way of a release",
             "",
-            *_diagram(forward, groups={}),
+            "![The phases of a release and the ways between them](state-machine-release.svg)",
             "",
             "## What stops it",
             "",
             "`BeforeTraffic` is Pending, Preparing and Validating; `WithTraffic` is Progressing, Promoting",
             "and Baking.",
             "",
-            *_diagram(_STOPS, groups=_GROUPS),
+            "![From which phases a rollout is stopped, and where it goes](state-machine-stops.svg)",
             "",
             "## What people can do",
             "",
             "A paused or frozen rollout resumes to the phase that it was in.",
             "",
-            *_diagram(_PEOPLE, groups=_GROUPS),
+            "![What a person can say in each phase](state-machine-people.svg)",
             "",
             "## Every transition",
             "",
@@ -82,16 +139,14 @@ def page() -> str:
     )
 
 
-def _diagram(triggers: Iterable[Trigger], groups: Mapping[str, frozenset[Phase]]) -> list[str]:
+def _arrows(
+    triggers: Iterable[Trigger], groups: Mapping[str, frozenset[Phase]]
+) -> list[tuple[str, str, str]]:
     arrows: dict[tuple[str, str], list[str]] = {}
     for trigger in triggers:
         for source, target in _edges(trigger, groups):
             arrows.setdefault((source, target), []).append(trigger.name.lower())
-    lines = [f"    {source} --> {target}: {', '.join(names)}" for (source, target), names in arrows.items()]
-    drawn = {name for arrow in arrows for name in arrow}
-    first = [f"    [*] --> {Phase.PENDING}"] if Phase.PENDING in drawn else []
-    last = [f"    {end} --> [*]" for end in Phase if end in TERMINAL and end in drawn]
-    return ["```mermaid", "stateDiagram-v2", *first, *lines, *last, "```"]
+    return [(source, target, ", ".join(names)) for (source, target), names in arrows.items()]
 
 
 def _edges(trigger: Trigger, groups: Mapping[str, frozenset[Phase]]) -> list[tuple[str, str]]:
@@ -130,4 +185,5 @@ def _table() -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for path, content in {PAGE: page(), **pictures()}.items():
+        path.write_text(content, encoding="utf-8")

@@ -13,7 +13,16 @@ from controller.adapters.gates.question import GateAnswer, GateQuestion
 from controller.adapters.notify.cloudevent import RolloutEvent
 from controller.report.views import ReportView
 from controller.web.application import openapi
-from docs.pages import command_line, metrics, model_rollout, permissions, settings
+from docs.pages import (
+    command_line,
+    example_policies,
+    metrics,
+    model_rollout,
+    permissions,
+    policy_fields,
+    reasons,
+    settings,
+)
 from docs.pages.documents import DOCUMENTS
 
 FOLDER = Path(__file__).parent / "reference"
@@ -23,6 +32,9 @@ def pages() -> dict[Path, str]:
     """The content of every generated page."""
     return {
         FOLDER / "command-line.md": command_line.page(),
+        FOLDER / "policy-fields.md": policy_fields.page(),
+        FOLDER / "example-policies.md": example_policies.page(),
+        FOLDER / "reasons.md": reasons.page(),
         FOLDER / "modelrollout.md": model_rollout.page(),
         FOLDER / "settings.md": settings.page(),
         FOLDER / "permissions.md": permissions.page(),

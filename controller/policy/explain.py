@@ -36,7 +36,7 @@ def explain(path: str | None) -> str:
         section = section_at(PolicySection, location)
         if section is None:
             raise LookupError(_unknown(location))
-        return "\n".join([".".join(location), f"  {_summary(section)}", "", "Fields:", *_listing(section)])
+        return "\n".join([".".join(location), f"  {summary_of(section)}", "", "Fields:", *_listing(section)])
     known = _keys_at(location[:-1])
     if location[-1] not in known:
         raise LookupError(_unknown(location))
@@ -73,13 +73,13 @@ def _field(location: Sequence[str], info: FieldInfo) -> str:
     lines += [f"  Example: {location[-1]}: {inline(example)}" for example in info.examples or []]
     below = sections_at(PolicySection, location)
     for section in below:
-        heading = "Fields" if len(below) == 1 else _summary(section).rstrip(".")
+        heading = "Fields" if len(below) == 1 else summary_of(section).rstrip(".")
         lines += ["", f"{heading}:", *_listing(section)]
     if location[-1] == "checks":
         lines += [
             "",
             "Checks, by name:",
-            *(f"  {name}  {_summary(section)}" for name, section in _CHECK_KINDS),
+            *(f"  {name}  {summary_of(section)}" for name, section in _CHECK_KINDS),
         ]
     return "\n".join(lines)
 
@@ -92,7 +92,8 @@ def _default(info: FieldInfo) -> str:
     return "Optional." if info.default in (None, []) else f"Default: {inline(info.default)}."
 
 
-def _summary(section: type[Section]) -> str:
+def summary_of(section: type[Section]) -> str:
+    """What a section is, in a sentence."""
     return (section.__doc__ or "").splitlines()[0]
 
 

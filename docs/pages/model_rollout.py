@@ -6,8 +6,7 @@ from typing import Any
 
 from controller.adapters.kube.conditions import Condition
 from controller.adapters.kube.crd import model_rollout_crd
-from controller.control.explanations import EXPLANATIONS
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.vocabulary import Phase
 from docs.pages.tables import ORIGIN, table
 
 Obj = dict[str, Any]
@@ -84,14 +83,7 @@ def page() -> str:
                 ),
             ),
             "\n## Reasons\n",
-            "The same word stands in the status, the conditions, Events, logs, metrics and notifications.\n",
-            *table(
-                ("reason", "meaning", "what to do"),
-                (
-                    (f"`{reason}`", EXPLANATIONS[reason].meaning, EXPLANATIONS[reason].remedy_for("MODEL"))
-                    for reason in Reason
-                ),
-            ),
+            "What `status.reason` and the conditions say: [reasons](reasons.md).",
             "",
         ]
     )

@@ -1,8 +1,12 @@
 """The page about the phases is the table's, to the letter."""
 
+from xml.etree import ElementTree as ET
+
 from controller.domain.table import TABLE, Trigger
 from controller.domain.vocabulary import Phase
-from docs.generate import MEANINGS, PAGE, page
+from docs.generate import MEANINGS, PAGE, page, pictures
+
+NAMESPACE = "http://www.w3.org/2000/svg"
 
 
 def test_the_page_is_current() -> None:
@@ -29,5 +33,20 @@ def test_every_transition_has_its_row() -> None:
                 assert (trigger.name, source.value, target.value) in written
 
 
+def test_the_pictures_are_current_and_shown() -> None:
+    for path, picture in pictures().items():
+        assert path.read_text(encoding="utf-8") == picture, "run: python -m docs.generate"
+        assert f"]({path.name})" in page()
+
+
 def test_every_phase_is_drawn() -> None:
-    assert all(f" {phase}" in page().split("## Every transition")[0] for phase in Phase)
+    drawn = "".join(pictures().values())
+    assert all(f">{phase}</text>" in drawn for phase in Phase)
+
+
+def test_a_picture_fetches_and_runs_nothing() -> None:
+    for picture in pictures().values():
+        ET.fromstring(picture)
+        assert not any(
+            word in picture.replace(NAMESPACE, "") for word in ("http", "script", "href", "@import")
+        )
