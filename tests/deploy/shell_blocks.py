@@ -2,10 +2,15 @@
 
 A block is marked by a comment on the line before its fence, ``<!-- tested -->`` or with names of runs:
 ``<!-- tested: kustomize, helm -->``. A run is all blocks of a page that bear its name, in order.
+
+A test asks for a run by `script`, with the page and the run written out: so it can be seen from the text of
+the tests which runs are run, and `tests/unit/deploy/test_page_commands.py` looks that all are.
 """
 
 import re
 from pathlib import Path
+
+from deploy.local.stack import REPOSITORY
 
 _BLOCK = re.compile(
     r"^<!-- tested(?:: (?P<runs>[^>]*?))? -->\n+```sh\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
@@ -13,6 +18,11 @@ _BLOCK = re.compile(
 _MARK = re.compile(r"<!-- tested")
 ONLY = ""
 """The name of the run of a page whose blocks bear no names."""
+
+
+def script(page: str, run: str = ONLY) -> str:
+    """The script of a run of a page, by its path in the repository. Both have to be written out."""
+    return runs(REPOSITORY / page)[run]
 
 
 def runs(page: Path) -> dict[str, str]:

@@ -16,16 +16,18 @@ import pytest
 from deploy.local.stack import REPOSITORY
 from tests.deploy.prometheus_operator import prometheus_operator
 from tests.deploy.rendering import program
-from tests.deploy.shell_blocks import ONLY, runs
+from tests.deploy.shell_blocks import script
+from tests.deploy.terminal import PROGRAMS
 from tests.kube.apiserver import ApiServer
 
 pytestmark = pytest.mark.integration
 
-HOW_TO = REPOSITORY / "docs" / "how-to"
-INSTALL = HOW_TO / "install-in-a-cluster.md"
-DEPLOY = HOW_TO / "deploy-a-new-version.md"
-GITOPS = HOW_TO / "gitops.md"
-OBSERVE = HOW_TO / "observe.md"
+INSTALL = REPOSITORY / "docs" / "how-to" / "install-in-a-cluster.md"
+INSTALLATIONS = {
+    "kustomize": script("docs/how-to/install-in-a-cluster.md", "kustomize"),
+    "helm": script("docs/how-to/install-in-a-cluster.md", "helm"),
+}
+DEPLOY = script("docs/how-to/deploy-a-new-version.md")
 ROLLOUT = ("serinus.dev/v1alpha1", "ModelRollout", "ml")
 POLICY = """\
 model: fraud-detector
@@ -39,6 +41,15 @@ KUBECTL = """\
 #!/bin/sh
 [ "$1" = apply ] && { shift; set -- apply --validate=false "$@"; }
 exec KUBECTL "$@"
+"""
+DOCKER = """\
+#!/bin/sh
+# docker build -t IMAGE FOLDER, docker push IMAGE
+case "$1" in
+  build) [ "$2" = -t ] && [ -f "$4/Dockerfile" ] && echo built ;;
+  push) [ $# = 2 ] && echo pushed ;;
+  *) exit 1 ;;
+esac
 """
 HELM = """\
 #!/bin/sh
@@ -62,15 +73,20 @@ class Shell:
         chart.write_text("".join(line for line in lines if not line.startswith("kubeVersion")))
         (folder / "policies").mkdir()
         (folder / "policies" / "fraud-detector.yaml").write_text(POLICY)
-        for name, script in {"kubectl": KUBECTL, "helm": HELM}.items():
+        for name, text in {"kubectl": KUBECTL, "helm": HELM}.items():
             tool = folder / "bin" / name
             tool.parent.mkdir(exist_ok=True)
-            tool.write_text(script.replace(name.upper(), program(name)))
+            tool.write_text(text.replace(name.upper(), program(name)))
             tool.chmod(0o755)
+        shutil.copy(REPOSITORY / "Dockerfile", folder)
+        docker = folder / "bin" / "docker"
+        docker.write_text(DOCKER)
+        docker.chmod(0o755)
 
     def run(self, script: str) -> str:
         environment = {
-            "PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{self._folder / 'bin'}:{PROGRAMS}:{os.environ['PATH']}",
+            "PYTHONPATH": str(REPOSITORY),
             "HOME": str(self._folder),
             "KUBECONFIG": str(self._config),
         }
@@ -102,16 +118,17 @@ def shell(apiserver: ApiServer, tmp_path: Path) -> Iterator[Shell]:
         "kubectl delete clusterroles,clusterrolebindings -l app.kubernetes.io/instance=serinus\n"
         "kubectl -n serinus delete --ignore-not-found configmap serinus-policies\n"
         "kubectl -n serinus delete --ignore-not-found secret -l owner=helm\n"
-        "kubectl -n ml delete --ignore-not-found --all modelrollouts,httproutes"
+        "kubectl -n ml delete --ignore-not-found --all modelrollouts,httproutes\n"
+        "kubectl -n assistants delete --ignore-not-found --all modelrollouts"
     )
 
 
 @pytest.mark.parametrize("way", ["kustomize", "helm"])
 def test_three_commands_install_it_and_begin_a_release(apiserver: ApiServer, shell: Shell, way: str) -> None:
-    script = runs(INSTALL)[way]
+    commands = INSTALLATIONS[way]
     if way == "kustomize":  # the page's later block updates the policies that the first made
-        assert "--dry-run=client" in script
-    shell.run(script)
+        assert "--dry-run=client" in commands
+    shell.run(commands)
     admin = apiserver.admin
     assert admin.get("apps/v1", "Deployment", "serinus", "serinus")
     assert admin.get(*ROLLOUT, "fraud-v7")
@@ -126,7 +143,7 @@ def test_three_commands_install_it_and_begin_a_release(apiserver: ApiServer, she
 
 
 def test_the_readme_says_the_same_in_short(apiserver: ApiServer, shell: Shell) -> None:
-    shell.run(runs(REPOSITORY / "README.md")[ONLY])
+    shell.run(script("README.md"))
     assert apiserver.admin.get("apps/v1", "Deployment", "serinus", "serinus")
     assert apiserver.admin.get(*ROLLOUT, "fraud-v7")
 
@@ -139,8 +156,24 @@ def test_the_install_takes_three_commands() -> None:
         assert len(blocks) == 3
 
 
+def test_the_image_is_built_where_its_file_is_and_pushed(shell: Shell) -> None:
+    """By a stand-in: no Docker is here. What the file says, test_deploy_image does step by step."""
+    assert shell.run(script("docs/how-to/install-in-a-cluster.md", "image")).splitlines() == [
+        "built",
+        "pushed",
+    ]
+
+
+def test_a_language_model_is_released_under_its_policy(apiserver: ApiServer, shell: Shell) -> None:
+    apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "assistants"}})
+    assert "code-assistant-v2" in shell.run(script("docs/how-to/llm.md", "cluster"))
+    rollout = apiserver.admin.get("serinus.dev/v1alpha1", "ModelRollout", "assistants", "code-assistant-v2")
+    assert rollout is not None
+    assert rollout["spec"]["backend"] == {"kind": "InferencePool", "name": "code-assistant-v2"}
+
+
 def test_a_folder_of_ones_own_chooses_features(apiserver: ApiServer, shell: Shell) -> None:
-    shell.run(runs(INSTALL)["own"])
+    shell.run(script("docs/how-to/install-in-a-cluster.md", "own"))
     deployment = apiserver.admin.get("apps/v1", "Deployment", "serinus", "serinus")
     assert deployment is not None
     [container] = deployment["spec"]["template"]["spec"]["containers"]
@@ -150,7 +183,7 @@ def test_a_folder_of_ones_own_chooses_features(apiserver: ApiServer, shell: Shel
 
 def test_the_overlay_for_one_namespace_is_copied_and_changed(apiserver: ApiServer, shell: Shell) -> None:
     apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "vision"}})
-    shell.run(runs(INSTALL)["one-namespace"])
+    shell.run(script("docs/how-to/install-in-a-cluster.md", "one-namespace"))
     assert apiserver.admin.get("rbac.authorization.k8s.io/v1", "Role", "vision", "serinus")
     models = apiserver.admin.get("networking.k8s.io/v1", "NetworkPolicy", "serinus", "serinus-models")
     deployment = apiserver.admin.get("apps/v1", "Deployment", "serinus", "serinus")
@@ -163,7 +196,7 @@ def test_the_overlay_for_one_namespace_is_copied_and_changed(apiserver: ApiServe
 
 
 def test_a_release_is_made_watched_and_steered(apiserver: ApiServer, shell: Shell) -> None:
-    blocks = runs(DEPLOY)[ONLY]
+    blocks = DEPLOY
     made, _, rest = blocks.partition("kubectl --namespace ml get modelrollouts\n")
     shell.run(made)
     _promoted(apiserver, "fraud-v7")
@@ -176,7 +209,7 @@ def test_a_release_is_made_watched_and_steered(apiserver: ApiServer, shell: Shel
 
 
 def test_the_promoted_version_is_read_for_git(apiserver: ApiServer, shell: Shell) -> None:
-    shell.run(runs(DEPLOY)[ONLY].partition("kubectl --namespace ml get modelrollouts\n")[0])
+    shell.run(DEPLOY.partition("kubectl --namespace ml get modelrollouts\n")[0])
     _promoted(apiserver, "fraud-v7")
     apiserver.admin.apply(
         {
@@ -186,7 +219,7 @@ def test_the_promoted_version_is_read_for_git(apiserver: ApiServer, shell: Shell
             "spec": {"rules": [{"backendRefs": [{"name": "fraud-v7", "port": 8080}]}]},
         }
     )
-    assert shell.run(runs(GITOPS)[ONLY]).splitlines()[-1] == "fraud-v7"
+    assert shell.run(script("docs/how-to/gitops.md")).splitlines()[-1] == "fraud-v7"
 
 
 def _container(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +246,7 @@ def _promoted(server: ApiServer, name: str) -> None:
 
 def test_alerts_and_dashboard_come_without_helms_release(apiserver: ApiServer, shell: Shell) -> None:
     apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serinus"}})
-    shell.run(runs(OBSERVE)[ONLY])
+    shell.run(script("docs/how-to/observe.md"))
     rule = apiserver.admin.get("monitoring.coreos.com/v1", "PrometheusRule", "serinus", "serinus")
     board = apiserver.admin.get("v1", "ConfigMap", "serinus", "serinus-dashboard")
     assert rule is not None

@@ -13,6 +13,8 @@ from controller.cli.backtest.injecting import InjectionError, parse_injection
 from controller.cli.main import app
 from controller.domain.backtest.regressions import Regression
 from controller.domain.policy import Check, CheckKind
+from tests.deploy.shell_blocks import script
+from tests.deploy.terminal import Terminal
 from tests.unit.metrics.test_past import recorded
 from tests.unit.metrics.test_prometheus_source import Play, Prometheus, always, serving, success
 
@@ -85,6 +87,16 @@ def test_a_good_version_and_a_worse_one(desk: Desk) -> None:
         assert worse["bad_requests"]["median"] > 0
         assert worse["seconds_to_detect"]["p95"] < 240
         assert worse["reasons"] == {"CheckFailed": 4}
+
+
+def test_the_command_of_the_page(desk: Desk) -> None:
+    """Typed as it stands there, but for the address of Prometheus."""
+    with serving(desk.prometheus) as url:
+        commands = script("docs/how-to/backtest.md").replace("http://127.0.0.1:9090", url)
+        terminal = Terminal(desk.file.parent)
+        said = terminal.run(commands)
+    assert "as good as stable  20        20" in said
+    assert "latency=x3" in said
 
 
 def test_the_same_line_gives_the_same_answer(desk: Desk) -> None:

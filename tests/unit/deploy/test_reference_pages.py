@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,19 @@ from controller.cli.session import ExitCode
 from controller.domain.vocabulary import Reason
 from controller.policy.explain import json_schema
 from deploy.local.stack import REPOSITORY
-from docs.generate_reference import FOLDER, pages
+from docs.generate_reference import FOLDER
+from docs.generate_reference import pages as written
 from docs.pages.command_line import EXIT_CODES
 from docs.pages.model_rollout import CONDITIONS
 from docs.pages.tables import ORIGIN
 
 _LINK = re.compile(r"\[[^\]]*\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@cache
+def pages() -> dict[Path, str]:
+    """Written once for all tests."""
+    return written()
 
 
 def test_the_pages_are_current() -> None:

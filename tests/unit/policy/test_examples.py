@@ -1,5 +1,6 @@
 """The policies that ship as examples are valid, and editors agree."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from controller.policy.golden_file import parse_golden
 from controller.policy.loader import POLICY_LIMITS, load_policy
 from controller.policy.source import decode
 from controller.policy.tree import Document, plain
+from tests.deploy.shell_blocks import script
+from tests.deploy.terminal import Terminal
 
 FOLDER = Path(__file__).parents[3] / "policies"
 POLICIES = sorted(FOLDER.glob("*.yaml"))
@@ -46,6 +49,13 @@ def test_an_example_policy_follows_the_json_schema_it_names(path: Path) -> None:
     document = parse_document(source, POLICY_LIMITS)
     assert isinstance(document, Document)
     Draft202012Validator(json_schema()).validate(plain(document.root))
+
+
+def test_the_examples_for_language_models_are_found_good_by_the_command_of_the_page(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "policies")
+    said = Terminal(tmp_path).run(script("docs/how-to/llm.md", "lint"))
+    assert "every policy is valid" in said
+    assert "checks.ttft_p95" in said
 
 
 def test_every_golden_file_belongs_to_a_policy(catalogue: Catalogue) -> None:

@@ -63,6 +63,10 @@ def scalar(seconds: float) -> tuple[int, object]:
     return 200, {"status": "success", "data": {"resultType": "scalar", "result": [seconds, str(seconds)]}}
 
 
+EXTENSIONS = "x" * 120_000
+"""As long as what a real Envoy says of them."""
+
+
 class Machine:
     """Settings that name one server for everything, and the command."""
 
@@ -70,7 +74,10 @@ class Machine:
         self.folder = folder
         self.answers: Answers = {
             "/readyz": (200, "ok\n"),
-            "/server_info": (200, {"state": "LIVE", "version": "abc/1.39.3/Clean/RELEASE/BoringSSL"}),
+            "/server_info": (
+                200,
+                {"state": "LIVE", "version": "abc/1.39.3/Clean/RELEASE/BoringSSL", "node": EXTENSIONS},
+            ),
             "up": vector("7"),
             "time": scalar(0),
         }

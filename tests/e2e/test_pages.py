@@ -1,0 +1,149 @@
+"""The commands of the tutorial and the how-to pages for one machine, typed as they are, on real parts.
+
+The two pages that bring parts of their own play in the background while the others are typed at the stack
+that all end-to-end tests share: they mostly wait.
+"""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from controller.domain.vocabulary import Phase, Reason
+from deploy.local.stack import free_port
+from tests.deploy.shell_blocks import script
+from tests.deploy.terminal import Terminal
+from tests.e2e.harness import Harness
+from tests.e2e.policies import step
+from tests.e2e.proof import eventually
+
+pytestmark = pytest.mark.integration
+
+STEPS = ({**step("50%", "1s", 5), "approval": True},)
+PLAYS_SECONDS = 120
+
+
+def typed(harness: Harness, folder: Path, commands: str) -> str:
+    """What commands print to somebody whose daemon is the harness's."""
+    terminal = Terminal(folder, {"SERINUS_SOCKET": str(harness.stage.daemon.socket)})
+    try:
+        return terminal.run(commands)
+    finally:
+        terminal.close()
+
+
+def play_tutorial(folder: Path) -> str:
+    """Three terminals, as the page has them; what the third shows."""
+    terminals = [Terminal(folder) for _ in range(3)]
+    for number, each in enumerate(terminals):
+        each.output = folder / f"terminal-{number}.log"
+    stage, daemon, reader = terminals
+    rollouts = folder / "my-rollouts"
+    try:
+        stage.start(script("docs/tutorial.md", "playground"))
+        eventually((rollouts / "env").exists, "the playground is ready", within=90)
+        daemon.start(script("docs/tutorial.md", "daemon"))
+        eventually((rollouts / "serinus.sock").exists, "the daemon listens")
+        said = reader.run(script("docs/tutorial.md", "you"), within=PLAYS_SECONDS)
+        assert "<svg" in (rollouts / "report.html").read_text(encoding="utf-8")
+        return said
+    finally:
+        for each in reversed(terminals):
+            each.close()
+
+
+def play_first_model(folder: Path, endpoints: tuple[str, str]) -> str:
+    """The page with ports that are free, and with two servers that run."""
+    commands = script("docs/how-to/first-model.md")
+    for number, endpoint in zip(("8001", "8002"), endpoints, strict=True):
+        commands = commands.replace(f"127.0.0.1:{number}", endpoint)
+    for number in ("9178", "9901", "9090", "8080"):
+        commands = re.sub(rf"\b{number}\b", str(free_port()), commands)
+    terminal = Terminal(folder)
+    try:
+        return terminal.run(commands, within=PLAYS_SECONDS)
+    finally:
+        terminal.close()
+
+
+@pytest.fixture(scope="module")
+def plays(
+    whole_harness: Harness, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Future[str], Future[str]]]:
+    """The tutorial and the first model, begun."""
+    stage = whole_harness.stage
+    endpoints = (stage.endpoint("v1"), stage.endpoint("v2"))
+    with ThreadPoolExecutor(2) as pool:
+        yield (
+            pool.submit(play_tutorial, tmp_path_factory.mktemp("tutorial")),
+            pool.submit(play_first_model, tmp_path_factory.mktemp("first"), endpoints),
+        )
+
+
+@pytest.fixture
+def begun(plays: tuple[Future[str], Future[str]], harness: Harness) -> Harness:
+    """The harness, while the two play."""
+    return harness
+
+
+def serve(harness: Harness, model: str, **more: object) -> None:
+    """A model of the page's name, served by v1, under a policy for the next rollout."""
+    harness.write_policy(model, (step("50%", "1s", 5),), checks={"errors": {"max": "5%"}})
+    harness.until_in_force(model)
+    harness.deploy(model, "v1")
+    harness.until(model, Phase.SUCCEEDED)
+    harness.write_policy(model, STEPS if "approval" in more else (step("50%", "1h"),), **more)
+    harness.until_in_force(model)
+
+
+def test_people_are_asked_answer_and_share_how_it_went(begun: Harness, tmp_path: Path) -> None:
+    serve(begun, "fraud-detector", approval={"before": ["start", "promotion"]})
+    rollout = begun.deploy("fraud-detector", "v2")
+
+    def asked(what: str) -> None:
+        begun.until_status(rollout, lambda status: status.reason is Reason.WAITING_FOR_APPROVAL, what)
+
+    asked("asking for the start")
+    assert "WaitingForApproval" in typed(begun, tmp_path, script("docs/how-to/approvals.md", "yes"))
+    with begun.traffic("fraud-detector"):
+        begun.until_status(rollout, lambda status: status.phase is not Phase.PENDING, "begun")
+        asked("asking for the step")
+        typed(begun, tmp_path, script("docs/how-to/approvals.md", "number"))
+        begun.until_weight(rollout, 50)
+        asked("asking for the promotion")
+        said = typed(begun, tmp_path, script("docs/how-to/approvals.md", "no"))
+        begun.until(rollout, Phase.ROLLED_BACK)
+    assert "the quarter's figures come first" in said
+    reports = typed(begun, tmp_path, script("docs/how-to/share-a-report.md"))
+    assert reports.count('"fraud-detector-2"') >= 1
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_with_little_traffic_is_looked_at_and_decided_about(begun: Harness, tmp_path: Path) -> None:
+    serve(begun, "invoice-scorer", bake="1h")
+    rollout = begun.deploy("invoice-scorer", "v2")
+    begun.until_weight(rollout, 50)
+    assert "WaitingForFirstRequest" in typed(begun, tmp_path, script("docs/how-to/low-traffic.md", "see"))
+    typed(begun, tmp_path, script("docs/how-to/low-traffic.md", "promote"))
+    begun.until(rollout, Phase.BAKING)
+    typed(begun, tmp_path, script("docs/how-to/low-traffic.md", "abort"))
+    begun.until(rollout, Phase.ABORTED)
+
+
+def test_the_first_model_of_ones_own(plays: tuple[Future[str], Future[str]]) -> None:
+    said = plays[1].result(PLAYS_SECONDS)
+    assert "every policy is valid" in said
+    assert "Promoted: v1 serves everyone" in said
+    assert "tumor-classifier-2: v2 of tumor-classifier" in said
+
+
+def test_the_tutorial_promotes_one_version_and_rolls_another_back(
+    plays: tuple[Future[str], Future[str]],
+) -> None:
+    said = plays[0].result(PLAYS_SECONDS)
+    assert "Promoted: v2 serves everyone" in said
+    assert "RolledBack  0%  CheckFailed: errors" in said
+    assert "exit code 3" in said
+    assert "evidence that the canary is worse: decisive" in said
