@@ -29,7 +29,7 @@ check: setup ## Lint, format, types, import directions, documentation
 	@$(MAKE) --no-print-directory docs
 
 docs: setup ## Build the documentation as a site, strictly: site/index.html
-	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build
 
 test: setup ## All tests, on real Envoy, Prometheus and served models
 	$(PYTEST) -m "not faults"

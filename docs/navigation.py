@@ -50,6 +50,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "explanation/compared.md",
         "explanation/judges-compared.md",
     ),
+    "Runbooks": (),
     "Decisions": (),
 }
 """The parts of the site; each takes its pages and the rest of its folder."""

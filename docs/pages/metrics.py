@@ -8,7 +8,7 @@ from docs.pages.tables import ORIGIN, table
 
 _WHERE = {
     "phase": "[phases](modelrollout.md#phases)",
-    "reason": "[reasons](modelrollout.md#reasons)",
+    "reason": "[reasons](reasons.md)",
 }
 """Where a list stands that is too long for a table's cell."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import REPOSITORY
+from tests.deploy.flagger import flagger
 from tests.deploy.prometheus_operator import prometheus_operator
 from tests.deploy.rendering import program
 from tests.deploy.shell_blocks import script
@@ -246,10 +247,24 @@ def _promoted(server: ApiServer, name: str) -> None:
 
 def test_alerts_and_dashboard_come_without_helms_release(apiserver: ApiServer, shell: Shell) -> None:
     apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serinus"}})
-    shell.run(script("docs/how-to/observe.md"))
+    shell.run(script("docs/how-to/observe.md", "cluster"))
     rule = apiserver.admin.get("monitoring.coreos.com/v1", "PrometheusRule", "serinus", "serinus")
     board = apiserver.admin.get("v1", "ConfigMap", "serinus", "serinus-dashboard")
     assert rule is not None
     assert rule["spec"]["groups"][0]["rules"]
     assert board is not None
     assert board["data"]["serinus.json"]
+
+
+def test_the_alerts_are_found_good_where_prometheus_reads_files(shell: Shell) -> None:
+    assert "SUCCESS" in shell.run(script("docs/how-to/observe.md", "machine"))
+
+
+def test_a_canary_of_flagger_becomes_a_policy(apiserver: ApiServer, shell: Shell, tmp_path: Path) -> None:
+    apiserver.admin.define(*flagger())
+    examples = REPOSITORY / "tests" / "golden" / "convert"
+    apiserver.kubectl("apply", "-f", str(examples / "canary-01-fraud-detector.yaml"), "--validate=false")
+    shell.run(script("docs/how-to/convert.md", "cluster"))
+    assert "\nmodel: fraud-detector\n" in (tmp_path / "policies" / "fraud-detector.yaml").read_text()
+    shutil.copy(examples / "canary-02-queries.yaml", tmp_path / "canary.yaml")
+    assert '"$version"' in shell.run(script("docs/how-to/convert.md", "label"))
