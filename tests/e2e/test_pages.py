@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.integration
 
 STEPS = ({**step("50%", "1s", 5), "approval": True},)
 PLAYS_SECONDS = 120
+WATCHED_SECONDS = 2
 
 
 def typed(harness: Harness, folder: Path, commands: str) -> str:
@@ -32,6 +34,19 @@ def typed(harness: Harness, folder: Path, commands: str) -> str:
         return terminal.run(commands)
     finally:
         terminal.close()
+
+
+def watched(harness: Harness, folder: Path, commands: str) -> None:
+    """Commands of which some go on until they are stopped: each goes on, or ended well."""
+    lines = [line for line in commands.splitlines() if line]
+    terminals = [Terminal(folder, {"SERINUS_SOCKET": str(harness.stage.daemon.socket)}) for _ in lines]
+    try:
+        running = [each.start(line) for each, line in zip(terminals, lines, strict=True)]
+        sleep(WATCHED_SECONDS)
+        assert [process.poll() or 0 for process in running] == [0] * len(lines)
+    finally:
+        for each in terminals:
+            each.close()
 
 
 def play_tutorial(folder: Path) -> str:
@@ -118,6 +133,8 @@ def test_people_are_asked_answer_and_share_how_it_went(begun: Harness, tmp_path:
     assert "the quarter's figures come first" in said
     reports = typed(begun, tmp_path, script("docs/how-to/share-a-report.md"))
     assert reports.count('"fraud-detector-2"') >= 1
+    watched(begun, tmp_path, script("docs/how-to/watch-a-rollout.md", "watch"))
+    watched(begun, tmp_path, script("docs/how-to/watch-a-rollout.md", "find"))
     assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
