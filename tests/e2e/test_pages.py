@@ -1,22 +1,25 @@
 """The commands of the tutorial and the how-to pages for one machine, typed as they are, on real parts.
 
-The two pages that bring parts of their own play in the background while the others are typed at the stack
+The pages that bring parts of their own play in the background while the others are typed at the stack
 that all end-to-end tests share: they mostly wait.
 """
 
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
 import pytest
 
+from controller.domain.judge.counts import Block
 from controller.domain.vocabulary import Phase, Reason
 from deploy.local.stack import free_port
 from tests.deploy.shell_blocks import script
 from tests.deploy.terminal import Terminal
 from tests.e2e.harness import Harness
+from tests.e2e.page_pack import play_pack
 from tests.e2e.policies import step
 from tests.e2e.proof import eventually
 
@@ -83,23 +86,32 @@ def play_first_model(folder: Path, endpoints: tuple[str, str]) -> str:
         terminal.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Plays:
+    """What plays in the background."""
+
+    tutorial: Future[str]
+    first_model: Future[str]
+    pack: Future[list[Block]]
+
+
 @pytest.fixture(scope="module")
-def plays(
-    whole_harness: Harness, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Future[str], Future[str]]]:
-    """The tutorial and the first model, begun."""
+def plays(whole_harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plays]:
+    """All of them, begun."""
     stage = whole_harness.stage
     endpoints = (stage.endpoint("v1"), stage.endpoint("v2"))
-    with ThreadPoolExecutor(2) as pool:
-        yield (
+    pack = script("docs/how-to/write-a-metrics-pack.md")
+    with ThreadPoolExecutor(3) as pool:
+        yield Plays(
             pool.submit(play_tutorial, tmp_path_factory.mktemp("tutorial")),
             pool.submit(play_first_model, tmp_path_factory.mktemp("first"), endpoints),
+            pool.submit(play_pack, tmp_path_factory.mktemp("pack"), pack),
         )
 
 
 @pytest.fixture
-def begun(plays: tuple[Future[str], Future[str]], harness: Harness) -> Harness:
-    """The harness, while the two play."""
+def begun(plays: Plays, harness: Harness) -> Harness:
+    """The harness, while they play."""
     return harness
 
 
@@ -133,8 +145,8 @@ def test_people_are_asked_answer_and_share_how_it_went(begun: Harness, tmp_path:
     assert "the quarter's figures come first" in said
     reports = typed(begun, tmp_path, script("docs/how-to/share-a-report.md"))
     assert reports.count('"fraud-detector-2"') >= 1
-    watched(begun, tmp_path, script("docs/how-to/watch-a-rollout.md", "watch"))
-    watched(begun, tmp_path, script("docs/how-to/watch-a-rollout.md", "find"))
+    live = script("docs/how-to/watch-a-rollout.md", "watch")
+    watched(begun, tmp_path, live + script("docs/how-to/watch-a-rollout.md", "find"))
     assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -149,17 +161,25 @@ def test_a_model_with_little_traffic_is_looked_at_and_decided_about(begun: Harne
     begun.until(rollout, Phase.ABORTED)
 
 
-def test_the_first_model_of_ones_own(plays: tuple[Future[str], Future[str]]) -> None:
-    said = plays[1].result(PLAYS_SECONDS)
+def test_the_pack_counts_what_each_version_answered(plays: Plays) -> None:
+    blocks = plays.pack.result(PLAYS_SECONDS)
+    errors, first_tokens, truncated = ([block.checks[n] for block in blocks] for n in range(3))
+    assert sum(each.canary.requests for each in errors) == 50
+    assert sum(each.canary.bad for each in errors) == 3
+    assert sum(each.stable.requests for each in errors) == 200
+    assert sum(each.canary.requests for each in first_tokens) == 50
+    assert sum(each.canary.bad for each in truncated) == 7
+
+
+def test_the_first_model_of_ones_own(plays: Plays) -> None:
+    said = plays.first_model.result(PLAYS_SECONDS)
     assert "every policy is valid" in said
     assert "Promoted: v1 serves everyone" in said
     assert "tumor-classifier-2: v2 of tumor-classifier" in said
 
 
-def test_the_tutorial_promotes_one_version_and_rolls_another_back(
-    plays: tuple[Future[str], Future[str]],
-) -> None:
-    said = plays[0].result(PLAYS_SECONDS)
+def test_the_tutorial_promotes_one_version_and_rolls_another_back(plays: Plays) -> None:
+    said = plays.tutorial.result(PLAYS_SECONDS)
     assert "Promoted: v2 serves everyone" in said
     assert "RolledBack  0%  CheckFailed: errors" in said
     assert "exit code 3" in said
