@@ -11,6 +11,8 @@ import pytest
 from controller.domain.vocabulary import Phase
 from deploy.local.stack import REPOSITORY, free_port
 from tests.api_caller import Caller
+from tests.deploy.shell_blocks import script
+from tests.deploy.terminal import Terminal
 from tests.e2e.harness import Harness
 from tests.e2e.policies import ENDLESS
 from tests.e2e.proof import assert_gapless, eventually
@@ -26,6 +28,7 @@ class Site:
     """Callers with both roles, with another token, and without any."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.ann, self.wall = Caller(port, ANN), Caller(port, WALL)
         self.strangers = [Caller(port, None), Caller(port, f"other-{MARKER}")]
 
@@ -69,6 +72,22 @@ def test_a_rollout_is_deployed_followed_and_steered_and_the_history_names_who_it
     spoken = [entry.event for entry in log if entry.actor == "ann@example.com"]
     assert spoken == ["created", "rollout_paused", "rollout_aborted"]
     assert "ann@example.com" in harness.cli("history", rollout).stdout
+
+
+def test_the_commands_of_the_page_read_steer_and_follow(harness: Harness, site: Site, tmp_path: Path) -> None:
+    model = harness.model(ENDLESS)
+    rollout = harness.deploy(model, "v2")
+    harness.until_weight(rollout, 50)
+    commands = script("docs/how-to/api.md", "machine").replace("9180", str(site.port))
+    terminal = Terminal(tmp_path, {"TOKEN": ANN})
+    try:
+        terminal.start(commands.replace("fraud-7", rollout).replace("model=fraud", f"model={model}"))
+        eventually(lambda: "event: " in terminal.output.read_text(encoding="utf-8"), "events are followed")
+    finally:
+        terminal.close()
+    assert harness.client.status(rollout).phase is Phase.PAUSED
+    harness.cli("abort", rollout)
+    assert '"phase":"Paused"' in terminal.output.read_text(encoding="utf-8").replace(": ", ":")
 
 
 def test_what_the_api_says_is_what_the_command_line_prints(harness: Harness, site: Site) -> None:

@@ -268,3 +268,10 @@ def test_a_canary_of_flagger_becomes_a_policy(apiserver: ApiServer, shell: Shell
     assert "\nmodel: fraud-detector\n" in (tmp_path / "policies" / "fraud-detector.yaml").read_text()
     shutil.copy(examples / "canary-02-queries.yaml", tmp_path / "canary.yaml")
     assert '"$version"' in shell.run(script("docs/how-to/convert.md", "label"))
+
+
+def test_a_token_is_made_for_a_program(apiserver: ApiServer, shell: Shell) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ci", "namespace": "ml"}}
+    apiserver.admin.apply(account)
+    token = shell.run(script("docs/how-to/api.md", "cluster")).strip()
+    assert token.count(".") == 2
