@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RUN := .venv/bin/
 PYTEST := $(RUN)python -m pytest
+# Tests mostly wait for real parts, so a few processes help on two cores, too; JOBS=0 is one process.
+JOBS ?= 3
+IN_PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 MLSERVER ?=
 COMPARE ?=
 export PYTHONDONTWRITEBYTECODE := 1
@@ -32,7 +35,7 @@ docs: setup ## Build the documentation as a site, strictly: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build
 
 test: setup ## All tests, on real Envoy, Prometheus and served models
-	$(PYTEST) -m "not faults"
+	$(PYTEST) -m "not faults" $(IN_PARALLEL)
 
 test-faults: setup ## The long fault runs: 2,000 runs of the state machine and more
 	SERINUS_FAULT_RUNS=2000 $(PYTEST) tests/property tests/faults tests/integration

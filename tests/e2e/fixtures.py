@@ -1,7 +1,7 @@
 """The fixtures of the end-to-end tests and of the fault tests."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +11,6 @@ from tests.e2e.harness import Harness
 from tests.e2e.telling import telling
 
 MODELS = 46
-_FIGURES = pytest.StashKey[list[str]]()
 
 
 @contextmanager
@@ -48,19 +47,3 @@ def harness(whole_harness: Harness) -> Harness:
     whole_harness.heal()
     whole_harness.told.quiet()
     return whole_harness
-
-
-@pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes a line that is printed when all tests have run: seeds, times, counts."""
-    lines = request.config.stash.setdefault(_FIGURES, [])
-    return lambda line: lines.append(f"{request.node.name}: {line}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the lines."""
-    lines = config.stash.get(_FIGURES, [])
-    if lines:
-        terminalreporter.section("figures")
-    while lines:
-        terminalreporter.write_line(lines.pop(0))
