@@ -3,8 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 RUN := .venv/bin/
 PYTEST := $(RUN)python -m pytest
-# Tests mostly wait for real parts, so a few processes help on two cores, too; JOBS=0 is one process.
-JOBS ?= 3
+# JOBS=4 deals the tests out to as many processes. Each stack of real parts wants a core of its own: with fewer, what
+# waits for them may run out of time.
+JOBS ?= 0
 IN_PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 MLSERVER ?=
 COMPARE ?=

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 
 from controller.domain.vocabulary import Phase
 from deploy.local.stack import free_port
-from tests.browser.fixtures import Scheme, Watched, watched
+from tests.browser.fixtures import Watched, watched
 from tests.e2e.harness import Harness
 from tests.e2e.policies import ENDLESS, step
 
@@ -37,15 +37,24 @@ def site(whole_harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> It
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
-async def seen(request: pytest.FixtureRequest, browser: Browser, site: str) -> AsyncIterator[Watched]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def seen(browser: Browser, site: str) -> AsyncIterator[Watched]:
     """A window in which ann has signed in."""
-    scheme: Scheme = request.param
-    async with watched(browser, scheme) as opened:
+    async with watched(browser) as opened:
         await sign_in(opened.page, site, ANN)
         yield opened
         assert opened.complaints == []
         assert {each for each in opened.requests if not each.startswith(site)} == set()
+
+
+async def barriers(seen: Watched, picture: Path) -> list[str]:
+    """What axe finds serious, in light and in dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        await seen.page.emulate_media(color_scheme=scheme)
+        await seen.page.screenshot(path=picture.with_stem(f"{picture.stem}-{scheme}"), full_page=True)
+        found += await seen.barriers()
+    return found
 
 
 async def sign_in(page: Page, site: str, token: str) -> None:
@@ -82,14 +91,12 @@ async def test_a_rollout_is_followed_to_its_promotion_without_a_reload(
             to_thread(lambda: harness.until_status(rollout, lambda each: each.weight == 50, "at 50 %")),
             shows(page, "50% of the requests"),
         )
-        await page.screenshot(path=tmp_path / "rolling.png", full_page=True)
-        assert await seen.barriers() == []
         assert shown - told < LIVE_SECONDS
+        assert await barriers(seen, tmp_path / "rolling.png") == []
         await shows(page, "Succeeded")
     figures(f"the page said 50 % {shown - told:+.1f} s after the daemon")
     await page.goto(site)
-    await page.screenshot(path=tmp_path / "models.png", full_page=True)
-    assert await seen.barriers() == []
+    assert await barriers(seen, tmp_path / "models.png") == []
     await page.set_viewport_size({"width": 360, "height": 800})
     await page.screenshot(path=tmp_path / "narrow.png", full_page=True)
 
@@ -103,8 +110,7 @@ async def test_a_bad_version_is_seen_to_be_rolled_back(
         await seen.page.goto(f"{site}/rollouts/{rollout}")
         await shows(seen.page, "RolledBack")
     await shows(seen.page, "FAIL")
-    await seen.page.screenshot(path=tmp_path / "rolled-back.png", full_page=True)
-    assert await seen.barriers() == []
+    assert await barriers(seen, tmp_path / "rolled-back.png") == []
 
 
 async def test_a_rollout_is_aborted_by_a_button_that_says_what_will_happen(
@@ -117,8 +123,7 @@ async def test_a_rollout_is_aborted_by_a_button_that_says_what_will_happen(
         await shows(page, "50% of the requests")
         await page.locator("summary", has_text="Abort").click()
         await shows(page, "All requests go to v1 again, and the rollout is over.")
-        await page.screenshot(path=tmp_path / "confirming.png", full_page=True)
-        assert await seen.barriers() == []
+        assert await barriers(seen, tmp_path / "confirming.png") == []
         await page.get_by_role("button", name="Abort v2").click()
         await shows(page, "Aborted")
     ended = await asyncio.to_thread(harness.until, rollout, Phase.ABORTED)
