@@ -10,7 +10,7 @@ from deploy.local.stage import Stage
 from tests.e2e.harness import Harness
 from tests.e2e.telling import telling
 
-MODELS = 44
+MODELS = 56
 
 
 @contextmanager

@@ -34,6 +34,9 @@ from tests.e2e.policies import ONE_STEP, Steps, policy_text
 from tests.e2e.proof import eventually
 from tests.e2e.telling import Told
 
+_MORE = 8
+"""Models brought into service at once, when none is left."""
+
 
 class Harness:
     """``ready`` models are in service with v1 and were not used by any test."""
@@ -111,6 +114,8 @@ class Harness:
 
     def model(self, steps: Steps, **more: object) -> str:
         """A model that v1 serves, under this policy."""
+        if not self._ready:
+            self.prepare(_MORE)
         model = self._ready.pop()
         self.write_policy(model, steps, **more)
         self.until_in_force(model)
