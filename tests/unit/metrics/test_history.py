@@ -15,10 +15,10 @@ from controller.domain.vocabulary import Reason
 from controller.errors import TargetError
 from tests.unit.metrics.test_prometheus_source import (
     ERRORS,
-    FAST,
     GAUGE,
     LATENCY,
     NOW,
+    PATIENT,
     Play,
     Prometheus,
     always,
@@ -54,7 +54,7 @@ def engine(prometheus: Prometheus, copy: str, good: int, bad: int = 0, version: 
 
 
 async def past(play: Play, what: Rollout | None = None) -> PodHistory:
-    async with source(play) as metrics:
+    async with source(play, PATIENT) as metrics:
         found = await metrics.history(what or rollout(metrics="mlserver"))
     assert isinstance(found, PodHistory), found
     return found
@@ -170,7 +170,7 @@ async def test_an_hour_that_is_too_large_is_read_by_half() -> None:
     ],
 )
 async def test_an_answer_that_cannot_be_trusted_is_no_reading(play: Play, reason: Reason) -> None:
-    async with source(play) as metrics:
+    async with source(play, PATIENT) as metrics:
         found = await metrics.history(rollout())
     assert isinstance(found, NoReading)
     assert found.reason is reason
@@ -198,7 +198,7 @@ async def test_an_unknown_pack_is_an_error_of_the_target() -> None:
 async def test_no_more_is_read_than_any_window_may_hold() -> None:
     prometheus = Prometheus()
     engine(prometheus, "a", 10)
-    async with source(prometheus, replace(FAST, longest_window=timedelta(minutes=10))) as metrics:
+    async with source(prometheus, replace(PATIENT, longest_window=timedelta(minutes=10))) as metrics:
         history = await metrics.history(rollout(metrics="mlserver"))
     assert isinstance(history, PodHistory)
     assert history.span == timedelta(seconds=600 + EDGE)

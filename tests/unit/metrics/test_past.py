@@ -20,6 +20,7 @@ from tests.unit.metrics.test_prometheus_source import (
     FAST,
     GAUGE,
     LATENCY,
+    PATIENT,
     Play,
     Prometheus,
     always,
@@ -64,7 +65,7 @@ POLICY = replace(rollout(ERRORS, LATENCY, GAUGE).policy, interval=timedelta(seco
 
 @asynccontextmanager
 async def reader(
-    play: Play, access: PrometheusAccess = FAST, metrics: str = "envoy"
+    play: Play, access: PrometheusAccess = PATIENT, metrics: str = "envoy"
 ) -> AsyncIterator[PastReader]:
     with serving(play) as url:
         pack = built_in_packs()[metrics]
@@ -75,7 +76,7 @@ async def reader(
             found.close()
 
 
-async def past(play: Play, hours: float = 4, access: PrometheusAccess = FAST) -> Past:
+async def past(play: Play, hours: float = 4, access: PrometheusAccess = PATIENT) -> Past:
     async with reader(play, access) as metrics:
         pieces = [piece async for piece in metrics.pieces(Release("v1"), at(-hours * 3600), at(0))]
     assert pieces[-1].until == at(0)
@@ -146,7 +147,7 @@ async def test_nobody_recorded_anything() -> None:
     "play", [always(b"", 503), always(b"<html>"), always(b"", 422), hang], ids=["503", "html", "422", "hang"]
 )
 async def test_a_prometheus_that_cannot_be_read_is_told(play: Play) -> None:
-    async with reader(play) as metrics:
+    async with reader(play, FAST) as metrics:
         with pytest.raises(TransientError):
             await metrics.now()
         with pytest.raises(TransientError):

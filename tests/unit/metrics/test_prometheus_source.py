@@ -33,6 +33,8 @@ from controller.errors import TargetError
 NOW = 1_750_000_000.0
 SECOND = timedelta(seconds=1)
 FAST = PrometheusAccess(timeout=SECOND / 2, connect_timeout=SECOND / 2, gather=timedelta(milliseconds=5))
+PATIENT = replace(FAST, timeout=30 * SECOND)
+"""For servers here that work out hours of samples: a busy machine is no reason to fail."""
 ERRORS = Check("errors", CheckKind.RATIO, max=0.01)
 LATENCY = Check("latency_p99", CheckKind.QUANTILE, max=0.5, quantile=0.99)
 GAUGE = Check("queue", CheckKind.GAUGE, max=10, query='sum(queue{backend="$backend"})')
