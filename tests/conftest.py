@@ -1,6 +1,6 @@
 """What pytest finds by name in every folder, and how the tests are dealt out to several processes.
 
-Most of the time tests wait: for Envoy, for Prometheus, for a lease to run out. So `make test` has several
+Most of the time tests wait: for Envoy, for Prometheus, for a lease to run out. `make test JOBS=4` has several
 processes. Tests that share one stack of real parts stay together in one of them; every other file goes
 wherever there is time. The stacks come first, for theirs are the longest ways.
 """

@@ -84,12 +84,8 @@ def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":
 def gates(settings: Mapping[str, GateSettings]) -> "list[Gate]":
     """The programs that may be asked, by the names that policies use. Raises `TargetError` for an address."""
     from controller.adapters.gates.webhook import WebhookGate  # noqa: PLC0415 - as above
-    from controller.adapters.notify.posting import Target  # noqa: PLC0415 - as above
 
-    return [
-        WebhookGate(Target(name, each.url, each.secret_file, each.private_addresses, each.plain_http, "gate"))
-        for name, each in settings.items()
-    ]
+    return [WebhookGate(_target(name, each, "gate")) for name, each in settings.items()]
 
 
 def destinations(
@@ -162,10 +158,12 @@ _DESTINATIONS: "Mapping[str, Build]" = {
 }
 
 
-def _target(name: str, settings: DestinationSettings) -> "Target":
+def _target(name: str, settings: DestinationSettings | GateSettings, kind: str = "destination") -> "Target":
     from controller.adapters.notify.posting import Target  # noqa: PLC0415 - as above
 
     if settings.url is None:
         error = "a webhook's settings have a url"
         raise InvariantError(error)
-    return Target(name, settings.url, settings.secret_file, settings.private_addresses, settings.plain_http)
+    return Target(
+        name, settings.url, settings.secret_file, settings.private_addresses, settings.plain_http, kind
+    )

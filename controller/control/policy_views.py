@@ -67,10 +67,10 @@ def policy_list(
 
     Whose file has never been valid is not known; ``unowned`` says whether those faults are shown as well.
     """
-    origins, current = shelf.origins(), shelf.current()
+    origins, current, valid = shelf.origins(), shelf.current(), shelf.validity()
     owners = {path: model for model, path in origins.items()}
     seen = {model for model, policy in current.items() if place(policy) in namespaces}
-    standings = [standing(shelf, current[model], place(current[model])) for model in sorted(seen)]
+    standings = [_standing(current[model], place(current[model]), origins, valid) for model in sorted(seen)]
     faults = [
         _fault_view(fault, owners.get(path))
         for path, found in sorted(shelf.problems().items())
@@ -82,12 +82,18 @@ def policy_list(
 
 def standing(shelf: PolicyShelf, policy: Policy, namespace: str) -> PolicyStanding:
     """One policy in force."""
+    return _standing(policy, namespace, shelf.origins(), shelf.validity())
+
+
+def _standing(
+    policy: Policy, namespace: str, origins: Mapping[str, str], valid: Mapping[str, bool]
+) -> PolicyStanding:
     return PolicyStanding(
         model=policy.model,
         namespace=namespace or None,
-        file=PurePath(shelf.origins().get(policy.model, "")).name,
+        file=PurePath(origins.get(policy.model, "")).name,
         digest=policy.digest,
-        valid=shelf.validity().get(policy.model, False),
+        valid=valid.get(policy.model, False),
         policy=policy_view(policy),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.control.views import StatusView
+from controller.web.documents import ModelView
 
 PAGE = 200
 """Models on one page."""
@@ -23,23 +23,6 @@ class Show(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRow:
-    """A model that has a policy, a rollout, or both. ``valid`` is None where no policy is for it."""
-
-    model: str
-    namespace: str | None
-    valid: bool | None
-    status: StatusView | None
-
-    @property
-    def rank(self) -> int:
-        """What needs a person comes first, then what moves, then what is at rest."""
-        if self.status is None or self.status.terminal:
-            return 2
-        return 0 if self.status.waits_for_person else 1
-
-
-@dataclass(frozen=True, slots=True)
 class Query:
     """What a viewer looks for: ``text`` is a part of a model's, version's or namespace's name."""
 
@@ -53,7 +36,7 @@ class Listing:
     """One page of what was found, and how many there are of each kind in all."""
 
     query: Query
-    rows: Sequence[ModelRow]
+    rows: Sequence[ModelView]
     found: int
     pages: int
     models: int
@@ -62,11 +45,11 @@ class Listing:
     invalid: int
 
 
-def listing(models: Sequence[ModelRow], query: Query) -> Listing:
+def listing(models: Sequence[ModelView], query: Query) -> Listing:
     """What is wanted of all models."""
     found = sorted(
         (row for row in models if _wanted(row, query)),
-        key=lambda row: (row.rank, row.model, row.namespace or ""),
+        key=lambda row: (rank(row), row.model, row.namespace or ""),
     )
     pages = max(-(-len(found) // PAGE), 1)
     number = min(max(query.page, 1), pages)
@@ -76,24 +59,31 @@ def listing(models: Sequence[ModelRow], query: Query) -> Listing:
         found=len(found),
         pages=pages,
         models=len(models),
-        people=sum(row.rank == 0 for row in models),
-        moving=sum(row.rank == 1 for row in models),
+        people=sum(rank(row) == 0 for row in models),
+        moving=sum(rank(row) == 1 for row in models),
         invalid=sum(row.valid is False for row in models),
     )
 
 
-def _place(row: ModelRow) -> tuple[int, str, str]:
-    return row.rank, row.model, row.namespace or ""
+def rank(row: ModelView) -> int:
+    """What needs a person comes first, then what moves, then what is at rest."""
+    if row.rollout is None or row.rollout.terminal:
+        return 2
+    return 0 if row.rollout.waits_for_person else 1
 
 
-def _wanted(row: ModelRow, query: Query) -> bool:
+def _place(row: ModelView) -> tuple[int, str, str]:
+    return rank(row), row.model, row.namespace or ""
+
+
+def _wanted(row: ModelView, query: Query) -> bool:
     kinds = {
         Show.ALL: True,
-        Show.PERSON: row.rank == 0,
-        Show.MOVING: row.rank < 2,  # noqa: PLR2004 - as `ModelRow.rank` says
+        Show.PERSON: rank(row) == 0,
+        Show.MOVING: rank(row) < 2,  # noqa: PLR2004 - as `rank` says
         Show.INVALID: row.valid is False,
     }
-    status = row.status
+    status = row.rollout
     names = [row.model, row.namespace or "", *((status.canary, status.stable or "") if status else ())]
     text = query.text.strip().lower()
     return kinds[query.show] and any(text in name.lower() for name in names)

@@ -11,14 +11,14 @@ from datetime import datetime
 
 from controller.control.library import Readings
 from controller.control.record_view import RecordView
-from controller.control.views import EntryView, StatusView
+from controller.control.views import EntryView
+from controller.report.collecting import pages_after
 from controller.report.gathering import Gatherer
 from controller.report.views import ReportView
 
 _MOST_KEPT = 32
 _LOG = 40
 """Entries that a page shows."""
-_PAGE = 500
 
 _Key = tuple[str | None, str, datetime]
 
@@ -55,7 +55,10 @@ class Reports:
         async with kept.turn:
             if record.status.seq >= kept.last:
                 kept.gatherer.renew(record)
-                await _read_on(readings, kept, record.status)
+                async for page in pages_after(readings, record.status, kept.last):
+                    kept.gatherer.add(page)
+                    kept.log.extend(page)
+                    kept.last = page[-1].seq
             report = kept.gatherer.report(now, made_by)
             return Shown(record, report, tuple(reversed(kept.log)))
 
@@ -67,15 +70,3 @@ class Reports:
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return kept
-
-
-async def _read_on(readings: Readings, kept: _Kept, status: StatusView) -> None:
-    name = f"{status.namespace}/{status.rollout}" if status.namespace is not None else status.rollout
-    while kept.last < status.seq:
-        found = (await readings.entries(name, kept.last, _PAGE)).items
-        new = [entry for entry in found if entry.seq <= status.seq]
-        if not new:
-            return
-        kept.gatherer.add(new)
-        kept.log.extend(new)
-        kept.last = new[-1].seq

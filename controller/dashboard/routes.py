@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from controller.control.errors import ControlError, InvalidRequest
 from controller.control.policy_views import faults_of, standing
 from controller.dashboard.assets import ROOT, assets
-from controller.dashboard.listing import ModelRow, Show, listing
 from controller.dashboard.listing import Query as Wanted
+from controller.dashboard.listing import Show, listing
 from controller.dashboard.pages import (
     CONTENT_SECURITY,
     Notice,
@@ -33,7 +33,7 @@ from controller.web import listing as models
 from controller.web.acting import said
 from controller.web.application import Pages
 from controller.web.documents import ActionRequest
-from controller.web.parts import Here, Namespace, Parts, RolloutId, Seen, Sight, placed
+from controller.web.parts import Here, Namespace, Parts, RolloutId, Seen, Sight, placed, ruling
 from controller.web.problems import answer_to
 
 SIGN_IN = "/sign-in"
@@ -72,8 +72,7 @@ class _Dashboard:
     ) -> Response:
         """All models that the viewer may see."""
         found = await models.models_page(parts, sight, "", None, None, _MOST_MODELS)
-        rows = [ModelRow(each.model, each.namespace, each.valid, each.rollout) for each in found.items]
-        return _html(models_page(listing(rows, Wanted(q, show, page)), _viewer(parts, sight)))
+        return _html(models_page(listing(found.items, Wanted(q, show, page)), _viewer(parts, sight)))
 
     async def rollout(
         self, request: Request, parts: Here, sight: Seen, rollout: RolloutId, namespace: Namespace = None
@@ -147,11 +146,10 @@ def _viewer(parts: Parts, sight: Sight, may: frozenset[CommandKind] = frozenset(
 
 
 def _policy_file(parts: Parts, sight: Sight, model: str) -> PolicyFile:
-    policy = parts.shelf.current().get(model)
-    place = None if policy is None else parts.library.place(policy)
-    if policy is None or place is None or place not in sight.namespaces:
+    seen = ruling(parts, sight, model)
+    if seen is None:
         return PolicyFile()
-    return PolicyFile(standing(parts.shelf, policy, place), faults_of(parts.shelf, model)[:_MOST_FAULTS])
+    return PolicyFile(standing(parts.shelf, *seen), faults_of(parts.shelf, model)[:_MOST_FAULTS])
 
 
 def _word(body: bytes) -> ActionRequest:

@@ -15,12 +15,12 @@ from controller.domain.vocabulary import Phase
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A button: its label, what will happen, and whether the viewer must, may or cannot say why."""
+    """A button: its label, what will happen, and whether the viewer must say why."""
 
     kind: CommandKind
     label: str
     happens: str
-    reason: Literal["required", "optional", ""] = ""
+    reason: Literal["required", ""] = ""
     asking: int | None = None
 
 

@@ -1,6 +1,6 @@
 """Asks for a rollout's record and its log, and gathers the report: the one module here that does I/O."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -38,28 +38,36 @@ def collect(control: Control, target: str, made_at: datetime, made_by: str) -> R
         page = control.entries(_name(status), last, PAGE).items
         if not page:
             break
-        last = _added(gatherer, page, status.seq)
+        gatherer.add(_known(page, status))
+        last = page[-1].seq
     return gatherer.report(made_at, made_by)
 
 
 async def collect_from(readings: Readings, target: str, made_at: datetime, made_by: str) -> ReportView:
     """As `collect`, of a rollout that is read on a loop."""
     record = await readings.record(target)
-    gatherer, status = Gatherer(record), record.status
-    last = 0
+    gatherer = Gatherer(record)
+    async for page in pages_after(readings, record.status, 0):
+        gatherer.add(page)
+    return gatherer.report(made_at, made_by)
+
+
+async def pages_after(
+    readings: Readings, status: StatusView, last: int
+) -> AsyncIterator[Sequence[EntryView]]:
+    """The log after the entry ``last``, up to the one that the status knows of, page after page."""
     while last < status.seq:
         page = (await readings.entries(_name(status), last, PAGE)).items
         if not page:
-            break
-        last = _added(gatherer, page, status.seq)
-    return gatherer.report(made_at, made_by)
+            return
+        yield _known(page, status)
+        last = page[-1].seq
 
 
 def _name(status: StatusView) -> str:
     return f"{status.namespace}/{status.rollout}" if status.namespace is not None else status.rollout
 
 
-def _added(gatherer: Gatherer, page: Sequence[EntryView], last_seq: int) -> int:
-    """The number of the page's last entry."""
-    gatherer.add(entry for entry in page if entry.seq <= last_seq)
-    return page[-1].seq
+def _known(page: Sequence[EntryView], status: StatusView) -> Sequence[EntryView]:
+    """Without what was logged after the status was read."""
+    return [entry for entry in page if entry.seq <= status.seq]

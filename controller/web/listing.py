@@ -4,7 +4,7 @@
 between two pages, so a model that appears meanwhile shifts none of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from controller.control.library import Key, Readings
 from controller.control.views import StatusView
@@ -26,18 +26,19 @@ async def models_page(
     """The models that have a policy or a rollout, each with its newest rollout."""
     with_rollout = {*await sight.readings.models()}
     policies = {
-        (model, parts.library.place(policy))
+        (model, place): policy.digest
         for model, policy in parts.shelf.current().items()
-        if parts.library.place(policy) in sight.namespaces
+        if (place := parts.library.place(policy)) in sight.namespaces
     }
+    valid = parts.shelf.validity()
     found: list[ModelView] = []
-    for key in _matching(with_rollout | policies, search, key_in(after)):
+    for key in _matching(with_rollout | policies.keys(), search, key_in(after)):
         newest = (await _of(sight.readings, key))[:1] if key in with_rollout else []
         if phase is not None and not any(each.phase is phase for each in newest):
             continue
         if len(found) == limit:
             return ModelList(items=tuple(found), following=token_after(_key(found[-1])))
-        found.append(_model(parts, key, newest, known=key in policies))
+        found.append(_model(key, newest, policies.get(key), valid))
     return ModelList(items=tuple(found))
 
 
@@ -69,12 +70,14 @@ def _key(view: ModelView) -> Key:
     return view.model, view.namespace or ""
 
 
-def _model(parts: Parts, key: Key, newest: Sequence[StatusView], *, known: bool) -> ModelView:
+def _model(
+    key: Key, newest: Sequence[StatusView], policy: str | None, valid: Mapping[str, bool]
+) -> ModelView:
     model, namespace = key
     return ModelView(
         model=model,
         namespace=namespace or None,
-        policy=parts.shelf.current()[model].digest if known else None,
-        valid=parts.shelf.validity().get(model, False) if known else None,
+        policy=policy,
+        valid=None if policy is None else valid.get(model, False),
         rollout=newest[0] if newest else None,
     )

@@ -15,6 +15,7 @@ from controller.control.errors import InvalidRequest
 from controller.control.library import Key, Library, Readings
 from controller.control.policy_views import PolicyShelf
 from controller.control.steering import Releasing, Steering
+from controller.domain.policy import Policy
 from controller.ports import Clock
 from controller.web.admission import Admission, Caller
 from controller.web.gate import caller_of
@@ -41,6 +42,13 @@ class Sight:
     caller: Caller
     namespaces: frozenset[str]
     readings: Readings
+
+
+def ruling(parts: Parts, sight: Sight, model: str) -> tuple[Policy, str] | None:
+    """The model's policy in force and its place, if the caller may read there."""
+    policy = parts.shelf.current().get(model)
+    place = None if policy is None else parts.library.place(policy)
+    return None if policy is None or place is None or place not in sight.namespaces else (policy, place)
 
 
 def parts_of(request: Request) -> Parts:

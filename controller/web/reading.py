@@ -18,7 +18,7 @@ from controller.report.collecting import collect_from
 from controller.report.views import ReportView
 from controller.web.documents import CallerView, ModelDetail, ModelList, RolloutPage
 from controller.web.listing import MOST_ON_A_PAGE, models_page, rollouts_page
-from controller.web.parts import Here, ModelName, Namespace, RolloutId, Seen, answer, placed
+from controller.web.parts import Here, ModelName, Namespace, RolloutId, Seen, answer, placed, ruling
 
 _MOST_OF_A_MODEL = 50
 
@@ -63,9 +63,8 @@ async def models(
 @router.get("/models/{model}", response_model=ModelDetail)
 async def model(parts: Here, sight: Seen, model: ModelName, namespace: Namespace = None) -> Response:
     """One model: its policy and its newest rollouts."""
-    policy = parts.shelf.current().get(model)
-    place = None if policy is None else parts.library.place(policy)
-    seen = policy if place in sight.namespaces and namespace in (None, place) else None
+    found = ruling(parts, sight, model)
+    seen = found if found is not None and namespace in (None, found[1]) else None
     try:
         rollouts = (await sight.readings.rollouts(placed(namespace, model), _MOST_OF_A_MODEL)).items
     except NotFound:
@@ -74,12 +73,12 @@ async def model(parts: Here, sight: Seen, model: ModelName, namespace: Namespace
         rollouts = ()
     if seen is None and not rollouts:
         raise unknown(model)
-    where = rollouts[0].namespace if rollouts else (place or None)
+    where = rollouts[0].namespace if rollouts else (seen[1] if seen else None) or None
     return answer(
         ModelDetail(
             model=model,
             namespace=where,
-            policy=standing(parts.shelf, seen, place or "") if seen else None,
+            policy=standing(parts.shelf, *seen) if seen else None,
             faults=tuple(faults_of(parts.shelf, model)) if seen else (),
             rollouts=rollouts,
         )

@@ -16,7 +16,7 @@ import structlog
 from controller.adapters.gates.question import GateQuestion, question_id, question_of
 from controller.adapters.gates.webhook import Answered
 from controller.adapters.notify.destination import Failure
-from controller.adapters.notify.repeating import wait_after
+from controller.adapters.notify.repeating import LONGEST_ASKED, wait_after
 from controller.domain.model import Rollout
 from controller.domain.observation import GateSeen, GateWord
 
@@ -131,8 +131,8 @@ class GateKeeper:
     def _answered(self, answer: Answered, pending: _Pending, rollout: Rollout, name: str) -> None:
         pending.failures = 0
         if answer.decision == "wait":
-            again = answer.retry_after or rollout.policy.interval
-            pending.word, pending.due = None, _now() + wait_after(0, again, again).total_seconds()
+            again = min(answer.retry_after or rollout.policy.interval, LONGEST_ASKED)
+            pending.word, pending.due = None, _now() + again.total_seconds()
             return
         pending.word = GateSeen(name, GateWord(answer.decision))
         self._wake(rollout.model)

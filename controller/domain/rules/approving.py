@@ -46,8 +46,10 @@ def unanswered(folded: Folded, seen: Observation) -> Turn | None:
 def gated(folded: Folded, seen: Observation) -> Turn | None:
     """A gate has answered: what it lets pass is noted, what it does not let pass is held or ended."""
     rollout, asking = folded.rollout, folded.rollout.asking
-    for found in seen.gates if asking is not None else ():
-        if asking is None or found.name not in asking.shut:
+    if asking is None:
+        return None
+    for found in seen.gates:
+        if found.name not in asking.shut:
             continue
         rules, goal = rollout.policy.gate(found.name), what(rollout.policy, asking.goal)
         if found.word is GateWord.ALLOW:

@@ -5,19 +5,20 @@ from dataclasses import replace
 import pytest
 
 from controller.control.views import status_view
-from controller.dashboard.listing import PAGE, ModelRow, Query, Show, listing
+from controller.dashboard.listing import PAGE, Query, Show, listing
 from controller.domain.model import Rollout
 from controller.domain.policy import ApprovalRules
 from controller.domain.vocabulary import Phase, Reason
+from controller.web.documents import ModelView
 from tests.fakes import EPOCH
 from tests.unit.control.stage import asking, ended, progressing
 
 
 def row(
     model: str, rollout: Rollout | None = None, *, valid: bool | None = True, namespace: str | None = None
-) -> ModelRow:
+) -> ModelView:
     status = None if rollout is None else status_view(replace(rollout, model=model), EPOCH)
-    return ModelRow(model, namespace, valid, status)
+    return ModelView(model=model, namespace=namespace, policy=None, valid=valid, rollout=status)
 
 
 MODELS = [

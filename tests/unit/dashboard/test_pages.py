@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from controller.control.views import status_view
 from controller.dashboard.assets import address_of
-from controller.dashboard.listing import ModelRow, Query, listing
+from controller.dashboard.listing import Query, listing
 from controller.dashboard.pages import (
     CONTENT_SECURITY,
     Notice,
@@ -24,6 +24,7 @@ from controller.dashboard.pages import (
 )
 from controller.domain.model import CommandKind
 from controller.domain.policy import ApprovalRules
+from controller.web.documents import ModelView
 from tests.fakes import EPOCH
 from tests.unit.control.stage import asking, progressing
 from tests.unit.report.scenes import HOSTILE, Log, hostile, promoted, rolled_back
@@ -62,11 +63,14 @@ def asked() -> Log:
     return log
 
 
+def row(model: str, **changes: object) -> ModelView:
+    view = ModelView(model=model, namespace=None, policy=None, valid=None, rollout=None)
+    return view.model_copy(update=changes)
+
+
 def pages() -> list[str]:
-    rows = [
-        ModelRow(HOSTILE[:60], "ml", False, status_view(progressing(), NOW)),
-        ModelRow("m", None, None, None),
-    ]
+    status = status_view(progressing(), NOW)
+    rows = [row(HOSTILE[:60], namespace="ml", valid=False, rollout=status), row("m")]
     return [
         *(shown(log(), notice=Notice(HOSTILE)) for log in (promoted, rolled_back, hostile, asked)),
         models_page(listing(rows, Query(HOSTILE)), VIEWER) or "",
@@ -152,7 +156,7 @@ def test_in_a_cluster_every_link_and_form_names_the_namespace() -> None:
 
 @given(st.text(max_size=80))
 def test_what_is_looked_for_stays_text(text: str) -> None:
-    page = models_page(listing([ModelRow("m", None, True, None)], Query(text)), VIEWER)
+    page = models_page(listing([row("m", valid=True)], Query(text)), VIEWER)
     (box,) = [each for each in Tags(page).all("input") if each.get("name") == "q"]
     assert box["type"] == "search"
     assert len(Tags(page).all("script")) == 1
