@@ -17,7 +17,7 @@ from controller.adapters.kube.rolloutstatus import entries_from
 from controller.control.board import Board
 from controller.control.library import Key as ModelKey
 from controller.control.library import Readings
-from controller.control.record_view import RecordView, policy_view
+from controller.control.record_view import RecordView
 from controller.control.steering import Target
 from controller.control.views import EntryList, EntryView, StatusList, entry_view
 from controller.domain.policy import Policy
@@ -122,9 +122,7 @@ class ClusterReadings:
 
     async def record(self, target: str) -> RecordView:
         """The model's newest rollout, or the one that was named."""
-        held, now = self._meant(target)[0], self._clock.now()
-        policy = policy_view(held.rollout.policy) if held.rollout is not None else None
-        return RecordView(status=held.status(now), why=held.why(now), policy=policy)
+        return self._meant(target)[0].record(self._clock.now())
 
     async def entries(self, rollout_id: str, after_seq: int, limit: int) -> EntryList:
         """A rollout's log after an entry, in order, without what its object holds no longer."""

@@ -12,6 +12,8 @@ from controller.adapters.kube.rolloutstatus import rollouts_from
 from controller.adapters.kube.untrusted import mapping, number, text
 from controller.control.errors import InvalidRequest, NotFound
 from controller.control.explanations import EXPLANATIONS
+from controller.control.record_view import RecordView, policy_view
+from controller.control.release_views import release_view
 from controller.control.views import StatusView, status_view
 from controller.control.why import WhyView, why_view
 from controller.domain.model import Rollout
@@ -92,6 +94,14 @@ class Held:
 
     def _said(self, name: str) -> str:
         return text(self._status.get(name))
+
+    def record(self, now: datetime) -> RecordView:
+        """As it stands, why, and by which policy what is released."""
+        status, why, rollout = self.status(now), self.why(now), self.rollout
+        if rollout is None:
+            return RecordView(status=status, why=why, policy=None)
+        policy, release = policy_view(rollout.policy), release_view(rollout.release)
+        return RecordView(status=status, why=why, policy=policy, release=release)
 
     def status(self, now: datetime) -> StatusView:
         """As it stands."""

@@ -1,7 +1,6 @@
 """Begins rollouts in a cluster for people from outside: a ModelRollout that says who asked for it.
 
-**Invariant**: nothing is read or made for a person before the cluster's RBAC was asked about that person, and
-an object that exists already is never changed.
+**Invariant**: nothing is read or made for a person before the cluster's RBAC was asked about that person.
 """
 
 from collections.abc import Callable
@@ -17,15 +16,13 @@ from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.records import Held
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.speaking import Patience
+from controller.adapters.workload.kube_ordering import created, outcome_of, taken_up
 from controller.adapters.workload.kube_orders import differences, model_rollout
 from controller.control.doors import DEPLOY
-from controller.control.errors import InvalidRequest, NotFound, NotPermitted, Refused
+from controller.control.errors import InvalidRequest, NotPermitted, Refused
 from controller.control.interface import Order
 from controller.control.steering import Person
 from controller.control.views import OutcomeView
-from controller.domain.model import CommandKind
-from controller.domain.vocabulary import Phase
-from controller.errors import TransientError
 from controller.ports import Clock, Policies
 
 log = structlog.get_logger(__name__)
@@ -34,10 +31,7 @@ PERMISSIONS = (Permission(MODEL_ROLLOUTS, frozenset({"create"}), Feature.API),)
 
 
 class ClusterReleasing:
-    """Implements `Releasing` with the daemon's own client. ``allows`` says where policies may act.
-
-    The object's name follows from model and version, so an order that is given again is the same order.
-    """
+    """Implements `Releasing` with the daemon's own client. ``allows`` says where policies may act."""
 
     def __init__(
         self,
@@ -71,14 +65,15 @@ class ClusterReleasing:
                 "role serinus-operator has"
             )
         wanted["metadata"]["annotations"] = {CREATED_BY: actor_text(person.name)}
-        held = Held(await self._created(wanted))
+        held = await self._created(wanted)
         if different := differences(wanted, held.obj):
             raise Refused(
                 f"a ModelRollout {held.key} exists already, with another {' and '.join(different)}: what it "
                 "asks for cannot be changed, so use another version",
                 f"serinus status {held.rollout_id}",
             )
-        return self._outcome(await self._taken_up(held))
+        held = await taken_up(self._client, held, self._patience)
+        return outcome_of(held, held.status(self._clock.now()))
 
     def _namespace_of(self, model: str) -> str:
         policy = self._policies.current().get(model)
@@ -86,40 +81,12 @@ class ClusterReleasing:
             raise InvalidRequest("no valid policy is for the model: say in which namespace it is")
         return policy.namespace
 
-    async def _created(self, wanted: Obj) -> Obj:
-        """The object, made now or before."""
-        key = key_of(wanted)
+    async def _created(self, wanted: Obj) -> Held:
         try:
-            return await self._client.create(MODEL_ROLLOUTS, key.namespace, wanted)
+            return await created(self._client, wanted)
         except Rejected as error:
+            key = key_of(wanted)
             log.warning("release_rejected", object=str(key), error=str(error))
             raise InvalidRequest(
                 f"the API server refuses the ModelRollout {key}; the log says why"
             ) from error
-        except TransientError:  # it exists, or the answer was lost: what is there tells
-            found = await self._client.get(MODEL_ROLLOUTS, key.namespace, key.name)
-            if found is None:
-                raise
-            return found
-
-    async def _taken_up(self, held: Held) -> Held:
-        """The object once the leader said something about it, or when the patience is over."""
-        ends = self._patience.monotonic() + self._patience.answer_seconds
-        while not held.taken_up and self._patience.monotonic() < ends:
-            await self._patience.sleep(self._patience.poll_seconds)
-            found = await self._client.get(MODEL_ROLLOUTS, held.key.namespace, held.key.name)
-            if found is None:
-                raise NotFound(f"the ModelRollout {held.key} was deleted", "serinus get")
-            held = Held(found)
-        return held
-
-    def _outcome(self, held: Held) -> OutcomeView:
-        message = held.status(self._clock.now()).message
-        if held.phase is Phase.NOT_DEPLOYED:
-            raise Refused(f"{held.rollout_id}: {message}", f"serinus why {held.rollout_id}")
-        return OutcomeView(
-            rollout=held.rollout_id,
-            operation=CommandKind.DEPLOY,
-            phase=held.phase if held.taken_up else None,
-            message=message if held.taken_up else "created; no daemon has taken it up yet",
-        )

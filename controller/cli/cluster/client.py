@@ -5,17 +5,18 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound, Rejected
 from controller.adapters.kube.records import Held, meant
-from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj, Resource
+from controller.adapters.kube.resources import Resource
 from controller.adapters.kube.speaking import Patience as Waiting
 from controller.adapters.kube.speaking import spoken
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.kube.words import Word
+from controller.adapters.workload.kube_ordering import created, outcome_of, taken_up
 from controller.adapters.workload.kube_orders import differences, model_rollout
 from controller.cli.cluster.access import Access
 from controller.cli.cluster.reader import ClusterReader
@@ -68,22 +69,11 @@ class ClusterClient(ClusterReader):
                 f"serinus deploy {order.model} {order.version} -n NAMESPACE",
             )
         wanted = model_rollout(order, self._access.home)
-        held = Held(self._access.ask(lambda client: _created(client, wanted)))
-        if different := differences(wanted, held.obj):
-            raise _taken(held, different)
-        for again in self._polls(held):
-            held = again
-            if held.taken_up:
-                break
-        status = self._shown(held)
-        if held.phase is Phase.NOT_DEPLOYED:
-            raise Refused(f"{held.rollout_id}: {status.message}", f"serinus why {held.rollout_id}")
-        return OutcomeView(
-            rollout=held.rollout_id,
-            operation=CommandKind.DEPLOY,
-            phase=held.phase if held.taken_up else None,
-            message=status.message if held.taken_up else "created; no daemon has taken it up yet",
-        )
+        found = self._access.ask(lambda client: created(client, wanted))
+        if different := differences(wanted, found.obj):
+            raise _taken(found, different)
+        held = self._access.ask(lambda client: taken_up(client, found, self._patience.waiting))
+        return outcome_of(held, self._shown(held))
 
     def command(
         self, target: str, kind: CommandKind, note: str = "", asking: int | None = None
@@ -103,14 +93,6 @@ class ClusterClient(ClusterReader):
             rollout=after.rollout_id, operation=kind, phase=after.phase, message=answer.message
         )
 
-    def _polls(self, held: Held) -> Iterator[Held]:
-        """The object, now and again until the patience is over."""
-        ends = self._patience.monotonic() + self._patience.answer_seconds
-        yield held
-        while self._patience.monotonic() < ends:
-            self._patience.sleep(self._patience.poll_seconds)
-            yield self._read(held.key)
-
     async def _caller(self, client: KubeClient) -> str:
         """Who asks, by the API server's word where it tells (Kubernetes 1.28 and later)."""
         body = {"apiVersion": _REVIEWS.api_version, "kind": _REVIEWS.kind, "metadata": {}}
@@ -120,18 +102,6 @@ class ClusterClient(ClusterReader):
             return self._access.user
         info = mapping(mapping(review.get("status")).get("userInfo"))
         return text(info.get("username")) or self._access.user
-
-
-async def _created(client: KubeClient, wanted: Obj) -> Obj:
-    """The object, made now or before."""
-    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
-    try:
-        return await client.create(MODEL_ROLLOUTS, namespace, wanted)
-    except TransientError:  # it exists, or the answer was lost: what is there tells
-        found = await client.get(MODEL_ROLLOUTS, namespace, name)
-        if found is None:
-            raise
-        return found
 
 
 def _taken(held: Held, different: list[str]) -> Refused:

@@ -13,8 +13,7 @@ from controller.adapters.kube.rolloutstatus import entries_from
 from controller.cli.cluster.access import Access
 from controller.control.errors import NotFound
 from controller.control.interface import ENTRIES_AT_ONCE
-from controller.control.record_view import RecordView, policy_view
-from controller.control.release_views import release_view
+from controller.control.record_view import RecordView
 from controller.control.views import EntryList, EntryView, StatusList, StatusView, entry_view
 from controller.control.why import WhyView
 
@@ -48,11 +47,8 @@ class ClusterReader:
     def record(self, target: str) -> RecordView:
         """The same, and the policy that it is judged by."""
         held = self._one(target)
-        status, why, rollout = self._shown(held), held.why(self._now()), held.rollout
-        if rollout is None:
-            return RecordView(status=status, why=why, policy=None)
-        policy, release = policy_view(rollout.policy), release_view(rollout.release)
-        return RecordView(status=status, why=why, policy=policy, release=release)
+        self._remember(held)
+        return held.record(self._now())
 
     def history(self, target: str, limit: int, *, every: bool) -> EntryList:
         """The last ``limit`` log entries that the objects hold, oldest first."""
@@ -83,10 +79,13 @@ class ClusterReader:
         return Held(found)
 
     def _shown(self, held: Held) -> StatusView:
+        self._remember(held)
+        return held.status(self._now())
+
+    def _remember(self, held: Held) -> None:
         self._known[f"{held.key.namespace}/{held.rollout_id}"] = held.key
         if self._access.namespace is not None and held.rollout_id != held.model:
             self._known.setdefault(held.rollout_id, held.key)
-        return held.status(self._now())
 
 
 def _entries(held: Held) -> Iterator[EntryView]:

@@ -99,6 +99,8 @@ async def test_a_record_is_shown_with_its_reason_and_its_policy(world: World) ->
     assert (record.status.phase, record.why.rollout) == (Phase.PROGRESSING, "fraud-v2")
     assert record.policy is not None
     assert record.policy.namespace == "ml"
+    assert record.release is not None, "the same document as the command line's"
+    assert record.release.version == record.status.canary
 
 
 async def test_what_no_daemon_took_up_yet_is_shown_as_waiting(world: World) -> None:
