@@ -20,7 +20,7 @@ from pydantic_settings import (
 from controller.api_settings import ApiSettings
 from controller.control.client import default_socket
 from controller.errors import TargetError
-from controller.features import Feature
+from controller.kubernetes_settings import KubernetesSettings
 from controller.slack_settings import SlackCallbackSettings
 
 _PREFIX = "SERINUS_"
@@ -57,41 +57,6 @@ class PrometheusSettings(_Part):
     url: HttpUrl
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     bearer_token_file: Path | None = None
-
-
-class KubernetesSettings(_Part):
-    """The cluster whose routes are written and whose ModelRollouts are the record."""
-
-    namespaces: tuple[str, ...] = Field(min_length=1)
-    """Where policies may act; ``["*"]`` is everywhere."""
-    features: frozenset[Feature] = frozenset()
-    """What is done there besides watching and shifting traffic."""
-    lease_namespace: str
-    """Where the leader's Lease is: the daemon's own namespace."""
-    lease_name: str = "serinus"
-    lease_seconds: int = Field(default=15, ge=2, le=3600)
-    """How long a leader that fell silent is waited for."""
-    renew_seconds: float = Field(default=10, gt=0)
-    """A leader that could not renew the lease for so long gives up."""
-    retry_seconds: float = Field(default=2, gt=0)
-    """Time between two tries to take or to renew the lease."""
-    identity: str = Field(min_length=1, max_length=253)
-    """Who holds the lease; no two daemons may have the same: the pod's name."""
-    kubeconfig: Path | None = None
-    """How to reach the API server; the pod's own service account when absent."""
-    context: str | None = None
-    """The kubeconfig's context; its current one when absent."""
-
-    @model_validator(mode="after")
-    def _lease_outlasts_its_renewal(self) -> Self:
-        if not self.retry_seconds < self.renew_seconds < self.lease_seconds:
-            error = "retry_seconds < renew_seconds < lease_seconds must hold"
-            raise ValueError(error)
-        return self
-
-    def allows(self, namespace: str) -> bool:
-        """Whether policies may act there."""
-        return "*" in self.namespaces or namespace in self.namespaces
 
 
 class GateSettings(_Part):

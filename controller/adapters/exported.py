@@ -161,6 +161,11 @@ OF_WORK: Mapping[str, Exported] = {
         ),
         _gauge("policy_files_invalid", "Policy files, or folders of them, with a fault now"),
         _gauge("leader", "1 while this process decides; on one machine always"),
+        _gauge(
+            "shards",
+            "Number of shards that the models are dealt out to; 1 without sharding",
+            {"shard": Label("the one that this process works on")},
+        ),
         _gauge("build_info", "1; the version of the daemon", {"version": Label("the daemon's version")}),
     )
 }

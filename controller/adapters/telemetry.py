@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from controller.adapters.exported import OF_MODELS, OF_WORK, Exported, Kind
 from controller.adapters.model_gauges import ModelGauges
 from controller.domain.model import Entry, Rollout
+from controller.domain.sharding import Shard
 from controller.domain.vocabulary import Phase
 
 _Made = TypeVar("_Made", Counter, Gauge, Histogram)
@@ -109,6 +110,10 @@ class PrometheusTelemetry:
     def leads(self, *, leading: bool) -> None:
         """Whether this process decides now."""
         self._of("leader", Gauge).set(leading)
+
+    def works_on(self, shard: Shard) -> None:
+        """Which share of the models is this process' to decide on, and of how many."""
+        self._of("shards", Gauge).labels(str(shard)).set(shard.count)
 
     def policies_are(self, validity: Mapping[str, bool], faulty_files: int) -> None:
         """Whether the file of each model's policy is valid as it is now, and how many files are not."""

@@ -17,6 +17,7 @@ from controller.adapters.kube.resources import (
     Obj,
     Resource,
 )
+from controller.adapters.kube.sharding import highest_epoch
 from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.wakes import Wakes
 from controller.adapters.store.kubernetes import rollout_cache
@@ -24,8 +25,9 @@ from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.workload.kube_view import kept_pod
 from controller.adapters.workload.kubernetes import WATCHED
 from controller.domain.model import Rollout
+from controller.domain.sharding import Shard
 from controller.features import Feature
-from controller.settings import KubernetesSettings
+from controller.kubernetes_settings import KubernetesSettings
 
 
 def _nobody(_old: Obj | None, _new: Obj | None) -> None:
@@ -88,10 +90,10 @@ class Caches:
         mirror = self._mirrors.get(estate.resource)
         return mirror.get(estate.namespace, estate.name) if mirror else None
 
-    def stamped(self) -> Iterator[Obj]:
-        """The objects that can bear an epoch."""
-        for mirror in (self.rollouts, *self.routes.values()):
-            yield from mirror.all()
+    def highest_epoch(self, shard: Shard) -> int:
+        """The highest that any object of the shard's bears."""
+        routes = (route for mirror in self.routes.values() for route in mirror.all())
+        return highest_epoch(shard, self.rollouts.all(), routes)
 
     def object_of(self, rollout: Rollout) -> Obj | None:
         """The ModelRollout of a rollout; None if it is gone."""

@@ -1,4 +1,4 @@
-"""The daemon in a cluster: several replicas of which one leads.
+"""The daemon in a cluster: several replicas of which one leads, for all models or for those of its shard.
 
 The caches, the policies and the health port live in every replica, so that the next leader is warm; passes
 are made by the leader alone (`controller.app.leading`). Who loses the lease ends at once, with code 70.
@@ -13,11 +13,12 @@ import structlog
 
 from controller.adapters.kube.client import KubeClient, connect
 from controller.adapters.kube.doorman import ClusterDoorman
-from controller.adapters.kube.elector import Elector, LeaseRef
+from controller.adapters.kube.elector import Clocks, Elector, LeaseRef
 from controller.adapters.kube.errors import Deposed, LeaseLost
-from controller.adapters.kube.fencing import epoch_of
 from controller.adapters.kube.lease import LeaseTiming
 from controller.adapters.kube.library import ClusterLibrary, shown_on
+from controller.adapters.kube.rivals import Rivals
+from controller.adapters.kube.sharding import suffixed
 from controller.adapters.kube.speaking import Patience
 from controller.adapters.kube.steering import ClusterSteering
 from controller.adapters.kube.wakes import Wakes
@@ -29,13 +30,15 @@ from controller.adapters.workload.kube_releasing import ClusterReleasing
 from controller.app.api import Served, serve_api
 from controller.app.caches import Caches
 from controller.app.daemon import Daemon
-from controller.app.leading import Leader, Outside, log_overflow
+from controller.app.leading import Leader, Outside
+from controller.app.overflow import log_overflow
 from controller.app.slack import serve_slack
 from controller.control.board import Board
 from controller.errors import Conflict
+from controller.kubernetes_settings import KubernetesSettings
 from controller.policy.watcher import FolderChange
 from controller.runtime.worker import Worker
-from controller.settings import KubernetesSettings, Settings
+from controller.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -54,28 +57,30 @@ class ClusterDaemon(Daemon):
     def __init__(self, settings: Settings, kubernetes: KubernetesSettings) -> None:
         super().__init__(settings)
         self._kubernetes = kubernetes
+        self._shard = kubernetes.share
         self._leads = False
 
     async def _live(self, stack: AsyncExitStack) -> None:
         await self._serve_health(stack)
         self._start_timers(stack)
         own = self._kubernetes
+        self._telemetry.works_on(self._shard)
         client = await connect(own.kubeconfig, own.context, count=self._telemetry.api_called)
         stack.push_async_callback(client.close)
         steering = ClusterSteering(client, own.allows, Patience())
         await serve_slack(stack, self._settings, steering, self._telemetry.slack_called)
-        wakes = Wakes(lambda model, urgent: self._queue.add(model, urgent=urgent), self._policies.current)
+        wakes = Wakes(self._wake, self._policies.current)
         caches = await self._caches(stack, client, steering, wakes)
-        elector = self._elector(client, caches)
+        rivals, elector = self._election(client, caches)
         stack.enter_context(Watchdog(lambda: elector.overdue, lambda: os._exit(EXIT_DEPOSED)))
         leader = self._leader(stack, client.guarded(elector.check), elector, caches)
         self._show_policies(await self._policies.load_all())
         background = [
             asyncio.create_task(caches.run()),
             asyncio.create_task(self._policies.watch(self._policies_changed)),
-            asyncio.create_task(self._report(caches)),
+            asyncio.create_task(self._report(caches, rivals)),
         ]
-        log.info("daemon_started", identity=own.identity, pid=os.getpid())
+        log.info("daemon_started", identity=own.identity, pid=os.getpid(), shard=str(self._shard))
         leading = asyncio.create_task(elector.run(lambda: self._lead(leader)))
         await self._until_the_end(leading, background)
 
@@ -108,23 +113,32 @@ class ClusterDaemon(Daemon):
         await serve_api(stack, api, served)
         return caches
 
-    def _elector(self, client: KubeClient, caches: Caches) -> Elector:
-        own = self._kubernetes
+    def _wake(self, model: str, urgent: bool) -> None:  # noqa: FBT001 - as `Wake` has it
+        """Models of other shards are followed, for who looks on and for who counts, but not worked on."""
+        if self._shard.owns(model):
+            self._queue.add(model, urgent=urgent)
+
+    def _election(self, client: KubeClient, caches: Caches) -> tuple[Rivals, Elector]:
+        own, clocks = self._kubernetes, Clocks()
 
         async def floor() -> int:
             async with asyncio.timeout(_FLOOR_SECONDS):
                 await caches.synced()
-            return max((epoch_of(obj) for obj in caches.stamped()), default=0)
+            return caches.highest_epoch(self._shard)
 
         timing = LeaseTiming(
             lease=timedelta(seconds=own.lease_seconds),
             renew=timedelta(seconds=own.renew_seconds),
             retry=timedelta(seconds=own.retry_seconds),
         )
-        return Elector(client, LeaseRef(own.lease_namespace, own.lease_name, own.identity), floor, timing)
+        ref = LeaseRef(own.lease_namespace, suffixed(own.lease_name, self._shard), own.identity)
+        rivals = Rivals(client, own.lease_namespace, own.lease_name, self._shard, timing, clocks.monotonic)
+        return rivals, Elector(client, ref, floor, timing, clocks, rivals.lead)
 
     def _leader(self, stack: AsyncExitStack, client: KubeClient, elector: Elector, caches: Caches) -> Leader:
-        store = KubernetesStore(client, caches.rollouts, caches.index, elector, overflow=log_overflow)
+        store = KubernetesStore(
+            client, caches.rollouts, caches.index, elector, shard=self._shard, overflow=log_overflow
+        )
         courier = self._courier(stack, store.outbox)
         events = EventNotifier(
             client, caches.object_of, self._kubernetes.identity, count=self._telemetry.notified
@@ -146,7 +160,7 @@ class ClusterDaemon(Daemon):
             policies=self._policies,
             recorded=self._recorded(notifier),
             take_up=courier.start,
-            wake=lambda model, urgent: self._queue.add(model, urgent=urgent),
+            wake=self._wake,
         )
         return Leader(outside, self._kubernetes)
 
@@ -194,15 +208,18 @@ class ClusterDaemon(Daemon):
     def _policies_changed(self, change: FolderChange) -> None:
         self._show_policies(change)
         for model in change.models:
-            self._queue.add(model)
+            self._wake(model, False)  # noqa: FBT003 - not urgent
 
-    async def _report(self, caches: Caches) -> None:
+    async def _report(self, caches: Caches, rivals: Rivals) -> None:
         """Keep /readyz current: a candidate is ready as soon as it could lead."""
         while True:
             failures = dict(caches.failures())
             for part in [part for part in self._problems if part.startswith("watch ")]:
                 del self._problems[part]
             self._problems.update({f"watch {name}": error for name, error in failures.items()})
+            self._notes = {
+                f"waits for {each}": "it is of another number of shards" for each in rivals.waits_for
+            }
             if "start" in self._problems and caches.ready:
                 del self._problems["start"]
             await asyncio.sleep(_REPORT_SECONDS)

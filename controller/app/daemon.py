@@ -45,6 +45,7 @@ class Daemon(ABC):
         self._timers = Timers(self._queue.add)
         self._policies = PolicyFolder(settings.policies_dir, registry.catalogue())
         self._problems: dict[str, str] = {"start": "the daemon is starting"}
+        self._notes: dict[str, str] = {}
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -67,6 +68,7 @@ class Daemon(ABC):
             self._settings.http_port,
             lambda: self._problems,
             self._telemetry.registry,
+            notes=lambda: self._notes,
         )
         await health.start()
         stack.push_async_callback(health.close)

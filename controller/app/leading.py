@@ -15,6 +15,7 @@ from controller.adapters.kube.inbox import Inbox, Unfit
 from controller.adapters.kube.mirror import EVERYWHERE
 from controller.adapters.kube.modelrollout import ModelRolloutSpec
 from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, INFERENCE_POOLS, SERVICES, Resource
+from controller.adapters.kube.sharding import mark_on_routes
 from controller.adapters.kube.succession import Estate, succeed
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.store.kubernetes import KubernetesStore
@@ -32,10 +33,10 @@ from controller.domain.release import Backend, BackendKind, RoutedModel
 from controller.domain.vocabulary import Reason
 from controller.errors import StoreUnavailable, TransientError
 from controller.features import Feature
+from controller.kubernetes_settings import KubernetesSettings
 from controller.observer import World
 from controller.ports import Clock, Gates, MetricSource, Notifier, Telemetry, Tracing, Validator
 from controller.reconciler import Reconciler
-from controller.settings import KubernetesSettings
 
 log = structlog.get_logger(__name__)
 
@@ -68,17 +69,23 @@ class Outside:
 
 
 class Leader:
-    """Made in every replica; works only in the one that leads."""
+    """Made in every replica; works only in the one that leads, and on the models of its shard."""
 
     def __init__(self, outside: Outside, settings: KubernetesSettings) -> None:
         self._outside = outside
         self._settings = settings
+        self._shard = settings.share
         caches, client = outside.caches, outside.client
         self._store = outside.store
-        self._objects = RolloutObjects(self._store, caches.index, outside.clock)
+        self._objects = RolloutObjects(self._store, caches.index, outside.clock, self._shard)
         self._routers = {
             kind: GatewayRouter(
-                client, resource, caches.routes[resource], outside.leadership, allowed=settings.allows
+                client,
+                resource,
+                caches.routes[resource],
+                outside.leadership,
+                allowed=settings.allows,
+                mark=mark_on_routes(self._shard),
             )
             for kind, resource in ROUTES.items()
             if resource in caches.routes
@@ -153,7 +160,8 @@ class Leader:
 
     async def _routes(self) -> list[Estate]:
         found: set[Estate] = set()
-        for model in self._outside.caches.index.models():
+        mark = mark_on_routes(self._shard)
+        for model in filter(self._shard.owns, self._outside.caches.index.models()):
             try:
                 opened = await self._store.open_rollouts(model)
             except StoreUnavailable as error:  # the passes of this model say the same
@@ -163,16 +171,18 @@ class Leader:
                 policy = each.rollout.policy
                 resource = ROUTES.get(policy.route.kind)
                 if resource is not None and resource in self._outside.caches.routes:
-                    found.add(Estate(resource, policy.namespace, policy.route.name))
+                    found.add(Estate(resource, policy.namespace, policy.route.name, mark))
         return sorted(found, key=lambda estate: (estate.namespace, estate.name))
 
     def models(self) -> list[str]:
-        """The models that may have something to do."""
-        return sorted({*self._outside.caches.index.models(), *self._outside.policies.current()})
+        """The shard's models that may have something to do."""
+        known = {*self._outside.caches.index.models(), *self._outside.policies.current()}
+        return sorted(filter(self._shard.owns, known))
 
     async def newest(self) -> Sequence[Rollout]:
-        """The rollouts, oldest first, to be shown in the metrics."""
-        return list(reversed(await self._store.rollouts(None, _MOST_SHOWN)))
+        """The shard's rollouts, oldest first, to be shown in the metrics: others' are shown by their own."""
+        found = await self._store.rollouts(None, _MOST_SHOWN)
+        return [rollout for rollout in reversed(found) if self._shard.owns(rollout.model)]
 
     async def run_pass(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
         """What people wrote, then the rollouts, then what ended ones left. When the next pass is due.
@@ -230,21 +240,3 @@ class Leader:
         if isinstance(found, Problem):
             return Unfit(found.reason or Reason.BACKEND_NOT_FOUND, found.message)
         return found
-
-
-def log_overflow(rollout: Rollout, entry: Entry) -> None:
-    """The structured log keeps what the object has no room for; what people are told is an Event as well."""
-    log.info(
-        "entry_left_record",
-        model=rollout.model,
-        rollout=rollout.id,
-        seq=entry.seq,
-        at=entry.at.isoformat(),
-        actor=entry.actor,
-        entry=entry.event,
-        phase=entry.phase,
-        reason=entry.reason,
-        weight_percent=entry.weight_permille / 10,
-        verdict=entry.assessment.verdict,
-        message=entry.message,
-    )

@@ -25,6 +25,7 @@ from controller.control.service import ControlService
 from controller.control.steering import MachineReleasing, MachineSteering
 from controller.control.views import status_view
 from controller.domain.model import Rollout
+from controller.domain.sharding import WHOLE
 from controller.errors import InvariantError, StoreUnavailable
 from controller.observer import World
 from controller.ports import TrafficRouter
@@ -58,6 +59,7 @@ class MachineDaemon(Daemon):
             asyncio.create_task(self._watch_store()),
             asyncio.create_task(self._policies.watch(self._show_policies)),
         ]
+        self._telemetry.works_on(WHOLE)
         self._telemetry.leads(leading=True)
         await control.start()
         stack.push_async_callback(control.close)

@@ -17,8 +17,12 @@ Problems = Callable[[], Mapping[str, str]]
 class HealthServer:
     """Serves health and metrics until `close`."""
 
-    def __init__(self, host: str, port: int, problems: Problems, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, host: str, port: int, problems: Problems, registry: CollectorRegistry, notes: Problems = dict
+    ) -> None:
+        """``notes`` are told to who asks whether it is ready; they keep it from nothing."""
         self._problems = problems
+        self._notes = notes
         self._registry = registry
         routes = [
             Route("/livez", self._live),
@@ -41,9 +45,12 @@ class HealthServer:
     async def _ready(self, _request: Request) -> Response:
         problems = self._problems()
         if not problems:
-            return PlainTextResponse("ok\n")
-        lines = "".join(f"{part}: {sentence}\n" for part, sentence in sorted(problems.items()))
-        return PlainTextResponse(lines, status_code=503)
+            return PlainTextResponse("ok\n" + _lines(self._notes()))
+        return PlainTextResponse(_lines(problems), status_code=503)
 
     async def _metrics(self, _request: Request) -> Response:
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _lines(said: Mapping[str, str]) -> str:
+    return "".join(f"{part}: {sentence}\n" for part, sentence in sorted(said.items()))

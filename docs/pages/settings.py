@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from controller import api_settings, settings, slack_settings
+from controller import api_settings, kubernetes_settings, settings, slack_settings
 from controller.adapters.kube.permissions import Feature
 from deploy.kubernetes.generate import WHAT
 from docs.pages.tables import ORIGIN, table
@@ -17,7 +17,7 @@ from docs.pages.tables import ORIGIN, table
 def page() -> str:
     """The whole document."""
     groups: dict[str, type[BaseModel]] = {
-        "In a cluster": settings.KubernetesSettings,
+        "In a cluster": kubernetes_settings.KubernetesSettings,
         "On one machine": settings.EnvoySettings,
         "Prometheus": settings.PrometheusSettings,
         "Notifications": settings.DestinationSettings,
@@ -27,7 +27,7 @@ def page() -> str:
         "Who a Slack user is": slack_settings.SlackUserSettings,
     }
     prefixes = {
-        settings.KubernetesSettings: "SERINUS_KUBERNETES__",
+        kubernetes_settings.KubernetesSettings: "SERINUS_KUBERNETES__",
         settings.EnvoySettings: "SERINUS_ENVOY__",
         settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
         settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",

@@ -39,7 +39,7 @@ from controller.adapters.kube.lease import (
 )
 from controller.adapters.kube.lease_object import LeaseObject, LeaseRef
 from controller.adapters.kube.permissions import Feature, Permission
-from controller.adapters.kube.resources import LEASES
+from controller.adapters.kube.resources import LEASES, Obj
 from controller.errors import Conflict
 
 __all__ = ["PERMISSIONS", "Clocks", "Elector", "LeaseRef", "LeaseTiming"]
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 LEASE_NAME = "serinus"
 PERMISSIONS = (
-    Permission(LEASES, frozenset({"create"}), Feature.CORE),  # which RBAC cannot limit to a name
+    Permission(LEASES, frozenset({"create", "list"}), Feature.CORE),  # which RBAC cannot limit to names
     Permission(LEASES, frozenset({"get", "patch"}), Feature.CORE, names=(LEASE_NAME,)),
 )
 
@@ -78,6 +78,11 @@ class _Tenure:
     until: float | None
 
 
+async def nobody() -> bool:
+    """For who has no rivals."""
+    return False
+
+
 class Elector:
     """Takes part in one election, and leads at most once. It is the `Leadership` of `fencing`."""
 
@@ -88,16 +93,18 @@ class Elector:
         floor: Callable[[], Awaitable[int]],
         timing: LeaseTiming | None = None,
         clocks: Clocks | None = None,
+        rivals: Callable[[], Awaitable[bool]] = nobody,
     ) -> None:
         """``client`` must be one whose writes ask for nobody's leave.
 
         ``floor`` finds the highest epoch that any object bears. It is asked before the lease is taken; when
-        it raises, the lease is not.
+        it raises, the lease is not. Nor is it while there are ``rivals`` (`Rivals.lead`).
         """
         self._timing = timing or LeaseTiming()
         self._clocks = clocks or Clocks()
         self._lease = LeaseObject(client, ref, self._timing.call_seconds)
         self._floor = floor
+        self._rivals = rivals
         # Unique: a process that comes back under its old name waits for its old lease, as all others do.
         self._holder = f"{ref.identity}_{secrets.token_hex(4)}"
         self._patience = Patience(self._holder, self._timing.lease)
@@ -144,9 +151,11 @@ class Elector:
             await self._end()
 
     async def _taken(self) -> _Tenure:
-        said = ""
+        said, knows_rivals = "", False
         while True:
             try:
+                if not knows_rivals:  # so that one left behind holds nobody up when it comes to it
+                    knows_rivals = await self._rivals() or True
                 if (tenure := await self._try_to_take()) is not None:
                     return tenure
                 said = ""
@@ -169,12 +178,20 @@ class Elector:
         floor = await self._floor()
         if record is None and not self._patience.is_free(None, at, stamped=floor > 0):
             return None
+        if await self._rivals():
+            return None
         epoch = max(self._patience.epoch, floor) + 1
         begun = self._clocks.monotonic()
         ours = await self._lease.write(record, held(self._holder, self._timing, epoch, self._clocks.wall()))
         until = begun + self._timing.valid_seconds
+        if await self._rivals():
+            await self._lease.patch_while(ours, lambda record: replacing(record, self._given_up(epoch)))
+            return None
         # Where we were frozen meanwhile, somebody else may have taken it since.
         return _Tenure(ours, until) if self._clocks.monotonic() < until else None
+
+    def _given_up(self, epoch: int) -> Obj:
+        return released(epoch, self._clocks.wall())
 
     async def _keep(self) -> None:
         """Renew the lease for ever. Raises `LeaseLost`."""
@@ -208,7 +225,7 @@ class Elector:
         if tenure is None or self._is_lost:
             return
         self._tenure = replace(tenure, until=None)
-        spec = released(tenure.ours.epoch, self._clocks.wall())
+        spec = self._given_up(tenure.ours.epoch)
         try:
             done = await self._lease.patch_while(tenure.ours, lambda record: replacing(record, spec))
         except Exception as error:  # noqa: BLE001 - others wait until it is over

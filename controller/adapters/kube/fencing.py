@@ -5,7 +5,8 @@ it that was read. A new leader first stamps its higher epoch on the object (`tak
 before the stamp fails the test on the resourceVersion; whoever reads it afterwards sees the higher epoch and
 gives up. So a leader that was frozen right after its lease check, and wakes much later, writes nothing.
 
-The annotation also holds the latch of a rollback that no record knows of: ``"7 CheckFailed"``.
+The annotation also holds the latch of a rollback that no record knows of: ``"7 CheckFailed"``. On a route
+that several shards write, each has an annotation of its own, its ``mark``.
 """
 
 import re
@@ -18,8 +19,7 @@ from controller.errors import Conflict, InvariantError
 
 EPOCH_ANNOTATION = "serinus.dev/epoch"
 
-EPOCH_PATH = "/metadata/annotations/serinus.dev~1epoch"
-"""The annotation in a JSON Patch. **Source**: RFC 6901, 3: ``/`` in a key is written ``~1``."""
+_SHARDED = re.compile(r"serinus\.dev/epoch(?:-[1-9]\d?(-of-[1-9]\d?))?", re.ASCII)
 
 LARGEST_EPOCH = 999_999_999
 """What is larger was not written by an elector, and counts as none."""
@@ -41,66 +41,83 @@ class Leadership(Protocol):
         ...
 
 
-def epoch_of(obj: Obj) -> int:
+def epoch_of(obj: Obj, mark: str = EPOCH_ANNOTATION) -> int:
     """The epoch that the object bears; 0 when it bears none, or nothing that we would write."""
-    found = _VALUE.fullmatch(_annotation(obj) or "")
+    found = _VALUE.fullmatch(_annotation(obj, mark) or "")
     return int(found[1]) if found else 0
 
 
-def latch_of(obj: Obj) -> Reason | None:
+def latch_of(obj: Obj, mark: str = EPOCH_ANNOTATION) -> Reason | None:
     """The reason of a rollback that was made without a record, until the next regular write."""
-    return _REASONS.get(_latch_word(obj) or "")
+    return _REASONS.get(_latch_word(obj, mark) or "")
 
 
-def fence(obj: Obj, epoch: int) -> list[Obj]:
+def fence(obj: Obj, epoch: int, mark: str = EPOCH_ANNOTATION) -> list[Obj]:
     """The tests that a JSON Patch of the object begins with.
 
     Raises `Conflict` when the object bears a higher epoch, and `InvariantError` when it bears a lower one:
     `take_over` comes first.
     """
-    borne = epoch_of(obj)
+    borne = epoch_of(obj, mark)
     if borne > epoch:
         raise _outrun(obj, borne, epoch)
     if borne < epoch:
         raise InvariantError(f"{_name(obj)} bears epoch {borne} and is written in epoch {epoch}")
-    return [_same_version(obj), {"op": "test", "path": EPOCH_PATH, "value": _annotation(obj)}]
+    return [_same_version(obj), {"op": "test", "path": path_of(mark), "value": _annotation(obj, mark)}]
 
 
-async def take_over(client: KubeClient, resource: Resource, obj: Obj, epoch: int) -> Obj:
+async def take_over(
+    client: KubeClient, resource: Resource, obj: Obj, epoch: int, mark: str = EPOCH_ANNOTATION
+) -> Obj:
     """Stamp the epoch on an object that bears a lower one; the object as it is then. Keeps a latch.
 
+    The marks of another sharding, which has no leaders any more, go; a latch among them is taken along.
     Raises `Conflict` when the object changed since it was read, or bears a higher epoch.
     """
-    borne = epoch_of(obj)
+    borne = epoch_of(obj, mark)
     if borne > epoch:
         raise _outrun(obj, borne, epoch)
     if borne == epoch:
         return obj
-    metadata = obj["metadata"]
-    operations = [_same_version(obj), *_annotated(obj, epoch, _latch_word(obj))]
+    metadata, others = obj["metadata"], _of_other_shardings(obj, mark)
+    words = [word for each in (mark, *others) if (word := _latch_word(obj, each))]
+    operations = [_same_version(obj), *_annotated(obj, epoch, words[0] if words else None, mark)]
+    operations += [{"op": "remove", "path": path_of(each)} for each in others]
     return await client.json_patch(resource, metadata.get("namespace"), metadata["name"], operations)
 
 
-def stamp(obj: Obj, epoch: int, latch: Reason | None) -> list[Obj]:
+def stamp(obj: Obj, epoch: int, latch: Reason | None, mark: str = EPOCH_ANNOTATION) -> list[Obj]:
     """The operations that write the epoch, with a latch or, for None, without; to follow `fence`."""
-    return _annotated(obj, epoch, latch.value if latch else None)
+    return _annotated(obj, epoch, latch.value if latch else None, mark)
 
 
-def _annotated(obj: Obj, epoch: int, word: str | None) -> list[Obj]:
+def path_of(mark: str) -> str:
+    """The annotation in a JSON Patch. **Source**: RFC 6901, 3: ``/`` in a key is written ``~1``."""
+    return f"/metadata/annotations/{mark.replace('/', '~1')}"
+
+
+def _annotated(obj: Obj, epoch: int, word: str | None, mark: str) -> list[Obj]:
     value = f"{epoch} {word}" if word else str(epoch)
     if obj["metadata"].get("annotations"):
-        return [{"op": "add", "path": EPOCH_PATH, "value": value}]
-    return [{"op": "add", "path": "/metadata/annotations", "value": {EPOCH_ANNOTATION: value}}]
+        return [{"op": "add", "path": path_of(mark), "value": value}]
+    return [{"op": "add", "path": "/metadata/annotations", "value": {mark: value}}]
 
 
-def _latch_word(obj: Obj) -> str | None:
+def _of_other_shardings(obj: Obj, mark: str) -> list[str]:
+    """Our marks on the object that are of another number of shards than this one."""
+    ours = _SHARDED.fullmatch(mark)
+    found = [(name, _SHARDED.fullmatch(name)) for name in sorted(obj["metadata"].get("annotations") or {})]
+    return [name for name, match in found if ours and match and match[1] != ours[1]]
+
+
+def _latch_word(obj: Obj, mark: str) -> str | None:
     """As it stands, also when a newer Serinus wrote a reason that this one does not know."""
-    found = _VALUE.fullmatch(_annotation(obj) or "")
+    found = _VALUE.fullmatch(_annotation(obj, mark) or "")
     return found[2] if found else None
 
 
-def _annotation(obj: Obj) -> str | None:
-    value = (obj["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION)
+def _annotation(obj: Obj, mark: str) -> str | None:
+    value = (obj["metadata"].get("annotations") or {}).get(mark)
     return value if isinstance(value, str) else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from controller.adapters.kube.client import KubeClient
-from controller.adapters.kube.fencing import epoch_of, take_over
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION, epoch_of, take_over
 from controller.adapters.kube.resources import Obj, Resource
 from controller.errors import Conflict, TargetError, TransientError
 
@@ -24,11 +24,12 @@ _LONGEST_WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """One object to take over."""
+    """One object to take over, and the annotation that bears our epoch on it."""
 
     resource: Resource
     namespace: str
     name: str
+    mark: str = EPOCH_ANNOTATION
 
 
 async def succeed(
@@ -62,9 +63,9 @@ async def _stamped(client: KubeClient, epoch: int, estate: Estate, obj: Obj | No
     while True:
         try:
             obj = obj or await client.get(estate.resource, estate.namespace, estate.name)
-            return None if obj is None else await take_over(client, estate.resource, obj, epoch)
+            return None if obj is None else await take_over(client, estate.resource, obj, epoch, estate.mark)
         except Conflict:
-            if obj is not None and epoch_of(obj) > epoch:
+            if obj is not None and epoch_of(obj, estate.mark) > epoch:
                 raise
             # it changed since it was read: whoever wrote, the next reading shows it
         except TransientError as error:

@@ -29,6 +29,7 @@ from controller.adapters.store.kubernetes_writing import Writer
 from controller.adapters.store.numbering import check_numbers, check_same
 from controller.domain.model import Entry, Rollout
 from controller.domain.release import Release
+from controller.domain.sharding import WHOLE, Shard
 from controller.errors import Conflict, InvariantError, StoreUnavailable
 from controller.ports import Stored
 
@@ -49,7 +50,10 @@ def rollout_cache(client: KubeClient, namespaces: Sequence[str], changed: Change
 
 
 class KubernetesStore:
-    """Implements `RolloutStore` and `RolloutHistory`. ``index`` hears of the changes of ``cache``."""
+    """Implements `RolloutStore` and `RolloutHistory`. ``index`` hears of the changes of ``cache``.
+
+    It reads of all models; what is told by its outbox is of those of the ``shard``.
+    """
 
     def __init__(
         self,
@@ -58,11 +62,12 @@ class KubernetesStore:
         index: RolloutIndex,
         leadership: Leadership,
         *,
+        shard: Shard = WHOLE,
         overflow: Overflow = lambda _rollout, _entry: None,
         patience: timedelta = _PATIENCE,
     ) -> None:
         self.writer = Writer(client, cache, leadership)
-        self.outbox = KubernetesOutbox(self.writer, index)
+        self.outbox = KubernetesOutbox(self.writer, index, shard)
         self._cache = cache
         self._index = index
         self._overflow = overflow

@@ -15,6 +15,7 @@ from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.store.kubernetes import KubernetesStore
 from controller.adapters.store.kubernetes_index import Held, RolloutIndex, claims_over
 from controller.domain.model import Entry, Rollout
+from controller.domain.sharding import WHOLE, Shard
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError
 from controller.ports import Clock
@@ -23,17 +24,21 @@ from controller.ports import Clock
 class RolloutObjects:
     """Readings come from the watched cache; writes raise what those of the store raise."""
 
-    def __init__(self, store: KubernetesStore, index: RolloutIndex, clock: Clock) -> None:
+    def __init__(
+        self, store: KubernetesStore, index: RolloutIndex, clock: Clock, shard: Shard = WHOLE
+    ) -> None:
         self._store = store
         self._index = index
         self._clock = clock
+        self._shard = shard
 
     def estates(self) -> list[Estate]:
-        """What a new leader takes over: every object that its predecessor may still write.
+        """What a new leader of the shard takes over: every object that its predecessor may still write.
 
         That is all but those whose rollout is over, or was refused, and of which nobody wants anything.
         """
-        every = (held for model in self._index.models() for held in self._index.of(model))
+        own = filter(self._shard.owns, self._index.models())
+        every = (held for model in own for held in self._index.of(model))
         return [
             Estate(MODEL_ROLLOUTS, held.key.namespace, held.key.name)
             for held in every

@@ -17,6 +17,7 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.rolloutstatus import entries_from
 from controller.adapters.store.kubernetes_index import Held, RolloutIndex, claims_over
 from controller.adapters.store.kubernetes_writing import Writer
+from controller.domain.sharding import Shard
 from controller.errors import Conflict, StoreUnavailable
 from controller.ports import Posting
 
@@ -29,11 +30,12 @@ _Attempt = tuple[Key, str]
 
 
 class KubernetesOutbox:
-    """Implements `Outbox` on the store's own index and writer."""
+    """Implements `Outbox` on the store's own index and writer, for the models of a shard."""
 
-    def __init__(self, writer: Writer, index: RolloutIndex) -> None:
+    def __init__(self, writer: Writer, index: RolloutIndex, shard: Shard) -> None:
         self._writer = writer
         self._index = index
+        self._shard = shard
         self._marks: dict[_Attempt, dict[tuple[int, str], str]] = defaultdict(dict)
 
     async def destinations(self) -> Sequence[str]:
@@ -91,7 +93,8 @@ class KubernetesOutbox:
             self._marks.pop(attempt, None)
 
     def _readable(self) -> list[Held]:
-        every = (held for model in self._index.models() for held in self._index.of(model))
+        own = filter(self._shard.owns, self._index.models())
+        every = (held for model in own for held in self._index.of(model))
         return [held for held in every if not held.unreadable]
 
     def _open(self, held: Held) -> Sequence[tuple[int, str]]:

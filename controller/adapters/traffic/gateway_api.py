@@ -17,7 +17,7 @@ from typing import Protocol
 
 from controller.adapters.kube.client import FIELD_MANAGER, KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound, NotServed
-from controller.adapters.kube.fencing import Leadership, fence, latch_of, stamp, take_over
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership, fence, latch_of, stamp, take_over
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import (
     GRPC_ROUTES,
@@ -76,11 +76,11 @@ class Routes(Protocol):
 class GatewayRouter:
     """`TrafficRouter` for the routes of one kind: ``resource`` is `HTTP_ROUTES` or `GRPC_ROUTES`.
 
-    ``allowed`` tells in which namespaces policies may act. A route that was last confirmed longer than
-    ``stalest`` ago is asked for again; a healthy watch confirms every minute.
+    ``allowed`` tells in which namespaces policies may act, ``mark`` which annotation bears our epoch. A route
+    last confirmed longer than ``stalest`` ago is asked for again; a healthy watch confirms every minute.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing outside
         self,
         client: KubeClient,
         resource: Resource,
@@ -88,6 +88,7 @@ class GatewayRouter:
         leadership: Leadership,
         *,
         allowed: Callable[[str], bool],
+        mark: str = EPOCH_ANNOTATION,
         stalest: timedelta = timedelta(seconds=75),
         patience: timedelta = timedelta(seconds=20),
     ) -> None:
@@ -96,6 +97,7 @@ class GatewayRouter:
         self._routes = routes
         self._leadership = leadership
         self._allowed = allowed
+        self._mark = mark
         self._stalest = stalest
         self._patience = Patience(patience)
 
@@ -134,7 +136,7 @@ class GatewayRouter:
         if route is None:
             return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(routed))
         self._patience.restore(("read", routed.namespace, routed.route.name))
-        return route_seen(route, self._resource.kind, routed, FIELD_MANAGER)
+        return route_seen(route, self._resource.kind, routed, FIELD_MANAGER, self._mark)
 
     async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
         """Write the split, unless the route has it, and undo a latch. Returns before the gateway took it."""
@@ -142,13 +144,11 @@ class GatewayRouter:
 
         def change(route: Obj) -> list[Obj]:
             pair = _pair(route, routed)
-            held = read_split(pair, routed)
-            if not agrees(held, routed, split, expected):
-                raise Conflict(
-                    f"{standing(route, pair, routed, FIELD_MANAGER)}; expected was {described(expected)}"
-                )
-            latched = latch_of(route) is not None
-            unlatch = stamp(route, self._leadership.epoch, None) if latched else []
+            if not agrees(read_split(pair, routed), routed, split, expected):
+                stands = standing(route, pair, routed, FIELD_MANAGER)
+                raise Conflict(f"{stands}; expected was {described(expected)}")
+            latched = latch_of(route, self._mark)
+            unlatch = stamp(route, self._leadership.epoch, None, self._mark) if latched else []
             return [*patch_for(pair, routed, split), *unlatch]
 
         await self._write(routed, change)
@@ -162,9 +162,9 @@ class GatewayRouter:
         def change(route: Obj) -> list[Obj]:
             known = with_versions(route, routed)
             weights = patch_for(_pair(route, known), known, Split(stable=known.stable))
-            if not weights and latch_of(route) is not None:
+            if not weights and latch_of(route, self._mark) is not None:
                 return []
-            return [*weights, *stamp(route, self._leadership.epoch, reason)]
+            return [*weights, *stamp(route, self._leadership.epoch, reason, self._mark)]
 
         await self._write(routed, change)
 
@@ -187,10 +187,10 @@ class GatewayRouter:
         if not change(route):
             return
         epoch = self._leadership.epoch
-        ours = await take_over(self._client, self._resource, route, epoch)
-        operations = [*fence(ours, epoch), *change(ours)]
-        name = routed.route.name
-        self._routes.put(await self._client.json_patch(self._resource, routed.namespace, name, operations))
+        ours = await take_over(self._client, self._resource, route, epoch, self._mark)
+        operations = [*fence(ours, epoch, self._mark), *change(ours)]
+        where = routed.namespace, routed.route.name
+        self._routes.put(await self._client.json_patch(self._resource, *where, operations))
 
     async def _for_writing(self, routed: RoutedModel, *, fresh: bool) -> Obj:
         if not self._allowed(routed.namespace):
@@ -229,7 +229,7 @@ class GatewayRouter:
         """What is still known of a route that cannot be looked at."""
         if known is None:
             return RouteSeen(Split(), accepted=False, problem=problem, message=message)
-        seen = route_seen(known, self._resource.kind, routed, FIELD_MANAGER)
+        seen = route_seen(known, self._resource.kind, routed, FIELD_MANAGER, self._mark)
         return RouteSeen(seen.split, accepted=False, problem=problem, message=message, latched=seen.latched)
 
     def _missing(self, routed: RoutedModel) -> str:

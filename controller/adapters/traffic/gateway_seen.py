@@ -1,6 +1,6 @@
 """What a route runs and what its gateways make of it, in the domain's words. Pure."""
 
-from controller.adapters.kube.fencing import latch_of
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION, latch_of
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
 from controller.adapters.traffic.gateway_series import series_of
@@ -13,17 +13,23 @@ from controller.domain.vocabulary import Reason
 from controller.domain.wording import percent
 
 
-def route_seen(route: Obj, kind: str, routed: RoutedModel, manager: str) -> RouteSeen:
-    """The route as a pass sees it; ``manager`` is the name under which Serinus writes.
+def route_seen(
+    route: Obj, kind: str, routed: RoutedModel, manager: str, mark: str = EPOCH_ANNOTATION
+) -> RouteSeen:
+    """The route as a pass sees it; ``manager`` is the name that Serinus writes under, ``mark`` its annotation.
 
     The message says what stands there and who else wrote last: nobody reads it unless it is drift.
     """
-    pair = find_pair(route, routed)
+    pair, latched = find_pair(route, routed), latch_of(route, mark)
     if isinstance(pair, Trouble):
         # not "not found": the canary may have requests in a rule that was renamed
         message = f"{pair.message}{_culprit(route, manager)}"
         return RouteSeen(
-            Split(), accepted=False, problem=Reason.DRIFT_DETECTED, message=message, latched=latch_of(route)
+            Split(),
+            accepted=False,
+            problem=Reason.DRIFT_DETECTED,
+            message=message,
+            latched=latched,
         )
     held, verdict = read_split(pair, routed), acceptance(route)
     problem, message = None, standing(route, pair, routed, manager)
@@ -36,7 +42,7 @@ def route_seen(route: Obj, kind: str, routed: RoutedModel, manager: str) -> Rout
         accepted=verdict.accepted and not held.strange,
         problem=problem,
         message=message,
-        latched=latch_of(route),
+        latched=latched,
         series=series_of(kind, routed.namespace, routed.route.name, pair, routed),
     )
 

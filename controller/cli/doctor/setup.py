@@ -13,7 +13,7 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, number, sequence, text
 from controller.cli.doctor.findings import Finding, failed, ok
 from controller.features import Feature
-from controller.settings import KubernetesSettings
+from controller.kubernetes_settings import KubernetesSettings
 
 LABELS = "app.kubernetes.io/name=serinus"
 EVERYWHERE = "*"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.kube.fencing import EPOCH_PATH
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION, path_of
 from controller.adapters.kube.identity import Key
 from controller.adapters.kube.modelrollout import FINALIZER, RequestSpec
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
@@ -288,4 +288,4 @@ class TestFences:
         claim = desk.api.writes[before].body
         assert isinstance(claim, list)
         tested = [each["path"] for each in claim if each["op"] == "test"]
-        assert tested == ["/metadata/resourceVersion", EPOCH_PATH]
+        assert tested == ["/metadata/resourceVersion", path_of(EPOCH_ANNOTATION)]
