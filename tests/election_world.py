@@ -20,7 +20,10 @@ from controller.adapters.kube.elector import Clocks, Elector, LeaseRef, LeaseTim
 from controller.adapters.kube.errors import Deposed, LeaseLost
 from controller.adapters.kube.lease import LeaseRecord, record_of
 from controller.adapters.kube.resources import LEASES
+from controller.adapters.kube.rivals import Rivals
+from controller.adapters.kube.sharding import suffixed
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
+from controller.domain.sharding import WHOLE, Shard
 from tests.kube_fake import FakeApi
 
 NAMESPACE = NAME = "serinus"
@@ -80,9 +83,13 @@ class Network:
 class Process:
     """One run of the daemon; its own transport to the server."""
 
-    def __init__(self, world: "World", identity: str, rate: float, wall_is_off: timedelta) -> None:
+    def __init__(
+        self, world: "World", identity: str, rate: float, wall_is_off: timedelta, shard: Shard = WHOLE
+    ) -> None:
         """``rate`` is how many seconds its clocks count in one."""
         self.identity = identity
+        self.shard = shard
+        self.lease_name = suffixed(NAME, shard)
         self.network = Network()
         self.frozen = False
         self.alive = True
@@ -92,8 +99,9 @@ class Process:
         self._stopping = asyncio.Event()
         self.loop = ProcessLoop(lambda: (world.now - self._born) * rate)
         clocks = Clocks(self.loop.time, lambda: NOON + timedelta(seconds=world.now) + wall_is_off)
-        ref = LeaseRef(NAMESPACE, NAME, identity)
-        self.elector = Elector(KubeClient(self), ref, world.floor, world.timing, clocks)
+        client, ref = KubeClient(self), LeaseRef(NAMESPACE, self.lease_name, identity)
+        rivals = Rivals(client, NAMESPACE, NAME, shard, world.timing, self.loop.time)
+        self.elector = Elector(client, ref, self._floor, world.timing, clocks, rivals.lead)
         self.task = self.loop.create_task(self.elector.run(self._lead))
 
     @property
@@ -137,6 +145,10 @@ class Process:
             self.loop.settle()
         self.loop.close()
 
+    async def _floor(self) -> int:
+        """Every leader stamps its epoch on something as soon as it leads."""
+        return self._world.highest_epochs.get(self.lease_name, 0)
+
     async def _lead(self) -> None:
         self._world.began(self)
         await self._stopping.wait()
@@ -161,30 +173,33 @@ class World:
         self.timing = timing
         self.api = FakeApi()
         self.processes: list[Process] = []
-        self.lease: LeaseRecord | None = None
+        self.leases: dict[str, LeaseRecord] = {}
         self.deleted_at = float("-inf")
-        self.highest_epoch = 0
+        self.highest_epochs: dict[str, int] = {}
         self.reigns = 0
         self._mail: list[tuple[float, int, Callable[[], object]]] = []
         self._number = itertools.count()
 
-    def start(self, identity: str, rate: float = 1.0, wall_is_off: timedelta = timedelta(0)) -> Process:
-        process = Process(self, identity, rate, wall_is_off)
+    def start(
+        self,
+        identity: str,
+        rate: float = 1.0,
+        wall_is_off: timedelta = timedelta(0),
+        shard: Shard = WHOLE,
+    ) -> Process:
+        process = Process(self, identity, rate, wall_is_off, shard)
         self.processes.append(process)
         return process
 
     def delete_lease(self) -> None:
-        if self.lease is not None:
+        if self.leases.pop(NAME, None) is not None:
             self.api.delete(LEASES, NAMESPACE, NAME)
-            self.lease, self.deleted_at = None, self.now
-
-    async def floor(self) -> int:
-        """Every leader stamps its epoch on something as soon as it leads."""
-        return self.highest_epoch
+            self.deleted_at = self.now
 
     def began(self, process: Process) -> None:
-        assert process.elector.epoch > self.highest_epoch, "epochs rise from leader to leader"
-        self.highest_epoch = process.elector.epoch
+        name, epoch = process.lease_name, process.elector.epoch
+        assert epoch > self.highest_epochs.get(name, 0), "epochs rise from leader to leader"
+        self.highest_epochs[name] = epoch
         self.reigns += 1
 
     def post(self, process: Process, request: ApiRequest, answered: "asyncio.Future[ApiAnswer]") -> None:
@@ -194,8 +209,9 @@ class World:
         def arrive() -> None:
             answer = self.api.answer(request)
             if request.method != "GET":
-                found = self.api.get(LEASES, NAMESPACE, NAME)
-                self.lease = None if found is None else record_of(found)
+                found = self.api.get(LEASES, NAMESPACE, process.lease_name)
+                if found is not None:
+                    self.leases[process.lease_name] = record_of(found)
             if not loses_answers:
                 self.after(down_seconds, lambda: _received(process, answered, answer))
 
@@ -221,12 +237,17 @@ class World:
     def judge(self) -> None:
         """What must hold at every instant."""
         believers = [process for process in self.processes if process.believes]
-        assert len(believers) <= 1, f"{[process.identity for process in believers]} both believe to lead"
+        names = [process.identity for process in believers]
+        assert len({process.shard for process in believers}) == len(believers), f"{names} both lead one shard"
+        assert len({process.shard.count for process in believers}) <= 1, (
+            f"{names} deal models out in two ways"
+        )
         if self.now > self.deleted_at + self.timing.lease.total_seconds():
             # Nor does anybody hold it in the server whom nobody answered yet.
             for process in believers:
-                assert self.lease is not None, "nobody holds the lease"
-                assert self.lease.holder == process.elector.leader, self.lease
+                lease = self.leases.get(process.lease_name)
+                assert lease is not None, "nobody holds the lease"
+                assert lease.holder == process.elector.leader, lease
 
     def close(self) -> None:
         for process in self.processes:

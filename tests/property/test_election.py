@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from controller.adapters.kube.elector import LeaseTiming
+from controller.domain.sharding import WHOLE, Shard
 from tests.election_world import Network, Process, World
 
 PROCESSES = 3
@@ -32,6 +33,8 @@ WHO = st.integers(0, PROCESSES - 1)
 
 class Election(RuleBasedStateMachine):
     """Three identities that run, are frozen, cut off, stopped, killed and started again."""
+
+    shards = (WHOLE, WHOLE, WHOLE)
 
     @initialize(timing=st.sampled_from(TIMINGS), rates=st.tuples(RATES, RATES, RATES))
     def begin(self, timing: LeaseTiming, rates: tuple[float, float, float]) -> None:
@@ -77,7 +80,7 @@ class Election(RuleBasedStateMachine):
     def started_once_more(self, who: int, wall: timedelta) -> None:
         self._start(who, wall)
 
-    @precondition(lambda self: self.world.highest_epoch > 0 and self.world.deleted_at < 0)
+    @precondition(lambda self: bool(self.world.highest_epochs) and self.world.deleted_at < 0)
     @rule(pause=PAUSES)
     def somebody_deletes_the_lease(self, pause: float) -> None:
         """Once: `controller.adapters.kube.elector` says what happens when it is done again and again."""
@@ -89,16 +92,20 @@ class Election(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         try:
-            self.world.start("serinus-new")
+            self.world.start("serinus-new", shard=self.shards[0])
             longest = self.world.timing.lease.total_seconds()
             self.world.advance(120.0)  # the faults are over, and what was under way has arrived
             self.world.advance(3 * longest)
-            assert sum(process.believes for process in self.world.processes) == 1
+            self.all_is_led()
             reigns = self.world.reigns
             self.world.advance(3 * longest)
             assert self.world.reigns == reigns
         finally:
             self.world.close()
+
+    def all_is_led(self) -> None:
+        """One leads."""
+        assert sum(process.believes for process in self.world.processes) == 1
 
     def _network(self, who: int, network: Network, seconds: float) -> None:
         for process in self._runs(who):
@@ -107,18 +114,37 @@ class Election(RuleBasedStateMachine):
 
     def _start(self, who: int, wall: timedelta) -> None:
         if len(self._runs(who)) < MOST_OF_A_NAME:
-            self.world.start(f"serinus-{who}", self.rates[who], wall)
+            self.world.start(f"serinus-{who}", self.rates[who], wall, self.shards[who])
 
     def _runs(self, who: int) -> list[Process]:
         alive = [process for process in self.world.processes if process.alive]
         return [process for process in alive if process.identity == f"serinus-{who}"]
 
 
-Election.TestCase.settings = settings(
+class TwoShardings(Election):
+    """While the operator changes from all models in one to two shards, or back, the daemons of both run."""
+
+    shards = (Shard(1, 2), Shard(2, 2), WHOLE)
+
+    @precondition(lambda _: False)
+    @rule()
+    def somebody_deletes_the_lease(self) -> None:
+        """Who waits for a Lease cannot know of one that is gone: the marks on the objects are for that."""
+
+    def all_is_led(self) -> None:
+        """All models are dealt out in one way. The processes of one way may all be gone."""
+        led = {process.shard for process in self.world.processes if process.believes}
+        alive = {process.shard for process in self.world.processes}
+        assert led == {WHOLE} or led == alive - {WHOLE}
+
+
+RUNS = settings(
     max_examples=int(os.environ.get("SERINUS_FAULT_RUNS", "25")),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
+Election.TestCase.settings = TwoShardings.TestCase.settings = RUNS
 test_at_most_one_leads_and_epochs_rise = Election.TestCase
+test_models_are_dealt_out_in_one_way = TwoShardings.TestCase

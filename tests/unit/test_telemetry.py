@@ -11,6 +11,7 @@ from controller.adapters.telemetry import PrometheusTelemetry
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route
 from controller.domain.release import Split
+from controller.domain.sharding import Shard
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.fakes import EPOCH, a_release, a_rollout
 from tests.store_records import entry
@@ -154,6 +155,7 @@ def test_the_daemons_own_work_is_measured() -> None:
     telemetry.slack_called("taken")
     telemetry.api_called("patch", 409)
     telemetry.leads(leading=True)
+    telemetry.works_on(Shard(2, 3))
     telemetry.policies_are({"fraud": False, "iris": True}, 2)
     for line in (
         "serinus_reconcile_duration_seconds_sum 0.1",
@@ -164,6 +166,7 @@ def test_the_daemons_own_work_is_measured() -> None:
         'serinus_slack_callbacks_total{result="taken"} 1.0',
         'serinus_api_requests_total{code="409",verb="patch"} 1.0',
         "serinus_leader 1.0",
+        'serinus_shards{shard="2/3"} 3.0',
         'serinus_policy_valid{model="fraud"} 0.0',
         'serinus_policy_valid{model="iris"} 1.0',
         "serinus_policy_files_invalid 2.0",

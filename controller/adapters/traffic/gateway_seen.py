@@ -16,7 +16,7 @@ from controller.domain.wording import percent
 def route_seen(
     route: Obj, kind: str, routed: RoutedModel, manager: str, mark: str = EPOCH_ANNOTATION
 ) -> RouteSeen:
-    """The route as a pass sees it; ``manager`` is the name that Serinus writes under, ``mark`` its annotation.
+    """The route as a pass sees it; Serinus writes as ``manager``, and its epoch into the annotation ``mark``.
 
     The message says what stands there and who else wrote last: nobody reads it unless it is drift.
     """

@@ -7,12 +7,14 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.crd import model_rollout_crd
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.errors import Forbidden, NotServed
+from controller.adapters.kube.identity import Key
 from controller.adapters.kube.reading import whole
 from controller.adapters.kube.resources import DEPLOYMENTS, LEASES, MODEL_ROLLOUTS
 from controller.adapters.kube.transport import ApiRequest, Transport
@@ -48,7 +50,7 @@ class ClusterDoctor:
         told, about_daemon = await self._daemon()
         found += about_daemon
         account = self._wishes.account or told.account
-        found += await seen("leader", str(told.lease), lambda: self._leader(told))
+        found += await self._leaders(told)
         found += await seen("rights", "the daemon", lambda: self._rights(told, account))
         found += await self._prometheus(told)
         return found + await ModelsDoctor(self._client, self._wishes, told).examine()
@@ -115,8 +117,12 @@ class ClusterDoctor:
         message = f"no Deployment with the label {setup.LABELS} is there"
         return supposed, [failed("daemon", self._wishes.daemon or "the cluster", message, INSTALL)]
 
-    async def _leader(self, told: setup.Setup) -> Findings:
-        key = told.lease
+    async def _leaders(self, told: setup.Setup) -> Findings:
+        """Of each shard: without its leader nobody looks after its models."""
+        each = [seen("leader", str(key), partial(self._leader, key)) for key in told.leases]
+        return [finding for findings in await asyncio.gather(*each) for finding in findings]
+
+    async def _leader(self, key: Key) -> Findings:
         lease = await self._client.get(LEASES, key.namespace, key.name)
         later = lease
         if lease is not None and not leading.looks_renewed(lease, self._now()):

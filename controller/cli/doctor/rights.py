@@ -82,7 +82,7 @@ def _of(permission: Permission, setup: Setup, places: Sequence[tuple[str, str]])
     names = permission.names
     if permission.resource == LEASES:
         places = [(setup.lease.namespace, setup.lease.namespace)]
-        names = (setup.lease.name,) if names else ()
+        names = tuple(key.name for key in setup.leases) if names else ()
     elif not permission.resource.namespaced:
         places = [("", _CLUSTER)]
     for verb in sorted(permission.verbs):

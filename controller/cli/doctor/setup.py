@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.identity import Key, key_of
 from controller.adapters.kube.resources import Obj
+from controller.adapters.kube.sharding import suffixed
 from controller.adapters.kube.untrusted import mapping, number, sequence, text
 from controller.cli.doctor.findings import Finding, failed, ok
+from controller.domain.sharding import Shard, shard_from
 from controller.features import Feature
 from controller.kubernetes_settings import KubernetesSettings
 
@@ -26,6 +28,7 @@ _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 class Setup:
     """``account`` is the service account that it acts as, as a user name; empty when that is the caller.
 
+    ``lease`` is what the leader's is called; each of several ``shards`` has one of its own (`leases`).
     ``policies`` are the ConfigMaps, in the namespace of its lease, that its policies come from. ``supposed``
     says that no daemon was found.
     """
@@ -37,6 +40,13 @@ class Setup:
     prometheus: str = ""
     policies: tuple[str, ...] = ()
     supposed: bool = False
+    shards: int = 1
+
+    @property
+    def leases(self) -> list[Key]:
+        """That of each shard."""
+        shards = (Shard(index, self.shards) for index in range(1, self.shards + 1))
+        return [Key(self.lease.namespace, suffixed(self.lease.name, shard)) for shard in shards]
 
     def allows(self, namespace: str) -> bool:
         """Whether policies may act there, as far as is known."""
@@ -64,13 +74,15 @@ def setup_in(deployment: Obj) -> Setup:
         account=account_name(home, account),
         prometheus=env.get("SERINUS_PROMETHEUS__URL", ""),
         policies=tuple(_config_maps(pod)),
+        shards=_shards(env.get(f"{_ENV}SHARD", "")),
     )
 
 
 def setup_of(settings: KubernetesSettings, prometheus: str) -> Setup:
     """What the daemon's own settings say, read where it runs."""
     lease = Key(settings.lease_namespace, settings.lease_name)
-    return Setup(settings.namespaces, settings.features, lease, prometheus=prometheus)
+    shards = settings.share.count
+    return Setup(settings.namespaces, settings.features, lease, prometheus=prometheus, shards=shards)
 
 
 def setup_without(namespace: str) -> Setup:
@@ -139,6 +151,13 @@ def _listed(value: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(each for each in sequence(found) if isinstance(each, str))
+
+
+def _shards(written: str) -> int:
+    try:
+        return shard_from(written).count
+    except ValueError:
+        return 1
 
 
 def _config_maps(pod: Obj) -> Iterator[str]:

@@ -19,7 +19,7 @@ SOME = (
 )
 CORE_RULES = [
     {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "list"]},
     {
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],

@@ -18,6 +18,19 @@ app.kubernetes.io/name: {{ include "serinus.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* What a shard's own objects are called beyond the name of all: nothing without shards. Takes (list ROOT INDEX). */}}
+{{- define "serinus.shardSuffix" -}}
+{{- $count := int (index . 0).Values.shards -}}
+{{- if gt $count 1 -}}{{- printf "-%d-of-%d" (index . 1) $count -}}{{- end -}}
+{{- end -}}
+
+{{- define "serinus.shardSelector" -}}
+{{- include "serinus.selector" (index . 0) }}
+{{- with include "serinus.shardSuffix" . }}
+serinus.dev/shard: {{ . | trimPrefix "-" }}
+{{- end }}
+{{- end -}}
+
 {{- define "serinus.labels" -}}
 {{ include "serinus.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
