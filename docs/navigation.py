@@ -16,6 +16,7 @@ FIRST: Mapping[str, Sequence[str]] = {
     "How to": (
         "how-to/first-model.md",
         "how-to/install-in-a-cluster.md",
+        "how-to/scale-out.md",
         "how-to/deploy-a-new-version.md",
         "how-to/watch-a-rollout.md",
         "how-to/llm.md",

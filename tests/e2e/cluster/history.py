@@ -14,6 +14,7 @@ Obj = dict[str, Any]
 
 EPOCH = "serinus.dev/epoch"
 _EPOCH_PATH = "/metadata/annotations/serinus.dev~1epoch"
+"""A shard's own on a route has a suffix."""
 _PATH = re.compile(r"/apis/[^/]+/[^/]+/namespaces/([^/]+)/(httproutes|modelrollouts)/([^/]+)(?:/([^/]+))?")
 
 
@@ -44,7 +45,7 @@ class Write:
         """Whether it does nothing but take the object over."""
         paths = {each["path"] for each in self.operations if each["op"] != "test"}
         return paths <= {
-            _EPOCH_PATH,
+            *(path for path in paths if path.startswith(_EPOCH_PATH)),
             "/metadata/annotations",
             "/metadata/finalizers",
             "/metadata/finalizers/-",
@@ -103,8 +104,8 @@ def _epoch(operations: Iterable[Obj]) -> int | None:
     for operation in operations:
         value = operation.get("value")
         if operation["path"] == "/metadata/annotations" and isinstance(value, dict):
-            value = value.get(EPOCH)
-        elif operation["path"] != _EPOCH_PATH:
+            value = next((text for key, text in value.items() if key.startswith(EPOCH)), None)
+        elif not operation["path"].startswith(_EPOCH_PATH):
             continue
         if isinstance(value, str) and (claimed is None or operation["op"] != "test"):
             claimed = int(value.split()[0])

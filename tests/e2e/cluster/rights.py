@@ -14,10 +14,16 @@ Obj = dict[str, Any]
 OPERATOR = "ann"
 
 
-def grant(admin: AdminClient, home: str, namespace: str, features: Collection[Feature]) -> str:
+def grant(
+    admin: AdminClient,
+    home: str,
+    namespace: str,
+    features: Collection[Feature],
+    leases: Collection[str] = ("serinus",),
+) -> str:
     """Make the daemon's service account in ``home``, and an operator; the account's name to the API server.
 
-    Both namespaces are made where they are missing.
+    Both namespaces are made where they are missing. ``leases`` are those that it may hold.
     """
     for name in (namespace, home):
         if admin.get("v1", "Namespace", None, name) is None:
@@ -25,6 +31,9 @@ def grant(admin: AdminClient, home: str, namespace: str, features: Collection[Fe
     account = {"name": "serinus", "namespace": home}
     admin.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     for each in roles(PERMISSIONS, features, namespaces=[namespace], home=home):
+        for rule in each.get("rules", ()):
+            if "resourceNames" in rule:
+                rule["resourceNames"] = sorted(leases)
         admin.apply(each)
     operator = role("serinus-operator", namespace, rules(PEOPLE["operator"], ()))
     person = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": OPERATOR}

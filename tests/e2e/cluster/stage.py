@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from controller.adapters.kube.sharding import suffixed
 from controller.adapters.registry import catalogue
 from controller.domain.policy import Policy
+from controller.domain.sharding import WHOLE, Shard
 from controller.features import Feature
 from controller.policy.loader import load_policy
 from deploy.local.stream import Stream
-from tests.e2e.cluster.daemon import Replica, settings
+from tests.e2e.cluster.daemon import LEASE, Replica, settings
 from tests.e2e.cluster.history import Write, writes
 from tests.e2e.cluster.looking import OURS, Cluster
 from tests.e2e.cluster.policies import Fields, policy_text
@@ -41,7 +43,9 @@ class ClusterStage(Cluster):
         features: Sequence[Feature] = (),
         daemon_settings: Mapping[str, str] | None = None,
         replicas: int = 1,
+        shards: Sequence[Shard] = (),
     ) -> None:
+        """``shards`` are those of the replicas, where models are dealt out."""
         super().__init__(server, namespace)
         self.home = f"{namespace}-home"
         self.policies = folder / "policies"
@@ -49,21 +53,22 @@ class ClusterStage(Cluster):
         self.before: dict[str, Obj] = {}
         self.backends: dict[str, Ours] = {}
         self.replicas: list[Replica] = []
-        account = grant(server.admin, self.home, namespace, features)
+        self.shards = list(shards) or [WHOLE] * replicas
+        leases = {suffixed(LEASE, shard) for shard in (WHOLE, *self.shards)}
+        account = grant(server.admin, self.home, namespace, features, leases)
         access = Access(server.url, server.token("admin"), server.ca_file)
         self.simulator = Simulator(folder / "cluster", access, {namespace})
         self._account = account
         self._features = features
         self._settings = daemon_settings or {}
-        self._count = replicas
 
     def __enter__(self) -> Self:
         self.simulator.__enter__()
         try:
             url = self.simulator.prometheus_url
             common = settings(self.home, [self.namespace], self._features, self.policies, url)
-            for letter in "abc"[: self._count]:
-                environment = {**common, **self._settings}
+            for letter, shard in zip("abcdefgh", self.shards, strict=False):
+                environment = {**common, **self._settings, "SERINUS_KUBERNETES__SHARD": str(shard)}
                 self.replicas.append(
                     Replica(
                         self.simulator.stack, self.server, f"serinus-{letter}", self._account, environment

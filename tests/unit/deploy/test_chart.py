@@ -8,6 +8,8 @@ import pytest
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.rbac import kebab, rights
+from controller.adapters.kube.sharding import suffixed
+from controller.domain.sharding import Shard
 from controller.settings import load_settings
 from deploy.kubernetes.generate import FEATURES
 from tests.deploy.rendering import CHART, charted, comparable, environment, granted, helm, kustomized, named
@@ -51,6 +53,37 @@ def test_two_releases_in_one_cluster_do_not_meet() -> None:
         return set(comparable(objects, without={"CustomResourceDefinition"}))
 
     assert keys("blue").isdisjoint(keys("green"))
+
+
+def test_each_shard_is_a_deployment_with_a_budget_and_a_lease_of_its_own() -> None:
+    objects = charted({"namespaces": ["ml"], "shards": 3, "leaderElection": {"leaseName": "blue"}})
+    deployments = [each for each in objects if each["kind"] == "Deployment"]
+    budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
+    assert len(deployments) == len(budgets) == 3
+    (service,) = [each for each in objects if each["kind"] == "Service"]
+    for index, (made, budget) in enumerate(zip(deployments, budgets, strict=True), 1):
+        spec, own = made["spec"], {"serinus.dev/shard": f"{index}-of-3"}
+        pod = spec["template"]["metadata"]["labels"]
+        assert made["metadata"]["name"] == budget["metadata"]["name"] == f"serinus-{index}-of-3"
+        assert environment(made)["SERINUS_KUBERNETES__SHARD"] == f"{index}/3"
+        assert spec["replicas"] == 2
+        spreads = spec["template"]["spec"]["topologySpreadConstraints"]
+        for selector in (
+            spec["selector"],
+            budget["spec"]["selector"],
+            *(each["labelSelector"] for each in spreads),
+        ):
+            assert selector["matchLabels"] == {**service["spec"]["selector"], **own}
+        assert pod.items() >= {**service["spec"]["selector"], **own}.items()
+    leader = named(objects, "Role", "serinus-leader")
+    names = {name for *_, verb, name in granted(leader["rules"]) if verb == "patch"}
+    assert names == {suffixed("blue", Shard(index, 3)) for index in (1, 2, 3)}
+
+
+def test_without_shards_nothing_of_them_is_there() -> None:
+    text = json.dumps(charted({"namespaces": ["ml"]}))
+    assert "-of-" not in text
+    assert "SHARD" not in text
 
 
 def test_the_crd_stays_when_a_release_goes() -> None:

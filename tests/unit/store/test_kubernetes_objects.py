@@ -12,7 +12,9 @@ from controller.adapters.kube.modelrollout import FINALIZER, RequestSpec
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.succession import Estate
 from controller.adapters.store.kubernetes_objects import RolloutObjects
+from controller.adapters.store.kubernetes_outbox import KubernetesOutbox
 from controller.domain.model import Rollout
+from controller.domain.sharding import Shard
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, InvariantError, StoreUnavailable
 from controller.ports import Stored
@@ -70,6 +72,25 @@ async def desk() -> AsyncIterator[Desk]:
     opened = Desk()
     yield opened
     await opened.close()
+
+
+class TestShards:
+    async def test_a_leader_takes_over_and_tells_of_its_own_models_only(self, desk: Desk) -> None:
+        shards = (Shard(1, 2), Shard(2, 2))
+        models = {shard: next(name for n in range(99) if shard.owns(name := f"m{n}")) for shard in shards}
+        for model in models.values():
+            record = rollout(model, model)
+            told = replace(record, policy=replace(record.policy, notify=("team",)))
+            await desk.place(told)
+            await desk.store.create(told, replace(entry(told), notable=True))
+        everything = RolloutObjects(desk.store, desk.index, FakeClock()).estates()
+        for shard, model in models.items():
+            own = RolloutObjects(desk.store, desk.index, FakeClock(), shard)
+            assert own.estates() == [Estate(MODEL_ROLLOUTS, "ml", model)]
+            outbox = KubernetesOutbox(desk.store.writer, desk.index, shard)
+            assert await outbox.destinations() == ["team"]
+            assert [each.rollout.model for each in await outbox.postings("team", 9)] == [model]
+        assert len(everything) == 2
 
 
 class TestLists:

@@ -48,6 +48,13 @@ def test_our_own_manifest_is_understood() -> None:
     assert not setup.does(Feature.GRPC_ROUTES)
 
 
+def test_each_shard_has_a_lease() -> None:
+    setup = setup_in(shipped(SERINUS_KUBERNETES__SHARD="2/3"))
+    assert setup.leases == [Key("serinus", f"serinus-{index}-of-3") for index in (1, 2, 3)]
+    for unsharded in ("", "1/1", "nonsense"):
+        assert setup_in(shipped(SERINUS_KUBERNETES__SHARD=unsharded)).leases == [Key("serinus", "serinus")]
+
+
 def test_references_to_variables_before_are_replaced() -> None:
     container = {
         "env": [
