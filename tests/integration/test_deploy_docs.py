@@ -55,7 +55,7 @@ esac
 HELM = """\
 #!/bin/sh
 old="--server-side=false --disable-openapi-validation --take-ownership"
-[ "$1" = install ] && { shift; set -- install $old "$@"; }
+case "$1" in install|upgrade) command="$1"; shift; set -- "$command" $old "$@" ;; esac
 exec HELM "$@"
 """
 
@@ -171,6 +171,32 @@ def test_a_language_model_is_released_under_its_policy(apiserver: ApiServer, she
     rollout = apiserver.admin.get("serinus.dev/v1alpha1", "ModelRollout", "assistants", "code-assistant-v2")
     assert rollout is not None
     assert rollout["spec"]["backend"] == {"kind": "InferencePool", "name": "code-assistant-v2"}
+
+
+def test_models_are_dealt_out_by_namespaces(apiserver: ApiServer, shell: Shell) -> None:
+    for name in ("risk", "vision"):
+        apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    shell.run(script("docs/how-to/scale-out.md", "namespaces"))
+    for name, other in (("risk", "vision"), ("vision", "risk")):
+        account = f"--as=system:serviceaccount:serinus-{name}:serinus-{name}"
+        asked = ("auth", "can-i", "patch", "httproutes", account, "-n")
+        assert apiserver.kubectl(*asked, name, check=False).stdout.strip() == "yes"
+        assert apiserver.kubectl(*asked, other, check=False).stdout.strip() == "no"
+    shell.run("for name in risk vision; do helm uninstall serinus-$name -n serinus-$name; done")
+
+
+def test_models_are_dealt_out_to_shards(apiserver: ApiServer, shell: Shell) -> None:
+    shell.run(
+        "helm install serinus deploy/helm/serinus -n serinus --create-namespace --set 'namespaces={ml}'"
+    )
+    shell.run(script("docs/how-to/scale-out.md", "shards"))
+    found = apiserver.kubectl("-n", "serinus", "get", "deployments", "-o", "name").stdout.split()
+    assert found == [f"deployment.apps/serinus-{index}-of-3" for index in (1, 2, 3)]
+    account = "--as=system:serviceaccount:serinus:serinus"
+    for lease, answer in (("serinus-2-of-3", "yes"), ("serinus", "no")):
+        asked = ("auth", "can-i", "patch", f"lease/{lease}", "-n", "serinus", account)
+        assert apiserver.kubectl(*asked, check=False).stdout.strip() == answer
+    shell.run("helm uninstall serinus -n serinus")
 
 
 def test_a_folder_of_ones_own_chooses_features(apiserver: ApiServer, shell: Shell) -> None:
