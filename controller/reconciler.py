@@ -17,13 +17,12 @@ from controller.domain.observation import Observation, RouteSeen
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError, PermissionDenied, StoreUnavailable, TargetError
 from controller.observer import World, observe
-from controller.ports import (
-    Stored,
-)
+from controller.ports import Stored
+from controller.runtime.waking import Wake, soonest
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = timedelta(0)
+_AT_ONCE = Wake(timedelta(0))
 
 
 class Reconciler:
@@ -36,7 +35,7 @@ class Reconciler:
         self._world = world
         self._unrecorded: dict[str, tuple[int | str, Rollout]] = {}
 
-    async def reconcile(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
+    async def reconcile(self, model: str, interrupt: asyncio.Event) -> Wake | None:
         """One pass over each open rollout of the model, oldest first; returns when the next is due.
 
         ``interrupt`` makes the pass give up its observation: somebody has an urgent word for this model.
@@ -44,27 +43,25 @@ class Reconciler:
         with self._world.tracing.span("pass", model=model):
             return await self._pass(model, interrupt)
 
-    async def _pass(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
+    async def _pass(self, model: str, interrupt: asyncio.Event) -> Wake | None:
         began = time.monotonic()
         stored = list(await self._world.store.open_rollouts(model))
         self._world.telemetry.found(model, [each.rollout for each in stored])
-        waits: list[timedelta] = []
+        wakes: list[Wake | None] = []
         for index, each in enumerate(stored):
             predecessor = stored[index - 1].rollout.id if index else None
             successor = stored[-1].rollout.id if index < len(stored) - 1 else None
             seen = await self._seen(each.rollout, predecessor, successor, interrupt)
             if seen is None:
                 return _AT_ONCE
-            wait = await self._advance(each, seen)
-            if wait is not None:
-                waits.append(wait)
+            wakes.append(await self._advance(each, seen))
         self._world.telemetry.pass_took(time.monotonic() - began)
-        return min(waits, default=None)
+        return soonest(wakes)
 
-    async def _advance(self, read: Stored, seen: Observation) -> timedelta | None:
+    async def _advance(self, read: Stored, seen: Observation) -> Wake | None:
         decision = decide(read.rollout, seen)
         if decision.entry is None:
-            return decision.wake_after
+            return _wake(decision)
         stored = await self._commit(read, decision)
         try:
             await self._act(decision)
@@ -73,7 +70,7 @@ class Reconciler:
                 raise  # nothing to freeze: the rollback is tried again until the gateway takes it
             return await self._advance(stored, self._rejected(stored.rollout, error))
         ended = decision.rollout.phase.terminal
-        return _AT_ONCE if ended else decision.wake_after
+        return _AT_ONCE if ended else _wake(decision)
 
     async def _commit(self, read: Stored, decision: Decision) -> Stored:
         entry = decision.entry
@@ -149,3 +146,7 @@ class Reconciler:
             observing.cancel()
             waiting.cancel()
         return replace(seen, predecessor=predecessor, successor=successor)
+
+
+def _wake(decision: Decision) -> Wake | None:
+    return None if decision.wake_after is None else Wake(decision.wake_after, tick=decision.measures)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
@@ -37,6 +36,7 @@ from controller.kubernetes_settings import KubernetesSettings
 from controller.observer import World
 from controller.ports import Clock, Gates, MetricSource, Notifier, Telemetry, Tracing, Validator
 from controller.reconciler import Reconciler
+from controller.runtime.waking import Wake, apart, soonest
 
 log = structlog.get_logger(__name__)
 
@@ -184,23 +184,23 @@ class Leader:
         found = await self._store.rollouts(None, _MOST_SHOWN)
         return [rollout for rollout in reversed(found) if self._shard.owns(rollout.model)]
 
-    async def run_pass(self, model: str, interrupt: asyncio.Event) -> timedelta | None:
+    async def run_pass(self, model: str, interrupt: asyncio.Event) -> Wake | None:
         """What people wrote, then the rollouts, then what ended ones left. When the next pass is due.
 
         Whatever fails in the first does not keep the second from looking for harm.
         """
         failure: TransientError | None = None
-        waits: list[timedelta | None] = []
+        wakes: list[Wake | None] = []
         try:
-            waits.append(await self._inbox.take_in(model))
+            wakes.append(apart(await self._inbox.take_in(model)))
             await self._discover(model)
         except TransientError as error:
             failure = error
-        waits.append(await self._reconciler.reconcile(model, interrupt))
+        wakes.append(await self._reconciler.reconcile(model, interrupt))
         if failure is not None:
             raise failure
-        waits.append(await self._aftercare.tend(model))
-        return min((wait for wait in waits if wait is not None), default=None)
+        wakes.append(apart(await self._aftercare.tend(model)))
+        return soonest(wakes)
 
     async def _discover(self, model: str) -> None:
         """Begin a release of a new labelled version, where the policy says so."""

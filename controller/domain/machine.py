@@ -138,7 +138,7 @@ def decide(rollout: Rollout, seen: Observation) -> Decision:
         raise InvariantError(error)
     wake = wake_after(turn.rollout, turn.actions, moved=_moved(rollout, turn.rollout))
     if not turn.actions and _unchanged(rollout, turn.rollout):
-        return Decision(rollout, wake_after=wake)
+        return Decision(rollout, wake_after=wake, measures=_plan(rollout).measure is not None)
     evidence = folded.rollout.evidence
     assessment = Assessment(evidence.verdict, evidence.checks)
     return record(rollout, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
@@ -177,7 +177,7 @@ def record(
         notable=notable,
     )
     wake = wake_after(after, turn.actions, moved=_moved(before, after))
-    return Decision(after, turn.actions, entry, wake)
+    return Decision(after, turn.actions, entry, wake, measures=_plan(after).measure is not None)
 
 
 def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) -> timedelta | None:

@@ -244,10 +244,11 @@ class Decision:
     """What follows from an observation. Commit ``rollout`` and ``entry`` first, then act.
 
     ``entry`` is None when nothing changed: nothing is written. ``wake_after`` is None when only an event
-    or a person can change anything.
+    or a person can change anything; ``measures`` says that the next pass reads metrics.
     """
 
     rollout: Rollout
     actions: tuple[SetSplit, ...] = ()
     entry: Entry | None = None
     wake_after: timedelta | None = None
+    measures: bool = False

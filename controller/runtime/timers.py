@@ -3,26 +3,45 @@
 APScheduler counts on the wall clock, so a clock that is set back would silence every timer for as long. One
 watch compares the wall clock with the monotonic one each second; when they part, every key that has a timer
 is put on the queue at once. A pass too many is harmless, a pass too late is not.
+
+What goes with the tick wakes at a multiple of its wait on the monotonic clock: all keys with the same wait at
+once, and all whose waits are multiples of each other now and then. One that was woken in between falls back
+on it. What does not is spread.
 """
 
 import asyncio
+import math
+import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
+from controller.runtime.waking import Wake
+
 _STEP_SECONDS = 0.5
 _WATCH_SECONDS = 1.0
-_BEAT_SECONDS = 1.0
+_SHORT_SECONDS = 1.0
+"""Shorter waits are kept as they are."""
+_NEAR = 0.25
+"""A tick that comes sooner than this share of the wait is left out: its own pass has only just been."""
+_SPREAD = 0.2
+"""What goes apart wakes up to this share of its wait later, never earlier: somebody may have asked for it."""
 
 log = structlog.get_logger(__name__)
 
 
-def _on_beat(now: float, wait: float) -> float:
-    return now + wait if wait < _BEAT_SECONDS else round((now + wait) / _BEAT_SECONDS) * _BEAT_SECONDS
+def due_at(now: float, wake: Wake) -> float:
+    """When to wake, on the clock of ``now``."""
+    wait = max(wake.after.total_seconds(), 0.0)
+    if wait < _SHORT_SECONDS:
+        return now + wait
+    if wake.tick:
+        return math.ceil(now / wait + _NEAR) * wait
+    return now + wait * random.uniform(1, 1 + _SPREAD)  # noqa: S311 - spreads load, guards nothing
 
 
 class Timers:
@@ -43,20 +62,16 @@ class Timers:
         self._scheduler.start()
         self._watch = asyncio.create_task(self._watch_clock())
 
-    def arm(self, key: str, after: timedelta) -> None:
-        """Wake the key after about so long; at once when that is 0 or less.
-
-        Waits of a second and more end on the beat of a second that all keys share, up to half of one early or
-        late: who wakes together is measured by the same queries.
-        """
+    def arm(self, key: str, wake: Wake) -> None:
+        """Wake the key after about so long, with the tick or apart from others; at once when that is 0."""
         now = time.monotonic()
-        if after <= timedelta(0):
+        due = due_at(now, wake)
+        if due <= now:
             self._wake(key, now)
             return
-        due = _on_beat(now, after.total_seconds())
         self._scheduler.add_job(
             self._ring,
-            DateTrigger(datetime.now(UTC) + timedelta(seconds=due - now), timezone=UTC),
+            DateTrigger(datetime.fromtimestamp(time.time() + due - now, UTC), timezone=UTC),
             args=(key, due),
             id=key,
             replace_existing=True,

@@ -13,8 +13,9 @@ import structlog
 
 from controller.errors import Conflict, TransientError
 from controller.runtime.timers import Timers
+from controller.runtime.waking import Wake
 
-Pass = Callable[[str, asyncio.Event], Awaitable[timedelta | None]]
+Pass = Callable[[str, asyncio.Event], Awaitable[Wake | None]]
 """One pass over one key; returns when the key wants the next, None for never."""
 
 _FIRST_WAIT_SECONDS = 0.25
@@ -37,7 +38,7 @@ class Worker:
     async def handle(self, key: str, interrupt: asyncio.Event) -> None:
         """One pass, and what follows from it."""
         try:
-            wake_after = await self._run_pass(key, interrupt)
+            wake = await self._run_pass(key, interrupt)
         except Conflict as error:
             log.info("pass_lost_race", key=key, error=str(error))
             self._retry(key, "conflict", _LONGEST_TRANSIENT_SECONDS, None)
@@ -50,8 +51,8 @@ class Worker:
         else:
             self._failures.pop(key, None)
             self._count("ok")
-            if wake_after is not None:
-                self._timers.arm(key, wake_after)
+            if wake is not None:
+                self._timers.arm(key, wake)
 
     def _retry(self, key: str, outcome: str, longest_seconds: float, asked: timedelta | None) -> None:
         self._count(outcome)
@@ -59,4 +60,4 @@ class Worker:
         wait = min(_FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 16), longest_seconds)
         wait *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, guards nothing
         seconds = max(wait, min(asked.total_seconds(), longest_seconds)) if asked else wait
-        self._timers.arm(key, timedelta(seconds=seconds))
+        self._timers.arm(key, Wake(timedelta(seconds=seconds)))

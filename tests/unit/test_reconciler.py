@@ -19,6 +19,7 @@ from controller.errors import StoreUnavailable, TargetError
 from controller.observer import World
 from controller.ports import Stored
 from controller.reconciler import Reconciler
+from controller.runtime.waking import Wake
 from tests.fakes import (
     EPOCH,
     GOLDEN,
@@ -42,6 +43,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
+        self.ticks: list[bool] = []
         self.store = FakeStore()
         self.router = FakeRouter()
         self.metrics = FakeMetrics(self.clock, self.router)
@@ -81,7 +83,9 @@ class Stage:
         self.router.splits["fraud"] = Split(stable=a_release("v1"))
 
     async def one_pass(self) -> timedelta | None:
-        return await self.reconciler.reconcile("fraud", asyncio.Event())
+        wake = await self.reconciler.reconcile("fraud", asyncio.Event())
+        self.ticks.append(wake is not None and wake.tick)
+        return None if wake is None else wake.after
 
     async def run(self, until: Phase, passes: int = 200) -> Rollout:
         """Passes at the times that they ask for, until the newest rollout is in the phase."""
@@ -164,7 +168,7 @@ async def test_an_urgent_word_interrupts_a_slow_observation(stage: Stage) -> Non
     slow = asyncio.create_task(stage.reconciler.reconcile("fraud", interrupt))
     await asyncio.sleep(0)
     interrupt.set()
-    assert await asyncio.wait_for(slow, timeout=1) == timedelta(0)
+    assert await asyncio.wait_for(slow, timeout=1) == Wake(timedelta(0))
     assert stage.newest().phase is Phase.VALIDATING
 
 
@@ -296,3 +300,13 @@ async def test_what_fails_is_marked_in_its_trace(stage: Stage) -> None:
         await stage.one_pass()
     failed = {span.name for span in stage.exported.get_finished_spans() if not span.status.is_ok}
     assert failed == {"pass", "commit"}
+
+
+async def test_passes_that_measure_go_with_the_tick_and_others_apart(stage: Stage) -> None:
+    await stage.deploy(a_rollout())
+    await stage.run(Phase.PREPARING)
+    assert not any(stage.ticks)
+    await stage.run(Phase.PROGRESSING)
+    for _ in range(3):
+        stage.clock.advance(await stage.one_pass() or timedelta(0))
+    assert all(stage.ticks[-3:])

@@ -1,4 +1,4 @@
-"""Answers many rollouts with the same few queries: the time, the pulse, and one for each metric.
+"""Answers many rollouts with the same few queries: the pulse, and one for all metrics that are read whole.
 
 How it works: everything is evaluated at one instant of the server's clock, so that no metric is ahead of
 another. The pulse tells how often a version is scraped, and so how far back its counters must be seen. A
@@ -7,18 +7,22 @@ series that appears late may be new or may be back: its last value before the wi
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from controller.adapters.metrics.answers import RawSeries, series
+from controller.adapters.metrics.answers import NAME_LABEL, RawSeries, series
 from controller.adapters.metrics.asking import Asker, Halving
 from controller.adapters.metrics.cases import Case, Key, owners
 from controller.adapters.metrics.client import PrometheusAccess, QueryError
-from controller.adapters.metrics.packs import Pack, Selector
-from controller.adapters.metrics.queries import last_query, samples_query
+from controller.adapters.metrics.doubts import Doubts
+from controller.adapters.metrics.packs import Pack, Selector, Template
+from controller.adapters.metrics.queries import last_query, plain, samples_query
 from controller.adapters.metrics.sought import Sought, pulse_of
 from controller.domain.judge.series import Arm, Window, block_length, patience, scrape_interval
+
+_DOUBTED_GROUPS = 8
+"""Into how many groups those are divided at most, of one pack and one doubt, whose queries failed before."""
 
 
 def reach(scrape: timedelta) -> timedelta:
@@ -30,32 +34,59 @@ class Batch:
     """The queries for rollouts that asked together, all at one instant of the server's clock."""
 
     def __init__(
-        self, asker: Asker, access: PrometheusAccess, server_time: datetime, deadline: float
+        self,
+        asker: Asker,
+        access: PrometheusAccess,
+        server_time: datetime,
+        deadline: float,
+        doubts: Doubts | None = None,
     ) -> None:
         self.server_time = server_time
         self._asker = asker
         self._access = access
         self._deadline = deadline
+        self._doubts = doubts or Doubts()
         self._halving = Halving()
 
     async def fill(self, cases: Sequence[Case]) -> dict[Case, Window]:
         """Fetch the series of every case, and tell what time they cover; without those that failed."""
+        return {
+            case: window async for group in self.filled(cases) for case, window in group.items() if window
+        }
+
+    async def filled(self, cases: Sequence[Case]) -> AsyncIterator[dict[Case, Window | None]]:
+        """The same group by group, as each is done; None for those that failed.
+
+        What was doubted and is answered is doubted no more; what failed is.
+        """
         packs: dict[int, list[Case]] = defaultdict(list)
         for case in cases:
             if not case.problem:
                 packs[id(case.pack)].append(case)
         groups = [group for together in packs.values() for group in self._groups(together)]
-        windows = await asyncio.gather(*(self._fill_group(group[0].pack, group) for group in groups))
-        return {case: window for found in windows for case, window in found.items() if not case.problem}
+        for filling in asyncio.as_completed([self._fill_group(group[0].pack, group) for group in groups]):
+            yield await filling
 
     def _groups(self, cases: Sequence[Case]) -> list[list[Case]]:
-        """Cases for one query: not too many, and none that would make the others reach much further back."""
+        """Cases for one query each: whoever is in doubt apart from the others, in a few smaller groups."""
+        doubted: dict[int, list[Case]] = defaultdict(list)
+        for case in cases:
+            doubted[self._doubts.largest(case.rollout.id) or 0].append(case)
+        groups = self._split(doubted.pop(0, ()), len(cases))
+        fewest = -(-sum(map(len, doubted.values())) // _DOUBTED_GROUPS)
+        for largest in sorted(doubted, reverse=True):
+            groups += self._split(doubted[largest], max(largest, fewest))
+        return groups
+
+    def _split(self, cases: Sequence[Case], most: int) -> list[list[Case]]:
+        """Not too many in one, and none that would make the others reach much further back."""
         groups: list[list[Case]] = []
         backends = self._access.backends_per_query
         slowest = reach(self._access.slowest_scrape)
         for case in sorted(cases, key=lambda case: case.since, reverse=True):
             last = groups[-1] if groups else None
-            if last and sum(len(one.releases) for one in last) + len(case.releases) <= backends:
+            room = backends - len(case.releases)
+            if last and len(last) < most and sum(len(one.releases) for one in last) <= room:
                 nearest = self.server_time - last[0].since + slowest
                 if self.server_time - case.since <= 2 * nearest:
                     last.append(case)
@@ -63,9 +94,9 @@ class Batch:
             groups.append([case])
         return groups
 
-    async def _fill_group(self, pack: Pack, cases: Sequence[Case]) -> dict[Case, Window]:
+    async def _fill_group(self, pack: Pack, cases: Sequence[Case]) -> dict[Case, Window | None]:
         slowest = self._access.slowest_scrape
-        await self._fetch(pulse_of(pack), cases, min(case.since for case in cases) - reach(slowest))
+        await self._fetch([pulse_of(pack)], cases, min(case.since for case in cases) - reach(slowest))
         by_scrape: dict[timedelta | None, list[Case]] = defaultdict(list)
         for case in cases:
             if not case.problem:
@@ -73,7 +104,10 @@ class Batch:
         windows = await asyncio.gather(
             *(self._count(pack, together, scrape) for scrape, together in by_scrape.items())
         )
-        return {case: window for found in windows for case, window in found.items()}
+        known = {case: window for found in windows for case, window in found.items() if not case.problem}
+        for case in known:
+            self._doubts.answered(case.rollout.id)
+        return {case: known.get(case) for case in cases}
 
     async def _count(self, pack: Pack, cases: Sequence[Case], scrape: timedelta | None) -> dict[Case, Window]:
         """Fetch the counters of versions that are scraped equally often; None if there was no pulse."""
@@ -82,7 +116,7 @@ class Batch:
         for case in cases:
             case.forget_before(begin)
         sought = _together(cases)
-        await asyncio.gather(*(self._fetch(one, who, begin) for one, who in sought))
+        await asyncio.gather(*(self._fetch(some, who, begin) for some, who in _at_once(sought)))
         windows: dict[Case, Window] = {}
         for case in cases:
             seen = scrape or scrape_interval(case.series) or slowest
@@ -94,41 +128,46 @@ class Batch:
             await self._look_before(one, begin, late)
         return windows
 
-    async def _fetch(self, sought: Sought, cases: Sequence[Case], begin: datetime) -> None:
-        """Add the counter's samples since ``begin`` to each case."""
+    async def _fetch(self, sought: Sequence[Sought], cases: Sequence[Case], begin: datetime) -> None:
+        """Add the counters' samples since ``begin`` to each case."""
         window = self.server_time - begin
-        query = partial(samples_query, sought.counter, window=window)
-        for case, arm, raw in await self._rows(cases, sought, query, "matrix", self.server_time):
-            case.add(sought, arm, raw)
+        query = partial(samples_query, [one.counter for one in sought], window=window)
+        for case, arm, raw in await self._rows(cases, sought[0].versions, query, "matrix", self.server_time):
+            name = raw.labels.get(NAME_LABEL)
+            for one in sought:
+                if len(sought) == 1 or one.counter.metric == name:
+                    case.add(one, arm, raw)
 
     async def _look_before(self, sought: Sought, begin: datetime, late: Mapping[Case, set[Key]]) -> None:
         """Put the last value before ``begin`` in front of each series that came later."""
         cases = [case for case, keys in late.items() if case.has(sought, keys)]
         if cases:
             query = partial(last_query, sought.counter, longest=self._access.longest_window)
-            for case, arm, raw in await self._rows(cases, sought, query, "vector", begin):
+            for case, arm, raw in await self._rows(cases, sought.versions, query, "vector", begin):
                 case.put_in_front(sought, arm, raw, late[case])
 
     async def _rows(
         self,
         cases: Sequence[Case],
-        sought: Sought,
+        versions: Mapping[str, Template],
         query: Callable[[Iterable[Selector]], str],
         result_type: str,
         at: datetime,
     ) -> list[tuple[Case, Arm, RawSeries]]:
         async def question(group: Sequence[Case]) -> list[RawSeries]:
-            selectors = [one for case in group for one in case.selectors(sought.versions).values()]
+            selectors = [one for case in group for one in case.selectors(versions).values()]
             read = partial(series, result_type=result_type)
             return await self._asker.ask(query(selectors), read, at.timestamp(), self._deadline)
 
         rows: list[tuple[Case, Arm, RawSeries]] = []
         for group, outcome in await self._halving.put(cases, question):
             if isinstance(outcome, QueryError):
+                if outcome.sent:
+                    self._doubts.failed([case.rollout.id for case in group])
                 for case in group:
                     case.fail(outcome.reason, outcome.message)
             else:
-                rows.extend(owners(group, sought.versions, outcome))
+                rows.extend(owners(group, versions, outcome))
         return rows
 
 
@@ -139,3 +178,13 @@ def _together(cases: Sequence[Case]) -> list[tuple[Sought, list[Case]]]:
         for one in case.sought:
             found.setdefault(one.identity, (one, []))[1].append(case)
     return list(found.values())
+
+
+def _at_once(found: Sequence[tuple[Sought, list[Case]]]) -> list[tuple[list[Sought], list[Case]]]:
+    """What one query can fetch: metrics that are read whole, of the same cases by the same labels."""
+    together: dict[object, tuple[list[Sought], list[Case]]] = {}
+    for one, cases in found:
+        same = (tuple(one.versions.items()), tuple(map(id, cases)))
+        key = same if plain(one.counter) else one.identity
+        together.setdefault(key, ([], cases))[0].append(one)
+    return list(together.values())

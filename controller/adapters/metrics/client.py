@@ -40,16 +40,20 @@ _PASSING = frozenset({"canceled", "timeout", "internal", "unavailable"})
 class PrometheusAccess:
     """How Prometheus may be asked, and how much of its time and memory a query may cost.
 
-    ``gather`` is how long a reader waits for others to ask together. ``slowest_scrape`` is the longest scrape
-    interval that counters are followed through. Counts older than ``longest_window`` are not read any more.
+    Readers are answered together who come within ``gather`` of each other, and within ``gather_longest`` of
+    the first. While it does not answer, nobody waits longer than ``patience`` for it. ``slowest_scrape`` is
+    the longest scrape interval that counters are followed through. Counts older than ``longest_window`` are
+    not read any more.
     """
 
     timeout: timedelta = timedelta(seconds=10)
     connect_timeout: timedelta = timedelta(seconds=2)
     threads: int = 4
     largest_reply_bytes: int = 16 * 1024 * 1024
-    gather: timedelta = timedelta(milliseconds=30)
-    backends_per_query: int = 200
+    gather: timedelta = timedelta(milliseconds=50)
+    gather_longest: timedelta = timedelta(seconds=1)
+    patience: timedelta = timedelta(seconds=1)
+    backends_per_query: int = 500
     longest_window: timedelta = timedelta(hours=1)
     slowest_scrape: timedelta = timedelta(seconds=60)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -68,14 +72,15 @@ class Answer:
 class QueryError(Exception):
     """A query without an answer that can be trusted.
 
-    ``divisible`` says that a smaller query might get one.
+    ``divisible`` says that a smaller query might get one; ``sent`` is False if time ran out before its turn.
     """
 
-    def __init__(self, reason: Reason, message: str, *, divisible: bool = False) -> None:
+    def __init__(self, reason: Reason, message: str, *, divisible: bool = False, sent: bool = True) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.divisible = divisible
+        self.sent = sent
 
 
 class PrometheusClient(PrometheusConnect):  # type: ignore[misc]

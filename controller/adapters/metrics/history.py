@@ -11,13 +11,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from controller.adapters.metrics.answers import instant
 from controller.adapters.metrics.asking import Asker
 from controller.adapters.metrics.batch import Batch
 from controller.adapters.metrics.cases import Case
-from controller.adapters.metrics.client import PrometheusAccess, QueryError
+from controller.adapters.metrics.client import PrometheusAccess
 from controller.adapters.metrics.packs import Pack
 from controller.domain.judge.blocks import assemble
 from controller.domain.judge.calibration import PodHistory, PodMinute
@@ -37,21 +36,16 @@ _NOTHING = PodHistory(timedelta(0), ())
 
 
 async def read_history(
-    asker: Asker, access: PrometheusAccess, pack: Pack, rollout: Rollout
+    asker: Asker, access: PrometheusAccess, pack: Pack, rollout: Rollout, now: datetime
 ) -> PodHistory | NoReading:
-    """Stable's last hour, within the time that any reading may take."""
+    """Stable's last hour before ``now``, on Prometheus' clock, within the time that any reading may take."""
     if rollout.stable is None:
         return _NOTHING
     deadline = asyncio.get_running_loop().time() + _TIMEOUTS * access.timeout.total_seconds()
-    try:
-        seconds = await asker.ask("time()", instant, None, deadline)
-    except QueryError as error:
-        return NoReading(error.reason, error.message)
-    server_time = datetime.fromtimestamp(seconds, UTC)
     problem = NoReading(Reason.METRICS_INVALID, "the history was not asked for")
     for span in SPANS:
-        case = case_of_stable(rollout, rollout.stable, pack, server_time - min(span, access.longest_window))
-        windows = await Batch(asker, access, server_time, deadline).fill((case,))
+        case = case_of_stable(rollout, rollout.stable, pack, now - min(span, access.longest_window))
+        windows = await Batch(asker, access, now, deadline).fill((case,))
         if case.problem is None:
             return await history_of(case, windows[case])
         problem = case.problem

@@ -6,7 +6,7 @@ query is parsed again and must differ from the policy's in the values of its pla
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -31,14 +31,19 @@ class _Matcher:
     value: str
 
 
-def samples_query(counter: Counter, selectors: Iterable[Selector], window: timedelta) -> str:
-    """All samples of the window, of all the versions."""
-    return f"{selection(counter, selectors)}[{window // _MILLISECOND}ms]"
+def samples_query(counters: Sequence[Counter], selectors: Iterable[Selector], window: timedelta) -> str:
+    """All samples of the window, of all the versions. Several counters must be `plain`."""
+    return f"{selection(counters, selectors)}[{window // _MILLISECOND}ms]"
+
+
+def plain(counter: Counter) -> bool:
+    """Whether it is all series of a metric, so that several can be selected at once."""
+    return not counter.where and not counter.unless
 
 
 def last_query(counter: Counter, selectors: Iterable[Selector], longest: timedelta) -> str:
     """The last value of each series, if it had one within ``longest``."""
-    return f"last_over_time({samples_query(counter, selectors, longest)})"
+    return f"last_over_time({samples_query([counter], selectors, longest)})"
 
 
 def filled_query(query: str, model: str, release: Release) -> str:
@@ -62,8 +67,9 @@ def filled_query(query: str, model: str, release: Release) -> str:
     return text
 
 
-def selection(counter: Counter, selectors: Iterable[Selector]) -> str:
-    """The counter's series of all the versions."""
+def selection(counters: Sequence[Counter], selectors: Iterable[Selector]) -> str:
+    """The counters' series of all the versions."""
+    counter = counters[0]
     allowed: dict[str, set[str]] = {}
     for selector in selectors:
         for label, values in selector.values.items():
@@ -71,6 +77,9 @@ def selection(counter: Counter, selectors: Iterable[Selector]) -> str:
     regexes = {label: "|".join(sorted(map(escaped, values))) for label, values in allowed.items()}
     matchers = [f"{label}=~{_quoted(regex)}" for label, regex in [*counter.where.items(), *regexes.items()]]
     matchers += [f"{label}!~{_quoted(regex)}" for label, regex in counter.unless.items()]
+    names = sorted({one.metric for one in counters})
+    if len(names) > 1:
+        return f"{{__name__=~{_quoted('|'.join(names))},{','.join(matchers)}}}"
     return f"{counter.metric}{{{','.join(matchers)}}}"
 
 

@@ -22,7 +22,7 @@ def version_query(pack: Pack, model: str, span: timedelta) -> str | None:
     if pack.versions[label] is Template.BACKEND:
         where = {**answers.where, label: f"{backend_name(model, '')}.*"}
         answers = answers.model_copy(update={"where": where})
-    chosen = selection(answers, [Selector(models)])
+    chosen = selection([answers], [Selector(models)])
     return f"sum by ({label}) (increase({chosen}[{span // _MILLISECOND}ms])) > 0"
 
 

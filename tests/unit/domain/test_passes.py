@@ -1,12 +1,13 @@
 """What a pass looks at, when the next one is due, and when nothing is written."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from controller.domain.machine import plan, wake_after
+from controller.domain.machine import decide, plan, wake_after
 from controller.domain.model import CommandKind, SetSplit
-from controller.domain.observation import Measure, Plan
+from controller.domain.observation import Measure, Observation, Plan, Tick
 from controller.domain.policy import Validation
 from controller.domain.release import Split
 from controller.domain.rules import PHASE_RULES
@@ -172,3 +173,13 @@ def test_an_entry_rests_on_the_evidence_at_the_weight_that_it_found() -> None:
     entry = entry_of(world, "step_advanced").entry
     assert entry.assessment.checks[0].requests > 0
     assert (entry.step, entry.weight_permille) == (1, 250)
+
+
+@pytest.mark.parametrize(
+    ("phase", "measures"), [(Phase.PREPARING, False), (Phase.PROGRESSING, True), (Phase.BAKING, True)]
+)
+def test_a_decision_says_whether_the_next_pass_measures(phase: Phase, measures: bool) -> None:
+    rollout = oldest(at(phase))
+    found = decide(rollout, Observation(at=datetime(2026, 1, 1, tzinfo=UTC), tick=Tick("p", 0)))
+    assert found.rollout.phase is phase
+    assert found.measures is measures

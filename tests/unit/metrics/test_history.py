@@ -128,7 +128,7 @@ async def test_a_gateway_does_not_tell_of_copies() -> None:
     assert len(history.minutes) == 2 * 59
     tally = by_pod(history, "latency_p99")[""][0].tally
     assert (tally.bounds, tally.buckets) == ((0.1, 0.5), (720, 360, 120))
-    assert len(prometheus.queries) == len(set(prometheus.queries)) == 5
+    assert len(prometheus.queries) == len(set(prometheus.queries)) == 3
 
 
 async def test_a_short_past_says_how_short_it_is() -> None:

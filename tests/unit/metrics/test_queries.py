@@ -18,8 +18,14 @@ RELEASE = Release("1.2.0", ("127.0.0.1:80",))
 
 def test_many_versions_are_selected_by_alternatives_that_match_only_them() -> None:
     selectors = [Selector({"a": frozenset({name})}) for name in ("x.y", "b|c", 'q"')]
-    query = samples_query(Counter(metric="m", where={"p": ".*/infer"}), selectors, timedelta(seconds=1.5))
+    query = samples_query([Counter(metric="m", where={"p": ".*/infer"})], selectors, timedelta(seconds=1.5))
     assert query == r'm{p=~".*/infer",a=~"b\\|c|q\"|x\\.y"}[1500ms]'
+
+
+def test_metrics_that_are_read_whole_are_selected_by_their_names() -> None:
+    counters = [Counter(metric="b_total"), Counter(metric="a:sum"), Counter(metric="b_total")]
+    query = samples_query(counters, [Selector({"x": frozenset({"y"})})], timedelta(seconds=1))
+    assert query == '{__name__=~"a:sum|b_total",x=~"y"}[1000ms]'
 
 
 def test_the_last_value_is_asked_over_a_long_time() -> None:
@@ -29,7 +35,7 @@ def test_the_last_value_is_asked_over_a_long_time() -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["C"])), min_size=1, max_size=4))
 def test_no_value_escapes_from_its_selection(values: list[str]) -> None:
-    query = samples_query(Counter(metric="m"), [Selector({"a": frozenset(values)})], timedelta(seconds=1))
+    query = samples_query([Counter(metric="m")], [Selector({"a": frozenset(values)})], timedelta(seconds=1))
     tree: Any = promql_parser.parse(query)
     (matcher,) = tree.vector_selector.matchers.matchers
     assert (matcher.name, matcher.op) == ("a", promql_parser.MatchOp.Re)

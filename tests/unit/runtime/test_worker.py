@@ -7,6 +7,7 @@ import pytest
 
 from controller.errors import Conflict, InvariantError, TargetError, TransientError
 from controller.runtime.timers import Timers
+from controller.runtime.waking import Wake
 from controller.runtime.worker import Worker
 
 
@@ -14,10 +15,10 @@ class RecordingTimers(Timers):
     """Keeps what was armed instead of counting it down."""
 
     def __init__(self) -> None:
-        self.armed: list[tuple[str, timedelta]] = []
+        self.armed: list[tuple[str, Wake]] = []
 
-    def arm(self, key: str, after: timedelta) -> None:
-        self.armed.append((key, after))
+    def arm(self, key: str, wake: Wake) -> None:
+        self.armed.append((key, wake))
 
 
 class Bench:
@@ -27,16 +28,16 @@ class Bench:
         self.counted: list[str] = []
         self.worker = Worker(self.run_pass, self.timers, self.counted.append)
 
-    async def run_pass(self, key: str, interrupt: asyncio.Event) -> timedelta | None:
+    async def run_pass(self, key: str, interrupt: asyncio.Event) -> Wake | None:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return None if outcome is None else Wake(outcome, tick=True)
 
     async def run(self) -> list[float]:
         while self.outcomes:
             await self.worker.handle("fraud", asyncio.Event())
-        return [after.total_seconds() for _, after in self.timers.armed]
+        return [wake.after.total_seconds() for _, wake in self.timers.armed]
 
 
 async def test_a_pass_that_asks_for_another_gets_a_timer() -> None:
