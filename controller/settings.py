@@ -7,9 +7,9 @@ secrets live here and not in policies, which people write who may not choose whe
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,21 +21,14 @@ from controller.api_settings import ApiSettings
 from controller.control.client import default_socket
 from controller.errors import TargetError
 from controller.kubernetes_settings import KubernetesSettings
+from controller.prometheus_settings import HttpUrl, PrometheusServers, PrometheusSettings
 from controller.slack_settings import SlackCallbackSettings
 
 _PREFIX = "SERINUS_"
 _NOT_SETTINGS = frozenset({"SERINUS_SETTINGS"})
 
 
-def _http_url(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        error = "must begin with http:// or https://"
-        raise ValueError(error)
-    return url.rstrip("/")
-
-
 EventKind = Literal["started", "stepped", "held", "paused", "promoted", "rolledback", "notdeployed", "halted"]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class _Part(BaseModel):
@@ -51,12 +44,6 @@ class EnvoySettings(_Part):
     """Envoy's admin interface, asked which version of the files it runs."""
 
 
-class PrometheusSettings(_Part):
-    """The Prometheus that scrapes the gateway and the engines."""
-
-    url: HttpUrl
-    timeout_seconds: float = Field(default=10.0, gt=0, le=120)
-    bearer_token_file: Path | None = None
 
 
 class GateSettings(_Part):
@@ -146,6 +133,8 @@ class Settings(BaseSettings):
     kubernetes: KubernetesSettings | None = None
     """In a cluster: instead of ``envoy`` and ``state_dir``."""
     prometheus: PrometheusSettings
+    prometheus_servers: PrometheusServers = Field(default_factory=dict)
+    """More of them, by the name that policies use (``prometheus: NAME``)."""
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
     """Notification destinations by the name that policies use."""
     gates: dict[str, GateSettings] = Field(default_factory=dict)

@@ -7,13 +7,15 @@ where the routers share what follows the API; a metrics pack is one file in ``me
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from controller.domain.judge import JUDGES
 from controller.errors import InvariantError, TargetError
 from controller.policy.catalogue import Catalogue, Measures
 from controller.ports import TrafficRouter
-from controller.settings import DestinationSettings, GateSettings, PrometheusSettings, Settings
+from controller.prometheus_settings import PrometheusSettings, no_server
+from controller.settings import DestinationSettings, GateSettings, Settings
 
 if TYPE_CHECKING:
     from controller.adapters.gates.keeper import Gate
@@ -68,17 +70,43 @@ def catalogue() -> Catalogue:
 
 
 def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":
-    """How the metric source is asked. Raises `TargetError` when the token's file cannot be read."""
+    """How the metric source is asked. Raises `TargetError` when a file of a secret cannot be read."""
     from controller.adapters.metrics.client import PrometheusAccess  # noqa: PLC0415 - lint needs no client
 
-    headers = {}
+    headers = dict(settings.headers)
+    if settings.tenant is not None:
+        headers[settings.tenant_header] = settings.tenant
+    for name, file in settings.header_files.items():
+        headers[name] = _secret(file)
     if settings.bearer_token_file is not None:
-        try:
-            headers["Authorization"] = f"Bearer {settings.bearer_token_file.read_text('utf-8').strip()}"
-        except (OSError, UnicodeError) as error:
-            message = f"the token file {settings.bearer_token_file} cannot be read: {type(error).__name__}"
-            raise TargetError(message) from error
-    return PrometheusAccess(timeout=timedelta(seconds=settings.timeout_seconds), headers=headers)
+        headers["Authorization"] = f"Bearer {_secret(settings.bearer_token_file)}"
+    ca_file = settings.ca_file
+    if ca_file is not None and not ca_file.is_file():
+        error = f"the file of certificates {ca_file} is not there"
+        raise TargetError(error)
+    timeout = timedelta(seconds=settings.timeout_seconds)
+    return PrometheusAccess(timeout=timeout, headers=headers, ca_file=ca_file)
+
+
+def prometheus_of(settings: Settings, name: str) -> PrometheusSettings:
+    """The settings of a policy's Prometheus. Raises `TargetError` when there is none of that name."""
+    found = settings.prometheus_servers.get(name) if name else settings.prometheus
+    if found is None:
+        raise TargetError(no_server(name))
+    return found
+
+
+def _secret(file: Path) -> str:
+    """A header's value. Raises `TargetError`, which never holds it."""
+    try:
+        value = file.read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        message = f"the secret file {file} cannot be read: {type(error).__name__}"
+        raise TargetError(message) from error
+    if not value or not value.isascii() or not value.isprintable():
+        message = f"the secret file {file} holds no line that can stand in a header"
+        raise TargetError(message)
+    return value
 
 
 def gates(settings: Mapping[str, GateSettings]) -> "list[Gate]":

@@ -12,15 +12,18 @@ from controller.adapters import registry
 from controller.adapters.gates.keeper import GateKeeper
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
+from controller.adapters.metrics.servers import PrometheusServers
 from controller.adapters.notify.courier import Courier, Office
 from controller.adapters.notify.links import links_at, no_links
 from controller.adapters.telemetry import PrometheusTelemetry
 from controller.adapters.tracing import tracing
 from controller.adapters.validation import HttpValidator
 from controller.app.clock import SystemClock
+from controller.app.measuring import MeasuredAside
 from controller.domain.model import Entry, Rollout
 from controller.policy.watcher import FolderChange, PolicyFolder
 from controller.ports import Notifier, Outbox
+from controller.prometheus_settings import PrometheusSettings
 from controller.runtime.health import HealthServer
 from controller.runtime.queue import KeyedQueue
 from controller.runtime.timers import Timers
@@ -73,12 +76,15 @@ class Daemon(ABC):
         await health.start()
         stack.push_async_callback(health.close)
 
-    def _metrics(self, stack: AsyncExitStack) -> PrometheusSource:
-        prometheus = self._settings.prometheus
+    def _metrics(self, stack: AsyncExitStack) -> MeasuredAside:
+        named = {name: self._source(each) for name, each in self._settings.prometheus_servers.items()}
+        servers = PrometheusServers(self._source(self._settings.prometheus), named)
+        stack.push_async_callback(servers.close)
+        return MeasuredAside(servers, self._queue)
+
+    def _source(self, prometheus: PrometheusSettings) -> PrometheusSource:
         access = registry.prometheus_access(prometheus)
-        source = PrometheusSource(prometheus.url, built_in_packs(), access, self._telemetry.query_took)
-        stack.push_async_callback(source.close)
-        return source
+        return PrometheusSource(prometheus.url, built_in_packs(), access, self._telemetry.query_took)
 
     def _validator(self, stack: AsyncExitStack) -> HttpValidator:
         validator = HttpValidator(self._settings.policies_dir)

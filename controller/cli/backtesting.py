@@ -75,7 +75,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - each is an option
     session = session_of(context)
     span, policy = _span(since), _policy(file)
     regressions = _regressions(inject or [], policy)
-    url, access = _prometheus(prometheus, settings)
+    url, access = _prometheus(prometheus, settings, policy)
     reader = PastReader(url, built_in_packs()[policy.metrics], policy, access)
     session.closing.callback(reader.close)
     with progress(plain=session.plain) as bar:
@@ -123,9 +123,11 @@ def _regressions(texts: list[str], policy: "Policy") -> "list[Regression]":
         raise typer.BadParameter(f"--inject: {error}") from None
 
 
-def _prometheus(url: str | None, file: Path | None) -> "tuple[str, PrometheusAccess | None]":
-    """Where to ask, and how. Raises `TargetError` where the settings are not valid."""
-    from controller.adapters.registry import prometheus_access  # noqa: PLC0415 - lazy
+def _prometheus(
+    url: str | None, file: Path | None, policy: "Policy"
+) -> "tuple[str, PrometheusAccess | None]":
+    """Where to ask, and how. Raises `TargetError` where the settings are not valid, or lack the server."""
+    from controller.adapters.registry import prometheus_access, prometheus_of  # noqa: PLC0415 - lazy
     from controller.cli.examining import known_settings  # noqa: PLC0415 - lazy
 
     if url is not None:
@@ -135,4 +137,5 @@ def _prometheus(url: str | None, file: Path | None) -> "tuple[str, PrometheusAcc
         raise typer.BadParameter(
             "there are no settings of a daemon here: name Prometheus with --prometheus URL"
         )
-    return settings.prometheus.url, prometheus_access(settings.prometheus)
+    source = prometheus_of(settings, policy.prometheus)
+    return source.url, prometheus_access(source)

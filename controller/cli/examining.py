@@ -95,21 +95,19 @@ def known_settings(file: Path | None) -> "Settings | None":
 def _of_cluster_settings(session: Session, settings: "Settings", wishes: "Wishes") -> "list[Finding]":
     from dataclasses import replace  # noqa: PLC0415 - lazy
 
-    from controller.adapters.registry import prometheus_access  # noqa: PLC0415 - lazy
     from controller.cli.doctor.setup import setup_of  # noqa: PLC0415 - lazy
+    from controller.cli.doctor.sources import of_settings  # noqa: PLC0415 - lazy
 
-    cluster, source = settings.kubernetes, settings.prometheus
+    cluster = settings.kubernetes
     assert cluster is not None, "asked only then"
     options = session.line.cluster
     if not options.words:
         options = ClusterOptions(cluster.kubeconfig, cluster.context)
-    own = wishes.prometheus is None
     wishes = replace(
         wishes,
-        prometheus=source.url if own else wishes.prometheus,
-        access=prometheus_access(source) if own else None,
+        sources=lambda: of_settings(settings),
         policies=wishes.policies or settings.policies_dir,
-        told=setup_of(cluster, source.url),
+        told=setup_of(cluster, settings),
     )
     return _of_cluster(session, options, wishes)
 

@@ -73,6 +73,8 @@ def _rest(policy: PolicyView) -> Iterator[tuple[str, str]]:
         yield "workload.drain", _span(policy.workload.drain_seconds)
         yield "workload.keep_for", _span(policy.workload.keep_for_seconds)
         yield "workload.history", str(policy.workload.history)
+    if policy.prometheus:
+        yield "prometheus", policy.prometheus
     if policy.notify is not None:
         yield "notify", listed(policy.notify)
 

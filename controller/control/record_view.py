@@ -121,6 +121,7 @@ class PolicyView(View):
     no_data: NoDataView | None = None
     workload: WorkloadRulesView | None = None
     notify: tuple[str, ...] | None = None
+    prometheus: str = ""
 
 
 class RecordView(Document):
@@ -169,6 +170,7 @@ def policy_view(policy: Policy) -> PolicyView:
         no_data=_no_data(policy.no_data),
         workload=_workload(policy.workload),
         notify=policy.notify,
+        prometheus=policy.prometheus,
     )
 
 

@@ -227,6 +227,8 @@ class Policy:
     auto_steps: bool = False
     approval: ApprovalRules = field(default_factory=ApprovalRules)
     gates: tuple[GateRules, ...] = ()
+    prometheus: str = ""
+    """Which of the operator's Prometheus servers measures the model; empty for the usual one."""
     digest: str = ""
     """SHA-256 of the policy file, in hex: which text a rollout was judged by."""
 

@@ -117,5 +117,6 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         auto_steps=isinstance(section.steps, AutoSteps),
         approval=section.approval.to_rules() if section.approval else ApprovalRules(),
         gates=tuple(gate.to_rules() for gate in section.gates),
+        prometheus=section.prometheus or "",
         digest=digest,
     )

@@ -50,6 +50,11 @@ class PolicySection(Section):
         description="Pack that says how errors and latencies are read from the metric source.",
         examples=["envoy"],
     )
+    prometheus: Label | None = Field(
+        default=None,
+        description="Prometheus server that is asked, by the name that the operator's settings give it.",
+        examples=["eu-west"],
+    )
     steps: Steps = Field(
         description=(
             "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000, approval: true};"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from controller import api_settings, kubernetes_settings, settings, slack_settings
+from controller import api_settings, kubernetes_settings, prometheus_settings, settings, slack_settings
 from controller.adapters.kube.permissions import Feature
 from deploy.kubernetes.generate import WHAT
 from docs.pages.tables import ORIGIN, table
@@ -19,7 +19,7 @@ def page() -> str:
     groups: dict[str, type[BaseModel]] = {
         "In a cluster": kubernetes_settings.KubernetesSettings,
         "On one machine": settings.EnvoySettings,
-        "Prometheus": settings.PrometheusSettings,
+        "Prometheus": prometheus_settings.PrometheusSettings,
         "Notifications": settings.DestinationSettings,
         "Gates": settings.GateSettings,
         "The HTTP API": api_settings.ApiSettings,
@@ -29,7 +29,7 @@ def page() -> str:
     prefixes = {
         kubernetes_settings.KubernetesSettings: "SERINUS_KUBERNETES__",
         settings.EnvoySettings: "SERINUS_ENVOY__",
-        settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
+        prometheus_settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
         settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",
         settings.GateSettings: "SERINUS_GATES__NAME__",
         api_settings.ApiSettings: "SERINUS_API__",
@@ -47,7 +47,11 @@ def page() -> str:
         *table(_HEAD, _rows(settings.Settings, "SERINUS_", without={*_NESTED})),
     ]
     for title, group in groups.items():
-        lines += [f"\n## {title}\n", *table(_HEAD, _rows(group, prefixes[group], without=()))]
+        lines += [
+            f"\n## {title}\n",
+            *_ABOUT.get(group, ()),
+            *table(_HEAD, _rows(group, prefixes[group], without=())),
+        ]
     lines += [
         "\n## Features\n",
         *table(("value", "what it brings"), ((f"`{each}`", WHAT[each]) for each in Feature if each in WHAT)),
@@ -56,8 +60,23 @@ def page() -> str:
     return "\n".join(lines)
 
 
+_ABOUT: dict[type[BaseModel], Sequence[str]] = {
+    prometheus_settings.PrometheusSettings: (
+        "More servers, for policies that say `prometheus: NAME`, have the same settings as",
+        "`SERINUS_PROMETHEUS_SERVERS__NAME__...`.\n",
+    )
+}
 _HEAD = ("setting", "default", "meaning")
-_NESTED = ("envoy", "kubernetes", "prometheus", "destinations", "gates", "slack_callbacks", "api")
+_NESTED = (
+    "envoy",
+    "kubernetes",
+    "prometheus",
+    "prometheus_servers",
+    "destinations",
+    "gates",
+    "slack_callbacks",
+    "api",
+)
 
 
 def _rows(group: type[BaseModel], prefix: str, *, without: Collection[str]) -> Iterator[Sequence[str]]:

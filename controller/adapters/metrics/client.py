@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -43,7 +44,7 @@ class PrometheusAccess:
     Readers are answered together who come within ``gather`` of each other, and within ``gather_longest`` of
     the first. While it does not answer, nobody waits longer than ``patience`` for it. ``slowest_scrape`` is
     the longest scrape interval that counters are followed through. Counts older than ``longest_window`` are
-    not read any more.
+    not read any more. ``ca_file`` is PEM; the system's own where it is None.
     """
 
     timeout: timedelta = timedelta(seconds=10)
@@ -57,6 +58,7 @@ class PrometheusAccess:
     longest_window: timedelta = timedelta(hours=1)
     slowest_scrape: timedelta = timedelta(seconds=60)
     headers: Mapping[str, str] = field(default_factory=dict)
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class PrometheusClient(PrometheusConnect):  # type: ignore[misc]
     def __init__(self, url: str, access: PrometheusAccess) -> None:
         session = requests.Session()
         session.trust_env = False
+        if access.ca_file is not None:
+            session.verify = str(access.ca_file)
         super().__init__(
             url=url.rstrip("/"),
             headers={"Accept-Encoding": "identity", "User-Agent": "serinus", **access.headers},

@@ -145,12 +145,13 @@ class ClusterDoctor:
 
     async def _prometheus(self, told: setup.Setup) -> Findings:
         url = self._wishes.prometheus
+        if url is None and self._wishes.sources is not None:
+            return await asyncio.to_thread(self._wishes.sources)
         if url is None:
             named = told.prometheus or "its address is not known"
             how = "serinus doctor --prometheus URL   (kubectl port-forward makes it reachable)"
             return [skipped("prometheus", named, "not asked: its address is one inside the cluster", how)]
-        access = self._wishes.access or sources.access_without_secrets()
-        return await asyncio.to_thread(sources.prometheus, url, access)
+        return await asyncio.to_thread(sources.prometheus, url, sources.access_without_secrets())
 
     def _now(self) -> datetime:
         """By the API server's clock."""

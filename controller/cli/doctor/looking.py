@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.kube.errors import Forbidden
-from controller.adapters.metrics.client import PrometheusAccess
 from controller.cli.cluster.access import in_words
 from controller.cli.doctor.findings import Finding, failed, skipped
 from controller.cli.doctor.setup import Setup, account_name
@@ -23,14 +22,14 @@ _ACCOUNT = re.compile(r"(?:system:serviceaccount:)?([a-z0-9-]{1,63})[/:]([a-z0-9
 class Wishes:
     """What the command line, or the daemon's own settings, say about where to look.
 
-    ``account`` is a user name; ``prometheus`` can be asked from here; ``told`` is what the daemon was told,
-    where that is known without looking.
+    ``account`` is a user name; ``prometheus`` can be asked from here; ``sources`` looks at those of the
+    settings; ``told`` is what the daemon was told, where that is known without looking.
     """
 
     daemon: str | None = None
     account: str = ""
     prometheus: str | None = None
-    access: PrometheusAccess | None = None
+    sources: Callable[[], Findings] | None = None
     policies: Path | None = None
     told: Setup | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -7,13 +7,11 @@ from datetime import timedelta
 import httpx2
 
 from controller.adapters.exchange import Answer, NoAnswer, exchange, plain_client, tls_client
-from controller.adapters.registry import prometheus_access
 from controller.cli.doctor import sources
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
 from controller.cli.doctor.policies import of_folder
 from controller.control.client import ControlClient
 from controller.control.errors import ControlError
-from controller.errors import TargetError
 from controller.settings import Settings
 
 _WITHIN = timedelta(seconds=5)
@@ -29,10 +27,12 @@ def examine(control: ControlClient, socket: str, settings: Settings | None) -> l
         how = "serinus doctor --settings FILE"
         return [*found, skipped("settings", "of the daemon", "not known, so nothing else is looked at", how)]
     found.append(asyncio.run(_ready(settings)))
-    found += of_folder(settings.policies_dir).findings
+    rules = of_folder(settings.policies_dir)
+    found += rules.findings
     if settings.envoy is not None:
         found.append(asyncio.run(_envoy(settings.envoy.admin_url)))
-    return found + _prometheus(settings)
+    found += sources.missing(rules.policies, settings.prometheus_servers)
+    return found + sources.of_settings(settings)
 
 
 def _socket(control: ControlClient, socket: str) -> Finding:
@@ -68,14 +68,6 @@ async def _envoy(admin_url: str) -> Finding:
     if state != "LIVE":
         return failed("envoy", admin_url, f"it is {state}, not LIVE", "wait until it is, or see its log")
     return ok("envoy", admin_url, f"version {version}, live")
-
-
-def _prometheus(settings: Settings) -> list[Finding]:
-    try:
-        access = prometheus_access(settings.prometheus)
-    except TargetError as error:
-        return [failed("prometheus", settings.prometheus.url, str(error), "correct bearer_token_file")]
-    return sources.prometheus(settings.prometheus.url, access)
 
 
 async def _get(url: str) -> Answer | NoAnswer:

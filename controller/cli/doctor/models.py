@@ -21,6 +21,7 @@ from controller.cli.doctor.findings import failed, skipped
 from controller.cli.doctor.looking import Findings, Wishes, seen
 from controller.cli.doctor.policies import Rules, of_config_maps, of_folder
 from controller.cli.doctor.setup import Setup
+from controller.cli.doctor.sources import missing
 from controller.domain.release import Backend, BackendKind
 from controller.errors import ControllerError
 
@@ -40,7 +41,8 @@ class ModelsDoctor:
         """The policy files first, then each model's route and backend."""
         rules = await self._rules()
         models = [routes.Model(policy) for policy in rules.policies]
-        found = list(rules.findings)
+        known = self.told.servers
+        found = [*rules.findings, *(() if known is None else missing(rules.policies, known))]
         served: list[tuple[routes.Model, Resource]] = []
         for model in models:
             refused = routes.allowed(model, self.told)

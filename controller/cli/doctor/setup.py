@@ -16,10 +16,12 @@ from controller.cli.doctor.findings import Finding, failed, ok
 from controller.domain.sharding import Shard, shard_from
 from controller.features import Feature
 from controller.kubernetes_settings import KubernetesSettings
+from controller.settings import Settings
 
 LABELS = "app.kubernetes.io/name=serinus"
 EVERYWHERE = "*"
 _ENV = "SERINUS_KUBERNETES__"
+_SERVERS = "SERINUS_PROMETHEUS_SERVERS"
 _LEASE = "serinus"
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
@@ -29,8 +31,9 @@ class Setup:
     """``account`` is the service account that it acts as, as a user name; empty when that is the caller.
 
     ``lease`` is what the leader's is called; each of several ``shards`` has one of its own (`leases`).
-    ``policies`` are the ConfigMaps, in the namespace of its lease, that its policies come from. ``supposed``
-    says that no daemon was found.
+    ``policies`` are the ConfigMaps, in the namespace of its lease, that its policies come from. ``servers``
+    are the names of further Prometheus servers, None where they are not known. ``supposed`` says that no
+    daemon was found.
     """
 
     namespaces: tuple[str, ...]
@@ -38,6 +41,7 @@ class Setup:
     lease: Key
     account: str = ""
     prometheus: str = ""
+    servers: frozenset[str] | None = None
     policies: tuple[str, ...] = ()
     supposed: bool = False
     shards: int = 1
@@ -73,16 +77,31 @@ def setup_in(deployment: Obj) -> Setup:
         ),
         account=account_name(home, account),
         prometheus=env.get("SERINUS_PROMETHEUS__URL", ""),
+        servers=_servers(env),
         policies=tuple(_config_maps(pod)),
         shards=_shards(env.get(f"{_ENV}SHARD", "")),
     )
 
 
-def setup_of(settings: KubernetesSettings, prometheus: str) -> Setup:
+def setup_of(cluster: KubernetesSettings, settings: Settings) -> Setup:
     """What the daemon's own settings say, read where it runs."""
-    lease = Key(settings.lease_namespace, settings.lease_name)
-    shards = settings.share.count
-    return Setup(settings.namespaces, settings.features, lease, prometheus=prometheus, shards=shards)
+    lease = Key(cluster.lease_namespace, cluster.lease_name)
+    servers = frozenset(settings.prometheus_servers)
+    return Setup(
+        cluster.namespaces,
+        cluster.features,
+        lease,
+        prometheus=settings.prometheus.url,
+        servers=servers,
+        shards=cluster.share.count,
+    )
+
+
+def _servers(env: Mapping[str, str]) -> frozenset[str] | None:
+    if "SERINUS_SETTINGS" in env or _SERVERS in env:
+        return None
+    named = (name.removeprefix(f"{_SERVERS}__") for name in env if name.startswith(f"{_SERVERS}__"))
+    return frozenset(name.split("__")[0].lower() for name in named)
 
 
 def setup_without(namespace: str) -> Setup:

@@ -1,9 +1,15 @@
 """Looks at the metric source: whether it answers, whether it scrapes anything, and what its clock says."""
 
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from controller.adapters.metrics.client import Answer, PrometheusAccess, PrometheusClient, QueryError
-from controller.cli.doctor.findings import Finding, clock, failed, ok
+from controller.adapters.registry import prometheus_access
+from controller.cli.doctor.findings import Finding, clock, failed, ok, some
+from controller.domain.policy import Policy
+from controller.errors import TargetError
+from controller.prometheus_settings import no_server
+from controller.settings import Settings
 
 _UP = "count(up == 1)"
 _TIME = "time()"
@@ -21,6 +27,33 @@ def prometheus(url: str, access: PrometheusAccess) -> list[Finding]:
         fix = f"check its address, and that it runs: curl {url}/-/ready"
         return [failed("prometheus", url, error.message, fix)]
     return [_scrapes(url, up), *_clock(url, time, asked, answered)]
+
+
+def of_settings(settings: Settings) -> list[Finding]:
+    """Each server that the settings name, asked as the daemon asks it."""
+    found: list[Finding] = []
+    for each in (settings.prometheus, *settings.prometheus_servers.values()):
+        try:
+            access = prometheus_access(each)
+        except TargetError as error:
+            fix = "correct bearer_token_file, header_files or ca_file"
+            found.append(failed("prometheus", each.url, str(error), fix))
+        else:
+            found += prometheus(each.url, access)
+    return found
+
+
+def missing(policies: Iterable[Policy], known: Collection[str]) -> list[Finding]:
+    """The servers that policies name and the settings do not have."""
+    wanted: dict[str, list[str]] = {}
+    for policy in policies:
+        if policy.prometheus and policy.prometheus not in known:
+            wanted.setdefault(policy.prometheus, []).append(policy.model)
+    fix = "add it to prometheus_servers, or correct the policies"
+    return [
+        failed("prometheus", name, f"{no_server(name)}, which is for {some(models)}", fix)
+        for name, models in sorted(wanted.items())
+    ]
 
 
 def access_without_secrets() -> PrometheusAccess:
