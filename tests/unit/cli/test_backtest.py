@@ -175,6 +175,25 @@ def test_without_settings_prometheus_must_be_named(desk: Desk) -> None:
     assert "--prometheus URL" in result.stderr
 
 
+def test_the_policy_s_own_prometheus_is_asked(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERINUS_SETTINGS", "")  # restored afterwards; the command sets it
+    desk.file.write_text(f"{POLICY}prometheus: eu\n")
+    file = tmp_path / "settings.toml"
+    usual = f'state_dir = "{tmp_path}"\npolicies_dir = "{tmp_path}"\n[envoy]\nfolder = "{tmp_path}"\n'
+    usual += 'admin_url = "http://127.0.0.1:9"\n[prometheus]\nurl = "http://127.0.0.1:9"\n'
+    line = ["backtest", str(desk.file), "--settings", str(file), "--since", "2h", "--rollouts", "1"]
+    with serving(desk.prometheus) as url:
+        file.write_text(f'{usual}[prometheus_servers.eu]\nurl = "{url}"\n')
+        asked = CliRunner().invoke(app, line, prog_name="serinus")
+        file.write_text(usual)
+        missing = CliRunner().invoke(app, line, prog_name="serinus")
+    assert asked.exit_code == 0, asked.stderr
+    assert missing.exit_code == 1
+    assert "the settings have no Prometheus server of the name eu" in missing.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

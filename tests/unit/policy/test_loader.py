@@ -328,3 +328,10 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, catalogue: Catalogu
     faults = load_policy(tmp_path / "none.yaml", catalogue)
     assert isinstance(faults, tuple)
     assert str(faults[0]).endswith("none.yaml:1:1: the file does not exist")
+
+
+def test_a_policy_names_its_prometheus_or_is_measured_by_the_usual_one(
+    policy_text: str, catalogue: Catalogue
+) -> None:
+    assert parsed(policy_text, catalogue).prometheus == ""
+    assert parsed(f"{policy_text}prometheus: eu-west\n", catalogue).prometheus == "eu-west"

@@ -82,7 +82,7 @@ class Machine:
             "time": scalar(0),
         }
 
-    def examined(self, *words: str, url: str, with_settings: bool = True) -> Result:
+    def examined(self, *words: str, url: str, with_settings: bool = True, more: str = "") -> Result:
         (self.folder / "policies").mkdir(exist_ok=True)
         settings = self.folder / "settings.toml"
         host, _, port = url.removeprefix("http://").partition(":")
@@ -90,6 +90,7 @@ class Machine:
             f'state_dir = "{self.folder}"\npolicies_dir = "{self.folder}/policies"\n'
             f'socket = "{self.folder}/sock"\nhttp_host = "{host}"\nhttp_port = {port}\n'
             f'[envoy]\nfolder = "{self.folder}"\nadmin_url = "{url}"\n[prometheus]\nurl = "{url}"\n'
+            f"{more}"
         )
         typed = ["doctor", *(["--settings", str(settings)] if with_settings else []), *words]
         return CliRunner().invoke(app, typed, prog_name="serinus")
@@ -157,6 +158,29 @@ def test_each_fault_is_found_and_exits_with_1(
     assert [each for each, outcome in found.items() if outcome == "failed"] == [check]
     failed = next(each for each in json.loads(result.stdout)["items"] if each["outcome"] == "failed")
     assert failed["fix"]
+
+
+def test_every_prometheus_of_the_settings_is_asked_and_one_that_policies_miss_is_told(
+    machine: Machine, stage: Stage
+) -> None:
+    (machine.folder / "policies").mkdir()
+    for model, server in (("fraud", "eu"), ("spam", "us"), ("churn", "us")):
+        text = POLICY.replace("model: fraud", f"model: {model}").replace("/v2/models/fraud", f"/{model}")
+        (machine.folder / "policies" / f"{model}.yaml").write_text(f"{text}\nprometheus: {server}\n")
+    machine.answers["time"] = scalar(time.time())
+    servers = (
+        '[prometheus_servers.eu]\nurl = "http://127.0.0.1:9"\n'
+        '[prometheus_servers.asia]\nurl = "http://127.0.0.1:9"\n'
+        f'header_files = {{X-Key = "{machine.folder}/no"}}\n'
+    )
+    with answering(machine.answers) as url:
+        result = machine.examined("-o", "json", url=url, more=servers)
+    items = [each for each in json.loads(result.stdout)["items"] if each["check"] == "prometheus"]
+    assert [each["outcome"] for each in items] == ["failed", "ok", "failed", "failed"]
+    missing, _, dead, secret = (each["message"] for each in items)
+    assert missing == "the settings have no Prometheus server of the name us, which is for churn, spam"
+    assert dead == "the connection to Prometheus failed"
+    assert "cannot be read: FileNotFoundError" in secret
 
 
 def test_nobody_there_is_all_faults_and_names_are_what_failed(machine: Machine) -> None:

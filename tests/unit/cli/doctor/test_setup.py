@@ -55,6 +55,17 @@ def test_each_shard_has_a_lease() -> None:
         assert setup_in(shipped(SERINUS_KUBERNETES__SHARD=unsharded)).leases == [Key("serinus", "serinus")]
 
 
+def test_the_names_of_further_prometheus_servers_are_understood() -> None:
+    assert setup_in(shipped()).servers == frozenset()
+    named = {
+        "SERINUS_PROMETHEUS_SERVERS__EU-WEST__URL": "http://a",
+        "SERINUS_PROMETHEUS_SERVERS__US__URL": "http://b",
+    }
+    assert setup_in(shipped(**named)).servers == {"eu-west", "us"}
+    assert setup_in(shipped(SERINUS_SETTINGS="/etc/serinus.toml")).servers is None
+    assert setup_without("ml").servers is None
+
+
 def test_references_to_variables_before_are_replaced() -> None:
     container = {
         "env": [
