@@ -1,6 +1,7 @@
 """The chart gives the same objects as kustomize, and refuses what cannot work."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.rbac import kebab, rights
 from controller.adapters.kube.sharding import suffixed
 from controller.domain.sharding import Shard
+from controller.prometheus_settings import PrometheusSettings
 from controller.settings import load_settings
 from deploy.kubernetes.generate import FEATURES
 from tests.deploy.rendering import CHART, charted, comparable, environment, granted, helm, kustomized, named
@@ -162,6 +164,39 @@ def test_what_a_destination_wants_and_a_gate_reach_the_pod_as_the_daemon_reads_t
     assert (gate.url, gate.private_addresses, gate.plain_http) == ("https://desk.b", True, False)
 
 
+def test_each_prometheus_reaches_the_pod_as_the_daemon_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = {"url": "http://prometheus.monitoring:9090", "tenant": "ml", "tenantHeader": "THANOS-TENANT"}
+    mimir = {
+        "url": "https://mimir.a/prometheus",
+        "timeoutSeconds": 2.5,
+        "headers": {"X-Team": "ml"},
+        "secretName": "mimir",
+        "tokenKey": "token",
+        "headerKeys": {"X-Key": "key"},
+        "caKey": "ca.crt",
+    }
+    values = {"namespaces": ["ml"], "prometheus": usual, "prometheusServers": {"eu-west": mimir}}
+    deployment = named(charted(values), "Deployment")
+    for name, value in environment(deployment).items():
+        monkeypatch.setenv(name, value)
+    found = load_settings()
+    assert (found.prometheus.tenant, found.prometheus.tenant_header) == ("ml", "THANOS-TENANT")
+    pod = deployment["spec"]["template"]["spec"]
+    mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert {each["name"]: each.get("secret") for each in pod["volumes"]}["prometheus-eu-west"] == {
+        "secretName": "mimir"
+    }
+    folder = Path(mounted["prometheus-eu-west"])
+    assert found.prometheus_servers["eu-west"] == PrometheusSettings(
+        url="https://mimir.a/prometheus",
+        timeout_seconds=2.5,
+        headers={"X-Team": "ml"},
+        bearer_token_file=folder / "token",
+        header_files={"X-Key": folder / "key"},
+        ca_file=folder / "ca.crt",
+    )
+
+
 BUTTONS: dict[str, Any] = {
     "namespaces": ["ml"],
     "destinations": {"team": {"kind": "slack", "channel": "#ml", "secretName": "bot", "secretKey": "token"}},
@@ -283,6 +318,8 @@ def test_the_notes_say_what_to_do_next() -> None:
         ({"namespaces": ["ml"], "features": ["workload"]}, "features"),
         ({"namespaces": ["ml"], "replica": 3}, "replica"),
         ({"namespaces": ["ml"], "prometheus": {"url": "prometheus:9090"}}, "prometheus"),
+        ({"namespaces": ["ml"], "prometheus": {"url": "https://a.b", "tokenKey": "token"}}, "secretName"),
+        ({"namespaces": ["ml"], "prometheusServers": {"eu": {"tenant": "ml"}}}, "url"),
         ({"namespaces": ["ml"], "settings": {"LOG_LEVEL": "debug"}}, "LOG_LEVEL"),
         ({"namespaces": ["ml"], "image": {"digest": "latest"}}, "digest"),
         ({"namespaces": ["ml"], "policies": {"a/b.yaml": ""}}, "a/b.yaml"),

@@ -99,3 +99,36 @@ runAsGroup: 65532
 fsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
+
+{{/* How a Prometheus is asked, as variables. Takes (list PREFIX FOLDER VALUES); FOLDER holds the keys of its Secret. */}}
+{{- define "serinus.prometheus" -}}
+{{- $prefix := index . 0 -}}
+{{- $folder := index . 1 -}}
+{{- with index . 2 -}}
+- name: {{ $prefix }}__URL
+  value: {{ .url | quote }}
+{{- if .timeoutSeconds }}
+- {name: {{ $prefix }}__TIMEOUT_SECONDS, value: {{ .timeoutSeconds | quote }}}
+{{- end }}
+{{- if .tenant }}
+- {name: {{ $prefix }}__TENANT, value: {{ .tenant | quote }}}
+{{- end }}
+{{- if .tenantHeader }}
+- {name: {{ $prefix }}__TENANT_HEADER, value: {{ .tenantHeader | quote }}}
+{{- end }}
+{{- if .headers }}
+- {name: {{ $prefix }}__HEADERS, value: {{ .headers | toJson | quote }}}
+{{- end }}
+{{- if .tokenKey }}
+- {name: {{ $prefix }}__BEARER_TOKEN_FILE, value: {{ $folder }}/{{ .tokenKey }}}
+{{- end }}
+{{- if .caKey }}
+- {name: {{ $prefix }}__CA_FILE, value: {{ $folder }}/{{ .caKey }}}
+{{- end }}
+{{- if .headerKeys }}
+{{- $files := dict }}
+{{- range $name, $key := .headerKeys }}{{ $_ := set $files $name (printf "%s/%s" $folder $key) }}{{ end }}
+- {name: {{ $prefix }}__HEADER_FILES, value: {{ $files | toJson | quote }}}
+{{- end }}
+{{- end -}}
+{{- end -}}
