@@ -28,6 +28,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/gitops.md",
         "how-to/share-a-report.md",
         "how-to/observe.md",
+        "how-to/prometheus.md",
         "how-to/api.md",
         "how-to/write-a-metrics-pack.md",
         "how-to/convert.md",
