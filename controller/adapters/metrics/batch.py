@@ -21,7 +21,7 @@ from controller.adapters.metrics.queries import last_query, plain, samples_query
 from controller.adapters.metrics.sought import Sought, pulse_of
 from controller.domain.judge.series import Arm, Window, block_length, patience, scrape_interval
 
-_DOUBTED_GROUPS = 8
+_DOUBTED_GROUPS = 4
 """Into how many groups those are divided at most, of one pack and one doubt, whose queries failed before."""
 
 
@@ -124,8 +124,8 @@ class Batch:
             length = block_length(interval, seen)
             windows[case] = Window(begin, case.since, self.server_time, length, seen, grid=interval)
         late = {case: case.newcomers(window) for case, window in windows.items()}
-        for one in (pulse_of(pack), *(one for one, _ in sought)):
-            await self._look_before(one, begin, late)
+        for some, who in _at_once([(pulse_of(pack), list(cases)), *sought]):
+            await self._look_before(some, begin, {case: late[case] for case in who})
         return windows
 
     async def _fetch(self, sought: Sequence[Sought], cases: Sequence[Case], begin: datetime) -> None:
@@ -133,18 +133,20 @@ class Batch:
         window = self.server_time - begin
         query = partial(samples_query, [one.counter for one in sought], window=window)
         for case, arm, raw in await self._rows(cases, sought[0].versions, query, "matrix", self.server_time):
-            name = raw.labels.get(NAME_LABEL)
-            for one in sought:
-                if len(sought) == 1 or one.counter.metric == name:
-                    case.add(one, arm, raw)
+            for one in _counted_by(sought, raw):
+                case.add(one, arm, raw)
 
-    async def _look_before(self, sought: Sought, begin: datetime, late: Mapping[Case, set[Key]]) -> None:
+    async def _look_before(
+        self, sought: Sequence[Sought], begin: datetime, late: Mapping[Case, set[Key]]
+    ) -> None:
         """Put the last value before ``begin`` in front of each series that came later."""
-        cases = [case for case, keys in late.items() if case.has(sought, keys)]
+        cases = [case for case, keys in late.items() if any(case.has(one, keys) for one in sought)]
         if cases:
-            query = partial(last_query, sought.counter, longest=self._access.longest_window)
-            for case, arm, raw in await self._rows(cases, sought.versions, query, "vector", begin):
-                case.put_in_front(sought, arm, raw, late[case])
+            counters = [one.counter for one in sought]
+            query = partial(last_query, counters, longest=self._access.longest_window)
+            for case, arm, raw in await self._rows(cases, sought[0].versions, query, "vector", begin):
+                for one in _counted_by(sought, raw):
+                    case.put_in_front(one, arm, raw, late[case])
 
     async def _rows(
         self,
@@ -188,3 +190,10 @@ def _at_once(found: Sequence[tuple[Sought, list[Case]]]) -> list[tuple[list[Soug
         key = same if plain(one.counter) else one.identity
         together.setdefault(key, ([], cases))[0].append(one)
     return list(together.values())
+
+
+def _counted_by(sought: Sequence[Sought], raw: RawSeries) -> Sequence[Sought]:
+    """Which of those that were fetched at once the series is."""
+    if len(sought) == 1:
+        return sought
+    return [one for one in sought if one.counter.metric == raw.labels.get(NAME_LABEL)]

@@ -41,9 +41,9 @@ def plain(counter: Counter) -> bool:
     return not counter.where and not counter.unless
 
 
-def last_query(counter: Counter, selectors: Iterable[Selector], longest: timedelta) -> str:
-    """The last value of each series, if it had one within ``longest``."""
-    return f"last_over_time({samples_query([counter], selectors, longest)})"
+def last_query(counters: Sequence[Counter], selectors: Iterable[Selector], longest: timedelta) -> str:
+    """The last value of each series, with its name, if it had one within ``longest``."""
+    return f"last_over_time({samples_query(counters, selectors, longest)})"
 
 
 def filled_query(query: str, model: str, release: Release) -> str:

@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+_LOOKS = 5
+"""How often it must be found quiet: a loop that was busy let nobody come, and looks once in that time."""
+
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -75,10 +78,11 @@ class Rounds(Generic[Question, Answer]):
 
     async def _gather(self) -> None:
         loop = asyncio.get_running_loop()
-        latest, known = loop.time() + self._longest_seconds, 0
-        while known < len(self._waiting) and loop.time() < latest:
+        latest, looks = loop.time() + self._longest_seconds, 0
+        while looks < _LOOKS and loop.time() < latest:
             known = len(self._waiting)
-            await asyncio.sleep(self._quiet_seconds)
+            await asyncio.sleep(self._quiet_seconds / _LOOKS)
+            looks = looks + 1 if len(self._waiting) == known else 0
 
     async def _round(self, asked: Sequence[Asked[Question, Answer]]) -> None:
         try:

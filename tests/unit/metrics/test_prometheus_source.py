@@ -263,6 +263,21 @@ async def test_an_error_series_that_returns_after_a_long_silence_is_not_newborn(
     assert sum("last_over_time" in query for query in prometheus.queries) == 1
 
 
+async def test_series_of_several_metrics_that_come_late_are_looked_for_in_one_query() -> None:
+    prometheus = healthy()
+    name = {"envoy_cluster_name": "fraud@v2"}
+    late = [(float(second), 60.0) for second in range(-8, 1)]
+    prometheus.put("envoy_cluster_upstream_rq_xx", [*late], envoy_response_code_class="5", **name)
+    prometheus.put("envoy_cluster_upstream_rq_timeout", [(-390.0, 57.0), *late], **name)
+    for le, rate in (("100", 6), ("+Inf", 9)):
+        prometheus.put("envoy_cluster_upstream_rq_time_bucket", rising(rate), le=le, **name)
+    found = reading(await read(prometheus, rollout(ERRORS, LATENCY)))
+    assert [block.checks[0].canary.bad for block in found.blocks] == [0, 0, 60, 0]
+    beyond = [block.checks[1].canary.requests - 45 for block in found.blocks]
+    assert beyond == [0, 0, 3, 0], "of those that came late, one had been there before"
+    assert len(prometheus.queries) == 4
+
+
 async def test_a_canary_without_traffic_has_no_requests() -> None:
     prometheus = Prometheus()
     envoy(prometheus, "v1", 90)

@@ -29,7 +29,7 @@ def test_metrics_that_are_read_whole_are_selected_by_their_names() -> None:
 
 
 def test_the_last_value_is_asked_over_a_long_time() -> None:
-    query = last_query(Counter(metric="m"), [Selector({"a": frozenset({"x"})})], timedelta(hours=1))
+    query = last_query([Counter(metric="m")], [Selector({"a": frozenset({"x"})})], timedelta(hours=1))
     assert query == 'last_over_time(m{a=~"x"}[3600000ms])'
 
 

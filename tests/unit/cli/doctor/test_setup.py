@@ -61,7 +61,7 @@ def test_the_names_of_further_prometheus_servers_are_understood() -> None:
         "SERINUS_PROMETHEUS_SERVERS__EU-WEST__URL": "http://a",
         "SERINUS_PROMETHEUS_SERVERS__US__URL": "http://b",
     }
-    assert setup_in(shipped(**named)).servers == {"eu-west", "us"}
+    assert setup_in(shipped(**named)).servers == frozenset({"eu-west", "us"})
     assert setup_in(shipped(SERINUS_SETTINGS="/etc/serinus.toml")).servers is None
     assert setup_without("ml").servers is None
 
