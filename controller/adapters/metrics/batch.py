@@ -20,6 +20,7 @@ from controller.adapters.metrics.packs import Pack, Selector, Template
 from controller.adapters.metrics.queries import last_query, plain, samples_query
 from controller.adapters.metrics.sought import Sought, pulse_of
 from controller.domain.judge.series import Arm, Window, block_length, patience, scrape_interval
+from controller.domain.vocabulary import Reason
 
 _DOUBTED_GROUPS = 4
 """Into how many groups those are divided at most, of one pack and one doubt, whose queries failed before."""
@@ -133,7 +134,7 @@ class Batch:
         window = self.server_time - begin
         query = partial(samples_query, [one.counter for one in sought], window=window)
         for case, arm, raw in await self._rows(cases, sought[0].versions, query, "matrix", self.server_time):
-            for one in _counted_by(sought, raw):
+            for one in _counted_by(sought, case, raw):
                 case.add(one, arm, raw)
 
     async def _look_before(
@@ -145,7 +146,7 @@ class Batch:
             counters = [one.counter for one in sought]
             query = partial(last_query, counters, longest=self._access.longest_window)
             for case, arm, raw in await self._rows(cases, sought[0].versions, query, "vector", begin):
-                for one in _counted_by(sought, raw):
+                for one in _counted_by(sought, case, raw):
                     case.put_in_front(one, arm, raw, late[case])
 
     async def _rows(
@@ -192,8 +193,11 @@ def _at_once(found: Sequence[tuple[Sought, list[Case]]]) -> list[tuple[list[Soug
     return list(together.values())
 
 
-def _counted_by(sought: Sequence[Sought], raw: RawSeries) -> Sequence[Sought]:
-    """Which of those that were fetched at once the series is."""
+def _counted_by(sought: Sequence[Sought], case: Case, raw: RawSeries) -> Sequence[Sought]:
+    """Which of those that were fetched at once the series is; a problem of the case if it is none."""
     if len(sought) == 1:
         return sought
-    return [one for one in sought if one.counter.metric == raw.labels.get(NAME_LABEL)]
+    found = [one for one in sought if one.counter.metric == raw.labels.get(NAME_LABEL)]
+    if not found:
+        case.fail(Reason.METRICS_INVALID, "Prometheus gave a series without its metric's name")
+    return found

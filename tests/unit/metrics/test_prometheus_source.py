@@ -278,6 +278,22 @@ async def test_series_of_several_metrics_that_come_late_are_looked_for_in_one_qu
     assert len(prometheus.queries) == 4
 
 
+async def test_a_server_that_drops_the_metrics_names_is_not_believed() -> None:
+    prometheus = healthy()
+    name = {"envoy_cluster_name": "fraud@v2"}
+    late = [(float(second), 60.0) for second in range(-8, 1)]
+    prometheus.put("envoy_cluster_upstream_rq_xx", [*late], envoy_response_code_class="5", **name)
+
+    def play(handler: BaseHTTPRequestHandler, form: Form) -> None:
+        if form["query"].startswith("last_over_time"):
+            answer(handler, success("vector", [{"metric": name, "value": [NOW, "60"]}]))
+        else:
+            prometheus(handler, form)
+
+    message = "Prometheus gave a series without its metric's name"
+    assert await read(play, rollout(ERRORS, LATENCY)) == NoReading(Reason.METRICS_INVALID, message)
+
+
 async def test_a_canary_without_traffic_has_no_requests() -> None:
     prometheus = Prometheus()
     envoy(prometheus, "v1", 90)
