@@ -172,7 +172,7 @@ class TrafficRouter(Protocol):
 
 
 class MetricSource(Protocol):
-    """Reads counts and gauges. Many rollouts that ask at once are answered by one query per metric."""
+    """Reads counts and gauges. Many rollouts that ask at once are answered by the same few queries."""
 
     async def read(self, rollout: Rollout, measure: Measure) -> Reading | NoReading:
         """The blocks that closed since ``measure.since``, and the gauges as they are now."""

@@ -133,10 +133,8 @@ class Lane:
 
     def _silent(self, silence: _Silence) -> NoReading:
         seconds = asyncio.get_running_loop().time() - silence.since
-        again = (
-            f"has not answered for {seconds:.0f} s and is asked again" if seconds >= 1 else "is asked again"
-        )
-        return NoReading(Reason.METRICS_UNAVAILABLE, f"{silence.message}; it {again}")
+        message = f"{silence.message} (for {seconds:.0f} s now; it is asked again)"
+        return NoReading(Reason.METRICS_UNAVAILABLE, message)
 
     def _cases(self, asks: Sequence[_Ask], server_time: datetime) -> dict[Case, _Ask]:
         """What needs queries; who needs none is answered."""

@@ -145,7 +145,7 @@ def test_a_prometheus_that_answers_nothing_is_asked_for_its_time_alone() -> None
         outcome, _ = later["m000x"]
         assert isinstance(outcome, NoReading)
         assert outcome.reason is Reason.METRICS_UNAVAILABLE
-        assert outcome.message.startswith("Prometheus gave no answer within 10 s; it has not answered for ")
+        assert outcome.message.startswith("Prometheus gave no answer within 10 s (for ")
         world.plays(lambda _: 0.01)
         await asyncio.sleep(15)
         assert not blind(await world.tick()), "it answers again, and everybody is measured at once"
