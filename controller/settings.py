@@ -44,8 +44,6 @@ class EnvoySettings(_Part):
     """Envoy's admin interface, asked which version of the files it runs."""
 
 
-
-
 class GateSettings(_Part):
     """Where a policy's ``gate: NAME`` asks."""
 
