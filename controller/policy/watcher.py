@@ -1,7 +1,8 @@
 """The policies in force, kept current while the daemon runs.
 
 Notifications of the file system only make it faster: they miss Kubernetes' swap of ``..data``, folders on a
-network and folders that come back. What counts is the content, read again at every poll.
+network and folders that come back. So the folder is looked at again at every poll, by
+`controller.policy.folder`.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from watchfiles import awatch
 
 from controller.domain.policy import Policy
 from controller.policy.catalogue import Catalogue
-from controller.policy.folder import Files, InForce, folder_problem, read_folder, settle
+from controller.policy.folder import Files, InForce, folder_problem, read_folder, same, settle
 from controller.policy.loader import Faults
 from controller.policy.source import UnreadableError
 
@@ -44,9 +45,12 @@ class PolicyFolder:
         self._catalogue = catalogue
         self._poll = poll
         self._files: Files = {}
+        self._looks = 0
+        self._listed = False
         self._in_force: InForce = {}
         self._policies: Mapping[str, Policy] = {}
         self._problems: Mapping[str, Faults] = {}
+        self._validity: Mapping[str, bool] = {}
         self._reading = asyncio.Lock()
 
     def current(self) -> Mapping[str, Policy]:
@@ -59,8 +63,7 @@ class PolicyFolder:
 
     def validity(self) -> Mapping[str, bool]:
         """Whether the file of each policy in force is valid as it is now, by model."""
-        folder = self._folder
-        return {m: str(folder / each.name) not in self._problems for m, each in self._in_force.items()}
+        return self._validity
 
     def origins(self) -> Mapping[str, str]:
         """The path of the file that each policy in force came from, by model."""
@@ -69,16 +72,25 @@ class PolicyFolder:
     async def load_all(self) -> FolderChange:
         """Read the folder and bring into force what is valid. Never fails: see `problems`."""
         async with self._reading:
+            known, self._looks = self._files, self._looks + 1
             try:
-                files = await asyncio.to_thread(read_folder, self._folder, self._catalogue, self._files)
+                files = await asyncio.to_thread(
+                    read_folder, self._folder, self._catalogue, known, self._looks
+                )
             except UnreadableError as error:
+                self._listed = False
                 in_force, problems = self._in_force, folder_problem(self._folder, error)
             else:
-                self._files = files
+                listed_before, self._listed, self._files = self._listed, True, files
+                if listed_before and same(files, known):
+                    return FolderChange(frozenset(), self._problems)
                 in_force, problems = settle(self._folder, self._in_force, files)
             policies = {model: standing.policy for model, standing in in_force.items()}
             changed = frozenset(model for model in policies if policies[model] != self._policies.get(model))
             self._in_force, self._policies, self._problems = in_force, policies, problems
+            self._validity = {
+                model: str(self._folder / each.name) not in problems for model, each in in_force.items()
+            }
             return FolderChange(changed, problems)
 
     async def watch(self, on_change: Callable[[FolderChange], None]) -> None:

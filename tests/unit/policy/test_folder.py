@@ -1,13 +1,14 @@
 """Which policies are in force because of which files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.domain.policy import Policy
 from controller.policy.catalogue import Catalogue
-from controller.policy.folder import MOST_FILES, Files, InForce, read_folder, settle
+from controller.policy.folder import MOST_FILES, ROUNDS, Files, InForce, read_folder, same, settle
 from controller.policy.loader import Faults
 from controller.policy.source import UnreadableError
 
@@ -28,8 +29,8 @@ class World:
     def write(self, name: str, model: str, more: str = "") -> None:
         (self.folder / name).write_text(self._text.replace("model: fraud-detector", f"model: {model}") + more)
 
-    def read(self) -> None:
-        self.files = read_folder(self.folder, self._catalogue, self.files)
+    def read(self, look: int = 0) -> None:
+        self.files = read_folder(self.folder, self._catalogue, self.files, look)
         self.in_force, self._problems = settle(self.folder, self.in_force, self.files)
 
     @property
@@ -189,7 +190,7 @@ def test_files_that_did_not_change_are_not_parsed_again(world: World) -> None:
     world.read()
     before = dict(world.files)
     world.read()
-    assert all(world.files[name] is before[name] for name in before)
+    assert all(world.files[name].result is before[name].result for name in before)
 
 
 def test_a_folder_with_too_many_files_is_refused_whole(world: World, catalogue: Catalogue) -> None:
@@ -208,3 +209,73 @@ def test_the_policies_in_force_are_policies(world: World) -> None:
     world.write("a.yaml", "a")
     world.read()
     assert all(isinstance(standing.policy, Policy) for standing in world.in_force.values())
+
+
+def settled(world: World) -> Files:
+    """The file ``a.yaml``, seen to be the same twice."""
+    for _ in range(3):
+        world.read(look=1)
+    assert world.files["a.yaml"].settled
+    return world.files
+
+
+def test_a_file_that_the_file_system_shows_to_be_the_same_is_not_read_again(world: World) -> None:
+    world.write("a.yaml", "a")
+    before = settled(world)
+    world.read(look=1)
+    assert world.files["a.yaml"] is before["a.yaml"]
+    assert same(world.files, before)
+
+
+def test_an_edit_of_a_settled_file_is_read(world: World) -> None:
+    world.write("a.yaml", "a")
+    before = settled(world)
+    world.write("a.yaml", "b")
+    world.read(look=1)
+    assert world.policies == {"a": "a.yaml", "b": "a.yaml"}
+    assert not same(world.files, before)
+
+
+def test_an_edit_that_the_file_system_does_not_show_is_read_within_the_rounds(world: World) -> None:
+    world.write("a.yaml", "a")
+    state = settled(world)["a.yaml"]
+    result = world.files["a.yaml"].result
+    world.files = {"a.yaml": replace(state, digest="of what was there before", result=())}
+    world.read(look=1)
+    assert world.files["a.yaml"].result == ()
+    for look in range(ROUNDS):
+        world.read(look)
+    assert world.files["a.yaml"].result == result
+
+
+def test_an_edit_right_after_the_first_read_is_seen_even_if_it_has_the_same_signature(world: World) -> None:
+    world.write("a.yaml", "a")
+    world.read(look=1)
+    world.read(look=1)
+    state = world.files["a.yaml"]
+    assert not state.settled, "one signature was taken, and none before it"
+    world.files = {"a.yaml": replace(state, digest="of what was there before", result=())}
+    world.read(look=1)
+    assert isinstance(world.files["a.yaml"].result, Policy)
+
+
+def test_an_edit_of_a_settled_policys_golden_file_is_read(world: World) -> None:
+    (world.folder / "a.golden.yaml").write_text(GOLDEN)
+    world.write("a.yaml", "a", "validation: {golden: a.golden.yaml}\n")
+    settled(world)
+    assert world.problems == {}
+    (world.folder / "a.golden.yaml").write_text("protocol: carrier pigeon\n")
+    world.read(look=1)
+    assert "a.yaml" in world.problems
+
+
+def test_a_file_that_comes_or_goes_is_no_longer_the_same(world: World) -> None:
+    world.write("a.yaml", "a")
+    before = settled(world)
+    world.write("b.yaml", "b")
+    world.read(look=1)
+    assert not same(world.files, before)
+    (world.folder / "b.yaml").unlink()
+    more = world.files
+    world.read(look=1)
+    assert not same(world.files, more)
