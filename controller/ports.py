@@ -4,7 +4,7 @@ Every method may raise `TransientError` (again later), `TargetError` (never) and
 observe return facts as values: unavailable, not ready and drifted are answers, not exceptions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -126,6 +126,13 @@ class RolloutHistory(Protocol):
 
     async def rollouts(self, model: str | None, limit: int) -> Sequence[Rollout]:
         """The newest rollouts, newest first; of all models when ``model`` is None."""
+        ...
+
+    async def current(self, models: Collection[str]) -> Sequence[Rollout]:
+        """Each model's newest rollout and its older ones that are not over: by model, newest first.
+
+        In one reading, however many models there are.
+        """
         ...
 
     async def entries(self, rollout_id: str, after_seq: int, limit: int) -> Sequence[Entry]:

@@ -1,7 +1,7 @@
 """Fakes behind the ports: a small world in memory that behaves as the contracts say."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -90,6 +90,7 @@ class FakeStore:
         self.broken = False
         self.unreadable = False
         self.writes = 0
+        self.readings = 0
 
     def _check(self) -> None:
         if self.broken:
@@ -134,12 +135,23 @@ class FakeStore:
 
     async def models(self) -> Sequence[str]:
         self._check_reading()
+        self.readings += 1
         return sorted({s.rollout.model for s in self.records.values()})
 
     async def rollouts(self, model: str | None, limit: int) -> Sequence[Rollout]:
         self._check_reading()
+        self.readings += 1
         found = [s.rollout for s in self.records.values() if model in (None, s.rollout.model)]
         return list(reversed(found))[:limit]
+
+    async def current(self, models: Collection[str]) -> Sequence[Rollout]:
+        self._check_reading()
+        self.readings += 1
+        found: list[Rollout] = []
+        for model in sorted(models):
+            of_model = [s.rollout for s in reversed(self.records.values()) if s.rollout.model == model]
+            found += [r for place, r in enumerate(of_model) if place == 0 or not r.phase.terminal]
+        return found
 
     async def named(self, rollout_id: str) -> Rollout | None:
         self._check_reading()

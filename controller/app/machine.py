@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 _STORE_CHECK_SECONDS = 5.0
 _CHECKS_PER_PRUNE = 720
-_MOST_SHOWN = 10_000
+_SHOWN_AT_ONCE = 250
 
 
 class MachineDaemon(Daemon):
@@ -171,7 +171,9 @@ class MachineDaemon(Daemon):
             await asyncio.sleep(_STORE_CHECK_SECONDS)
 
     async def _wake_all(self, models: Sequence[str]) -> None:
-        for rollout in reversed(await self._store.rollouts(None, limit=_MOST_SHOWN)):
-            self._telemetry.show(rollout)
-        for model in models:
-            self._queue.add(model)
+        for begin in range(0, len(models), _SHOWN_AT_ONCE):  # of thousands: not all in memory, nor at once
+            together = models[begin : begin + _SHOWN_AT_ONCE]
+            for rollout in reversed(await self._store.current(together)):
+                self._telemetry.show(rollout)
+            for model in together:
+                self._queue.add(model)

@@ -35,6 +35,10 @@ class Readings(Protocol):
         """The model's newest rollout, and the older ones that are not over yet."""
         ...
 
+    async def current(self, keys: Collection[Key]) -> StatusList:
+        """The same of many models, in one reading: of those that have any, by model, newest first."""
+        ...
+
     async def rollouts(self, model: str, limit: int) -> StatusList:
         """The model's rollouts, newest first."""
         ...
@@ -79,6 +83,10 @@ class MachineReadings(Reader):
         """The models with any rollout, sorted."""
         return [(model, MACHINE) for model in await self._history.models()]
 
+    async def current(self, keys: Collection[Key]) -> StatusList:
+        """Of each model the newest rollout, and the older ones that are not over yet."""
+        return self._statuses(await self._history.current([model for model, _ in keys]))
+
     async def target(self, rollout_id: str) -> Target:
         """The rollout of that id, whatever models are called."""
         rollout = await self._history.named(rollout_id)
@@ -117,6 +125,10 @@ class Nothing:
     async def get(self, target: str) -> StatusList:
         """Nothing is found."""
         raise unknown(target)
+
+    async def current(self, keys: Collection[Key]) -> StatusList:  # noqa: ARG002 - as above
+        """None."""
+        return StatusList(items=())
 
     async def rollouts(self, model: str, limit: int) -> StatusList:  # noqa: ARG002 - as above
         """Nothing is found."""

@@ -17,11 +17,11 @@ from controller.domain.model import Rollout
 from controller.policy.quantities import shown
 from controller.ports import Clock, Policies, RolloutHistory
 
-_MOST_OPEN = 20
-"""Rollouts of one model that are looked through for those that are not over."""
 _MOST_KEPT = 200
 """Rollouts of one model whose logs are read for its history."""
 _PAGE = 500
+_MODELS_AT_ONCE = 250
+"""Models whose rollouts are read together: between two readings others have their turn."""
 
 
 class Reader:
@@ -37,15 +37,14 @@ class Reader:
 
     async def get(self, target: str | None) -> StatusList:
         """Each model's newest rollout, and the older ones that are not over yet."""
-        models = await self._history.models() if target is None else [target]
-        found: list[Rollout] = []
-        for model in models:
-            rollouts = await self._history.rollouts(model, _MOST_OPEN)
-            found += [each for place, each in enumerate(rollouts) if place == 0 or not each.phase.terminal]
-        if target is not None and not found:
-            found = [await self.newest(target)]
-        now = self._clock.now()
-        return StatusList(items=tuple(status_view(each, now) for each in found))
+        if target is not None:
+            found = await self._history.current([target]) or [await self.newest(target)]
+            return self._statuses(found)
+        models, items = await self._history.models(), list[StatusView]()
+        for begin in range(0, len(models), _MODELS_AT_ONCE):
+            together = models[begin : begin + _MODELS_AT_ONCE]
+            items += self._statuses(await self._history.current(together)).items
+        return StatusList(items=tuple(items))
 
     async def status(self, target: str) -> StatusView:
         """The model's newest rollout, or the one that was named."""
@@ -79,9 +78,7 @@ class Reader:
 
     async def rollouts(self, model: str, limit: int) -> StatusList:
         """The model's rollouts, newest first."""
-        found = await self._history.rollouts(model, limit) or [await self.newest(model)]
-        now = self._clock.now()
-        return StatusList(items=tuple(status_view(each, now) for each in found))
+        return self._statuses(await self._history.rollouts(model, limit) or [await self.newest(model)])
 
     async def newest(self, target: str) -> Rollout:
         """The model's newest rollout, else the rollout of that name."""
@@ -90,6 +87,10 @@ class Reader:
         if found is None:
             raise self._unknown(target)
         return found
+
+    def _statuses(self, found: Sequence[Rollout]) -> StatusList:
+        now = self._clock.now()
+        return StatusList(items=tuple(status_view(each, now) for each in found))
 
     async def _last_entries(self, rollout: Rollout, limit: int, *, every: bool) -> Sequence[EntryView]:
         """Newest first, read backwards page by page, because most entries are of no consequence."""

@@ -23,12 +23,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from controller.control.board import Board, Change
-from controller.control.errors import NotFound
 from controller.control.library import Key
 from controller.errors import ControllerError
 from controller.ports import Clock
+from controller.web.listing import statuses
 from controller.web.memory import Monotonic
-from controller.web.parts import Sight, placed
+from controller.web.parts import Sight
 from controller.web.problems import Refusal, too_many
 
 MOST_STREAMS = 64
@@ -151,10 +151,9 @@ async def follow(
 
 async def _present(sight: Sight, wanted: Wanted) -> AsyncGenerator[bytes, None]:
     keys: list[Key] = [key for key in await sight.readings.models() if wanted.fits(*key)]
-    for model, namespace in keys:
-        with suppress(NotFound):
-            for status in (await sight.readings.get(placed(namespace, model))).items:
-                yield _event("rollout", status.model_dump_json())
+    async for _, rollouts in statuses(sight.readings, keys):
+        for status in rollouts:
+            yield _event("rollout", status.model_dump_json())
 
 
 def _changed(change: Change, clock: Clock, run: str) -> bytes:

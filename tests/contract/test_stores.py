@@ -193,3 +193,16 @@ async def test_a_request_that_began_a_rollout_is_found_too(stage: Stage) -> None
     line = entry(record, replace(word("request-1"), kind=CommandKind.DEPLOY))
     await stage.store.create(record, line)
     assert await stage.store.request("request-1") == ("a", line)
+
+
+async def test_of_each_model_the_newest_and_what_is_not_over_is_current(stage: Stage) -> None:
+    old = await begin(stage, rollout("a"))
+    await go_on(stage, old, Phase.ROLLED_BACK)
+    running = await go_on(stage, await begin(stage, rollout("b")))
+    newest = await go_on(stage, await begin(stage, rollout("c")), Phase.SUCCEEDED)
+    other = await begin(stage, rollout("d", model="other"))
+    ended = await go_on(stage, await begin(stage, rollout("e", model="third")), Phase.ABORTED)
+    found = await stage.store.current(["third", "other", "fraud", "nothing"])
+    assert found == [newest.rollout, running.rollout, other.rollout, ended.rollout]
+    assert await stage.store.current(["other"]) == [other.rollout]
+    assert await stage.store.current([]) == []

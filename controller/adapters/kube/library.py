@@ -116,6 +116,13 @@ class ClusterReadings:
         """Of the model in each namespace the newest rollout, and the older ones that are not over yet."""
         return self._statuses(current(self._meant(target)))
 
+    async def current(self, keys: Collection[ModelKey]) -> StatusList:
+        """The same of many models; of those that have any."""
+        wanted = set(keys)
+        models = sorted({model for model, _ in wanted})
+        found = [Held(each.obj) for model in models for each in self._seen(self._index.of(model))]
+        return self._statuses(current(each for each in found if (each.model, each.key.namespace) in wanted))
+
     async def rollouts(self, model: str, limit: int) -> StatusList:
         """The model's rollouts, newest first."""
         return self._statuses(self._meant(model)[:limit])

@@ -9,7 +9,7 @@ the object's next attempt, under the id ``NAME.2``; what the attempt before reco
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -23,7 +23,7 @@ from controller.adapters.kube.reflector import Changed
 from controller.adapters.kube.requestlog import entry_of, is_answered
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.rolloutstatus import Place, entries_from, status_of
-from controller.adapters.store.kubernetes_index import Held, RolloutIndex, slim, version_of
+from controller.adapters.store.kubernetes_index import Held, RolloutIndex, current_of, shown, slim, version_of
 from controller.adapters.store.kubernetes_outbox import KubernetesOutbox
 from controller.adapters.store.kubernetes_writing import Writer
 from controller.adapters.store.numbering import check_numbers, check_same
@@ -152,10 +152,14 @@ class KubernetesStore:
         """
         await self._synced()
         if model is not None:
-            of_model = self._index.of(model)
-            return _first(reversed([h for h in of_model if not (h.unreadable and h.is_over)]), limit)
+            return _first(reversed(shown(self._index.of(model))), limit)
         every = (held for name in self._index.models() for held in self._index.of(name))
         return _first(sorted((h for h in every if not h.unreadable), key=_accepted, reverse=True), limit)
+
+    async def current(self, models: Collection[str]) -> Sequence[Rollout]:
+        """Each model's newest rollout and its older ones that are not over: by model, newest first."""
+        await self._synced()
+        return [each for model in sorted(models) for each in current_of(self._index.of(model))]
 
     async def named(self, rollout_id: str) -> Rollout | None:
         """The rollout of that id."""

@@ -135,6 +135,19 @@ class Held:
         return self._outcome
 
 
+def shown(of_model: Iterable[Held]) -> list[Held]:
+    """Without what is over and cannot be read; a record that cannot be read fails its model before that."""
+    return [held for held in of_model if not (held.unreadable and held.is_over)]
+
+
+def current_of(of_model: Iterable[Held]) -> list[Rollout]:
+    """The model's newest rollout and its older ones that are not over, newest first."""
+    helds = reversed(shown(of_model))
+    newest = next((rollout for held in helds if (rollout := held.rollout()) is not None), None)
+    older = (held.rollout() for held in helds if not held.is_over)
+    return [rollout for rollout in (newest, *older) if rollout is not None]
+
+
 class RolloutIndex:
     """The objects by model and by name. Its `changed` belongs to every reflector of ModelRollouts."""
 

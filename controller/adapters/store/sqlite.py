@@ -5,8 +5,9 @@ together. Deciding reads and writes go through one connection in one thread; peo
 outbox, go through another, so that a slow one never delays a commit.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from controller.adapters.store import sqlite_outbox
 from controller.adapters.store.codec import decode_entry, decode_rollout, encode_entry, encode_rollout
 from controller.adapters.store.lane import Lane
 from controller.adapters.store.numbering import check_numbers, check_same
+from controller.adapters.store.sqlite_selections import CURRENT, PRUNE
 from controller.adapters.store.transaction import transaction
 from controller.domain.model import Entry, Rollout
 from controller.domain.release import Release
@@ -26,16 +28,6 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT = timedelta(seconds=5)
 _CALL_TIMEOUT = timedelta(seconds=10)
-
-_PRUNE = """
-DELETE FROM rollout WHERE ordinal IN (
-  SELECT ordinal FROM (
-    SELECT ordinal, row_number() OVER (PARTITION BY model ORDER BY ordinal DESC) AS place
-    FROM rollout WHERE terminal = 1
-  ) WHERE place > :keep
-) AND ordinal NOT IN (SELECT max(ordinal) FROM rollout WHERE phase = :succeeded GROUP BY model)
-  AND id NOT IN (SELECT rollout_id FROM posting)
-"""
 
 
 class SqliteStore:
@@ -157,7 +149,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> int:
             with transaction(connection):
-                gone = connection.execute(_PRUNE, {"keep": keep, "succeeded": Phase.SUCCEEDED.value})
+                gone = connection.execute(PRUNE, {"keep": keep, "succeeded": Phase.SUCCEEDED.value})
             return gone.rowcount
 
         return await self._writer.run(work)
@@ -184,6 +176,15 @@ class SqliteStore:
                 rows = connection.execute(
                     "SELECT record FROM rollout WHERE model = ? ORDER BY ordinal DESC LIMIT ?", (model, limit)
                 )
+            return [decode_rollout(record) for (record,) in rows]
+
+        return await self._read(work)
+
+    async def current(self, models: Collection[str]) -> Sequence[Rollout]:
+        """Each model's newest rollout and its older ones that are not over: by model, newest first."""
+
+        def work(connection: sqlite3.Connection) -> Sequence[Rollout]:
+            rows = connection.execute(CURRENT, (json.dumps([*models]),))
             return [decode_rollout(record) for (record,) in rows]
 
         return await self._read(work)
