@@ -11,7 +11,7 @@ MLSERVER ?=
 COMPARE ?=
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo check docs test test-faults bench bench-judge format lock clean
+.PHONY: help setup demo check docs test test-faults bench bench-judge bench-fleet bench-soak format lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,12 @@ bench: setup ## Print the benchmarks' figures
 
 bench-judge: setup ## The judge and its peers on simulated requests (ARGS="--repetitions 20 --only good")
 	$(RUN)python -m bench.judge $(ARGS)
+
+bench-fleet: setup ## Thousands of models on real parts (ARGS="growth --only 1000/100")
+	$(RUN)python -m bench.fleet $(ARGS)
+
+bench-soak: setup ## Half an hour of 1,000 models, 100 rolling: does memory grow? (ARGS="--minutes 120")
+	$(RUN)python -m bench.fleet soak $(ARGS)
 
 format: setup ## Format and fix
 	$(RUN)ruff check --fix .

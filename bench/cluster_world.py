@@ -100,9 +100,13 @@ class Exporter:
 class World:
     """The objects, through the platform admin's own client."""
 
-    def __init__(self, server: ApiServer, stack: Stack, models: list[str]) -> None:
+    def __init__(
+        self, server: ApiServer, stack: Stack, models: list[str], rolling: list[str] | None = None
+    ) -> None:
+        """``rolling`` are those that get requests, and a release; all when it is None."""
         self.server, self.stack, self.models = server, stack, models
-        self.exporter = Exporter(models)
+        self.rolling = models if rolling is None else rolling
+        self.exporter = Exporter(self.rolling)
         self.policies = stack.folder / "policies"
         # patient: the proxy is in this process, and so is everything else
         self._admin = AdminClient(server.url, server.tls, server.token("admin"), _PATIENCE_SECONDS)
@@ -113,13 +117,13 @@ class World:
         for model in self.models:
             (self.policies / f"{model}.yaml").write_text(POLICY.format(model=model))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self._model, self.models))
+            list(pool.map(self._model, range(len(self.models))))
             list(pool.map(self._ended, range(ended)))
 
     def release(self) -> None:
-        """A rollout of v2 for every model."""
+        """A rollout of v2 for every model that rolls."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda model: self.release_object(f"{model}-v2", model, "v2"), self.models))
+            list(pool.map(lambda model: self.release_object(f"{model}-v2", model, "v2"), self.rolling))
 
     def at_step(self, progress: str) -> int:
         """How many rollouts are at a step: ``2/3``."""
@@ -138,11 +142,11 @@ class World:
                 self.exporter.shares[name] = refs[1].get("weight", 1) / total if len(refs) > 1 else 0.0
                 self._accept(name, generation)
 
-    def _model(self, model: str) -> None:
-        admin = self._admin
+    def _model(self, number: int) -> None:
+        admin, model = self._admin, self.models[number]
         for place, version in enumerate(("v1", "v2"), start=1):
             admin.create(service(NAMESPACE, model, version))
-            admin.create(_slice(f"{model}-{version}", f"127.0.{place}.{self.models.index(model) + 1}"))
+            admin.create(_slice(f"{model}-{version}", f"127.{place}.{number // 250}.{number % 250 + 1}"))
         admin.create(route(NAMESPACE, model, [backend(f"{model}-v1", header=True)]))
         self._accept(model, 1)
 
