@@ -5,6 +5,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isinf
 
 from bench.fleet.world import INTERVAL_SECONDS, Fleet, Size
 from bench.hundred import lateness, scrape
@@ -134,6 +135,8 @@ def _breach(found: Figures, q: float) -> str:
 
 
 def _time(seconds: float) -> str:
+    if isinf(seconds):
+        return "over 10 s"  # beyond the histogram's last bucket
     return (
         f"{seconds * 1e3:g} ms"
         if seconds < 0.01

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from bench.fleet.figures import Figures, figures
+from bench.fleet.figures import Figures, figures, table
 from bench.fleet.scene import breach, first_rollouts, rise, said, scene, with_victims
 from bench.fleet.world import Size
 
@@ -23,8 +23,12 @@ class Options(Protocol):
 
 
 async def growth(sizes: Sequence[Size], options: Options) -> list[Figures]:
-    """All sizes, one after the other."""
-    return [await _one(size, options) for size in sizes]
+    """All sizes, one after the other; each is printed when it is done, too."""
+    found = []
+    for size in sizes:
+        found.append(await _one(size, options))
+        print(table(found[-1:]), flush=True)
+    return found
 
 
 async def _one(size: Size, options: Options) -> Figures:

@@ -32,8 +32,8 @@ class _Panel:
 
 _PANELS = (
     _Panel("Processor, of one core", lambda each: each.cpu_ratio, lambda value: f"{value:.0%}"),
-    _Panel("Memory", lambda each: each.memory_bytes / 2**20, lambda value: f"{value:.0f} MiB"),
-    _Panel("Lateness of passes, p99", lambda each: each.late_p99_seconds, lambda value: f"{value:.2g} s"),
+    _Panel("Memory, MiB resident", lambda each: each.memory_bytes / 2**20, lambda value: f"{value:.0f}"),
+    _Panel("Lateness of passes p99, s", lambda each: each.late_p99_seconds, lambda v: f"{v:.2g}"),
     _Panel("Prometheus queries per 15 s", lambda each: each.queries_per_interval, lambda v: f"{v:.0f}"),
 )
 
@@ -41,17 +41,19 @@ _PANELS = (
 def picture(found: Sequence[Figures]) -> str:
     """An SVG file. The models are evenly spaced, as sizes that grow by factors are best read."""
     models = sorted({each.size.models for each in found})
-    height = 30 + -(-len(_PANELS) // _COLUMNS) * (_HEIGHT + 30)
+    height = 60 + -(-len(_PANELS) // _COLUMNS) * (_HEIGHT + 30)
     panels = [_placed(place, panel, found, models) for place, panel in enumerate(_PANELS)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_COLUMNS * (_WIDTH + 20)} {height}" '
         f'role="img" aria-label="Growth with the number of models"><style>{_STYLE}</style>'
-        f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(panels)}</svg>\n'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>'
+        f'<text x="10" y="24">Across: models in all. Beside each line: how many of them roll, and its last '
+        f"value.</text>{''.join(panels)}</svg>\n"
     )
 
 
 def _placed(place: int, panel: _Panel, found: Sequence[Figures], models: Sequence[int]) -> str:
-    x, y = place % _COLUMNS * (_WIDTH + 20) + 10, place // _COLUMNS * (_HEIGHT + 30) + 30
+    x, y = place % _COLUMNS * (_WIDTH + 20) + 10, place // _COLUMNS * (_HEIGHT + 30) + 60
     title = f'<text class="title" x="{x}" y="{y}">{panel.title}</text>'
     chart = _chart(place, panel, found, models)
     return f'{title}<svg x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}">{chart}</svg>'
@@ -62,7 +64,7 @@ def _chart(place: int, panel: _Panel, found: Sequence[Figures], models: Sequence
     lines = [
         Line(
             kind,
-            f"{number:,} roll:",
+            f"{number:,}:",
             [
                 (float(models.index(each.size.models)), panel.value(each))
                 for each in sorted(found, key=lambda each: each.size.models)

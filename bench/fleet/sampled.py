@@ -15,7 +15,8 @@ from types import FrameType
 from controller.app import run
 
 _EVERY_SECONDS = 0.01
-_WAITS = frozenset({"select", "wait", "_worker", "epoll", "get", "acquire", "_wait_for_tstate_lock"})
+_WAITS = frozenset({"run", "select", "wait", "_worker", "epoll", "get", "acquire", "_wait_for_tstate_lock"})
+"""Where a thread that does nothing is seen; watchfiles' is in Rust, below a `run`."""
 _DEEPEST = 40
 
 
