@@ -27,6 +27,7 @@ from controller.domain.wording import duration
 from controller.errors import TargetError, TransientError
 from controller.ports import (
     Clock,
+    Fleet,
     Gates,
     MetricSource,
     Notifier,
@@ -52,6 +53,7 @@ class World:
     workload: Workload
     validator: Validator
     gates: Gates
+    fleet: Fleet
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing

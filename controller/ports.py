@@ -5,11 +5,12 @@ observe return facts as values: unavailable, not ready and drifted are answers, 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from controller.domain.fleet.facts import FleetSeen, Pause
 from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Entry, Rollout
 from controller.domain.observation import (
@@ -236,6 +237,35 @@ class Gates(Protocol):
 
         At once: asking goes on by itself and never delays a pass. The model is woken by an answer.
         """
+        ...
+
+
+class Fleet(Protocol):
+    """What is known of all rollouts together. At once: nothing is asked of anybody."""
+
+    @property
+    def turn(self) -> AbstractAsyncContextManager[object]:
+        """Held from the look at who may start until the start is committed: one at a time."""
+        ...
+
+    def seen(self, rollout: Rollout, gateways: Sequence[str] | None) -> FleetSeen | None:
+        """What it has to say to the rollout; None for nothing.
+
+        ``gateways`` are those that its route belongs to, where they were just seen. Raises
+        `StoreUnavailable` when what is known of another model that it looks to cannot be read.
+        """
+        ...
+
+
+class FleetPauses(Protocol):
+    """Somebody's word that nothing of any model shall start or step up, kept until it is taken back."""
+
+    async def paused(self) -> Pause | None:
+        """The pause in force. Raises `StoreUnavailable`."""
+        ...
+
+    async def pause(self, pause: Pause | None) -> None:
+        """Put a pause in force, or end it for None. Raises `StoreUnavailable`."""
         ...
 
 

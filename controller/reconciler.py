@@ -6,6 +6,7 @@ gateway (`TrafficRouter.roll_back_unrecorded`), and the record follows when the 
 
 import asyncio
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -54,9 +55,18 @@ class Reconciler:
             seen = await self._seen(each.rollout, predecessor, successor, interrupt)
             if seen is None:
                 return _AT_ONCE
-            wakes.append(await self._advance(each, seen))
+            wakes.append(await self._advance_in_turn(each, seen))
         self._world.telemetry.pass_took(time.monotonic() - began)
         return soonest(wakes)
+
+    async def _advance_in_turn(self, read: Stored, seen: Observation) -> Wake | None:
+        """With what the fleet says; what a start takes of its limits is committed before another looks."""
+        rollout, fleet = read.rollout, self._world.fleet
+        if not plan(rollout).fleet:
+            return await self._advance(read, seen)
+        gateways = seen.survey.gateways if seen.survey else None
+        async with fleet.turn if rollout.phase is Phase.PENDING else nullcontext():
+            return await self._advance(read, replace(seen, fleet=fleet.seen(rollout, gateways)))
 
     async def _advance(self, read: Stored, seen: Observation) -> Wake | None:
         decision = decide(read.rollout, seen)

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from controller.api_settings import ApiSettings
 from controller.control.client import default_socket
 from controller.errors import TargetError
+from controller.fleet_settings import FleetSettings
 from controller.kubernetes_settings import KubernetesSettings
 from controller.prometheus_settings import HttpUrl, PrometheusServers, PrometheusSettings
 from controller.slack_settings import SlackCallbackSettings
@@ -139,6 +140,8 @@ class Settings(BaseSettings):
     """Programs that policies may have asked, by the name that policies use."""
     slack_callbacks: SlackCallbackSettings | None = None
     """Buttons in the messages of the destinations of kind ``slack``; none when absent."""
+    fleet: FleetSettings = Field(default_factory=FleetSettings)
+    """Rules for all rollouts together."""
     api: ApiSettings | None = None
     """The HTTP API; none when absent."""
 

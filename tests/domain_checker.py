@@ -30,12 +30,12 @@ def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set
         s10_the_log_can_be_replayed(first, story)
         s9_it_ends_once_and_as_the_route_says(story)
         for before, after in pairwise(story):
-            s2_weights_move_by_single_steps(before, after)
+            s2_weights_move_by_single_steps(before, after, story)
             s8_stable_is_not_left_for_an_unready_one(before, after)
             s4_no_answer_decides_nothing(after, ever_bad)
             s19_people_approved_what_waits_for_them(before, after, story)
             s20_gates_let_pass_what_waits_for_them(before, after, story)
-            if _asks_more(before, after) and after.entry.command is None:
+            if _asks_more(before, after) and not _person_promotes(after, story):
                 s3_a_rise_rests_on_evidence(before, after, story)
                 s14_a_rise_comes_after_the_time(before, after, story, looks)
             if _settles(before, after) and after.entry.command is None:
@@ -79,14 +79,14 @@ def s9_it_ends_once_and_as_the_route_says(story: Sequence[Committed]) -> None:
             assert not exposes(after.running, rollout.release.version), f"S9: {rollout.phase}, and served"
 
 
-def s2_weights_move_by_single_steps(before: Committed, after: Committed) -> None:
+def s2_weights_move_by_single_steps(before: Committed, after: Committed, story: Sequence[Committed]) -> None:
     old, new, rollout = before.rollout.route.intended, after.rollout.route.intended, after.rollout
     if old == new:
         return
     steps = [s.weight_permille for s in rollout.policy.steps if s.weight_permille < 1000]
     ladder = [0, *(steps if rollout.stable else []), 1000]
     if new.canary is not None:
-        person = after.entry.command is not None and after.entry.command.kind is CommandKind.PROMOTE
+        person = _person_promotes(after, story)
         up = ladder.index(new.weight_permille) - ladder.index(old.weight_permille)
         assert new == Split(rollout.stable, rollout.release, new.weight_permille), "S1: a strange backend"
         raised = up == 1 or (person and new.weight_permille == 1000)
@@ -305,6 +305,15 @@ def _confirms(fact: Committed) -> bool:
 
 def _asks_more(before: Committed, after: Committed) -> bool:
     return after.rollout.weight_permille > before.rollout.weight_permille
+
+
+def _person_promotes(after: Committed, story: Sequence[Committed]) -> bool:
+    """Whether everyone is served on a person's word: said now, or earlier for when it can be done."""
+    if after.rollout.weight_permille < 1000:
+        return False
+    kept = [each.entry for each in story[: story.index(after)] if each.entry.event == "promotion_asked"]
+    words = [entry.command for entry in (after.entry, *kept)]
+    return any(word is not None and word.kind is CommandKind.PROMOTE for word in words)
 
 
 def _settles(before: Committed, after: Committed) -> bool:

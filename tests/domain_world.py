@@ -4,9 +4,12 @@ It moves only when told to and knows the truth. Everything that happens goes int
 `tests.domain_checker` judges the core without asking it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from controller.domain.commands import again, announce, obey, refuse_release
+from controller.domain.fleet.facts import FleetSeen
 from controller.domain.machine import decide, plan
 from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
 from controller.domain.observation import (
@@ -28,6 +31,14 @@ from tests.domain_facts import Committed, Crash, Crashed, Edited, Fact, Looked, 
 from tests.domain_outside import EPOCH, Behaviour, Gateway, MetricSource, release, usual
 
 
+class Fellows(Protocol):
+    """What the model's passes see of other models, and who is told of its commits."""
+
+    def seen(self, rollout: Rollout, gateways: Sequence[str] | None) -> FleetSeen | None: ...
+
+    def committed(self, rollout: Rollout) -> None: ...
+
+
 class World:
     """One model behind one gateway, and the daemon's passes over its rollouts."""
 
@@ -42,6 +53,8 @@ class World:
         self.versions: dict[str, Behaviour] = {}
         self.serving = release(serving) if serving else None
         self.store_broken = False
+        self.fleet: Fellows | None = None
+        """What the model's passes see of others; nothing where it is None."""
         self.approvers: tuple[str, ...] = ()
         """Who says yes to whatever is asked, as soon as it is."""
         self.gates: dict[str, GateWord] = {}
@@ -119,7 +132,9 @@ class World:
         crash: Crash | None = None,
     ) -> Decision | Refusal:
         """A person's word to a rollout."""
-        decision = obey(rollout, self.command(kind, actor, note, asking))
+        said = self.fleet.seen(rollout, None) if self.fleet else None
+        closed = said.closed if said else None
+        decision = obey(rollout, self.command(kind, actor, note, asking), closed)
         if isinstance(decision, Decision):
             try:
                 self._carry_out(rollout, decision, crash)
@@ -229,6 +244,8 @@ class World:
 
     def _commit(self, rollout: Rollout, entry: Entry) -> None:
         self.records[rollout.id] = rollout
+        if self.fleet is not None:
+            self.fleet.committed(rollout)
         if rollout.phase is Phase.SUCCEEDED:
             self.serving = rollout.release
         ready = frozenset(version for version, how in self.versions.items() if how.ready)
@@ -267,6 +284,7 @@ class World:
                 for name in wanted.gates
                 if name in self.gates
             ),
+            fleet=self.fleet.seen(rollout, None) if self.fleet and wanted.fleet else None,
             serving=self.serving if rollout.phase is Phase.PENDING else None,
             predecessor=older,
             successor=newer,

@@ -1,10 +1,11 @@
 """Fakes behind the ports: a small world in memory that behaves as the contracts say."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from controller.domain.fleet.facts import FleetSeen, Hold, Pause
 from controller.domain.judge.calibration import PodHistory
 from controller.domain.judge.counts import Block, CheckCounts, Tally
 from controller.domain.model import Entry, Rollout
@@ -82,11 +83,12 @@ class FakeClock:
 
 
 class FakeStore:
-    """`RolloutStore` and `RolloutHistory` in memory, with compare-and-swap."""
+    """`RolloutStore`, `RolloutHistory` and `FleetPauses` in memory, with compare-and-swap."""
 
     def __init__(self) -> None:
         self.records: dict[str, Stored] = {}
         self.log: dict[str, list[Entry]] = {}
+        self.standing: Pause | None = None
         self.broken = False
         self.unreadable = False
         self.writes = 0
@@ -132,6 +134,14 @@ class FakeStore:
         self.records[stored.rollout.id] = stored
         self.writes += 1
         return stored
+
+    async def paused(self) -> Pause | None:
+        self._check_reading()
+        return self.standing
+
+    async def pause(self, pause: Pause | None) -> None:
+        self._check()
+        self.standing = pause
 
     async def models(self) -> Sequence[str]:
         self._check_reading()
@@ -293,6 +303,23 @@ class FakeGates:
         return self.words.get(name)
 
 
+class FakeFleet:
+    """A fleet that says what a test sets; ``asked`` are the gateways that each look named."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.says: FleetSeen | None = None
+        self.asked: list[Sequence[str] | None] = []
+
+    def seen(self, rollout: Rollout, gateways: Sequence[str] | None) -> FleetSeen | None:
+        self.asked.append(gateways)
+        return self.says
+
+    def says_closed(self, hold: Hold) -> None:
+        """From now on nothing starts or steps up."""
+        self.says = FleetSeen(closed=hold)
+
+
 @dataclass
 class FakeNotifier:
     told: list[Entry] = field(default_factory=list)
@@ -305,9 +332,11 @@ class FakeNotifier:
 class FakeTelemetry:
     entries: list[Entry] = field(default_factory=list)
     open: dict[str, list[Rollout]] = field(default_factory=dict)
+    listener: Callable[[Rollout], None] = lambda _: None
 
     def committed(self, rollout: Rollout, entry: Entry) -> None:
         self.entries.append(entry)
+        self.listener(rollout)
 
     def found(self, model: str, rollouts: Sequence[Rollout]) -> None:
         self.open[model] = list(rollouts)

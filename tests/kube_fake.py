@@ -224,7 +224,7 @@ class FakeApi:
         if token:
             version, found = token.partition("-")[0], self._pages[token]
         else:
-            matches = selector(query.get("labelSelector", ""))
+            matches = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
             version = str(self.objects.version)
             found = [obj for obj in self.objects.all(asked.resource, asked.namespace) if matches(obj)]
         limit = int(query.get("limit", "0")) or len(found)
@@ -248,7 +248,7 @@ class FakeApi:
     async def _events(self, asked: Asked, query: Mapping[str, str], since: int) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + float(query.get("timeoutSeconds", "3600"))
-        drops = self._drops
+        drops, chosen = self._drops, selector("", query.get("fieldSelector", ""))
         self.watching += 1
         try:
             while True:
@@ -256,7 +256,7 @@ class FakeApi:
                 for change in [change for change in self.objects.history if change.version > since]:
                     since = change.version
                     event = event_of(asked, change)
-                    if event is not None:
+                    if event is not None and chosen(event["object"]):
                         yield _line(event)
                 if self._drops != drops:
                     raise TransientError("the connection was reset")

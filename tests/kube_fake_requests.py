@@ -79,10 +79,17 @@ def event_of(asked: Asked, change: Change) -> Obj | None:
     return {"type": "DELETED", "object": change.old}
 
 
-def selector(text: str) -> Callable[[Obj], bool]:
-    """``a=b``, ``a!=b``, ``a in (b,c)``, ``a notin (b,c)``, ``a``, ``!a``, and several with commas."""
+def selector(text: str, fields: str = "") -> Callable[[Obj], bool]:
+    """``a=b``, ``a!=b``, ``a in (b,c)``, ``a notin (b,c)``, ``a``, ``!a``, and several with commas.
+
+    ``fields`` is empty or ``metadata.name=a``.
+    """
     terms = [term.strip() for term in re.split(r",(?![^()]*\))", text) if term.strip()]
-    return lambda obj: all(_holds(term, obj["metadata"].get("labels") or {}) for term in terms)
+    name = fields.removeprefix("metadata.name=")
+    return lambda obj: (
+        name in {"", obj["metadata"]["name"]}
+        and all(_holds(term, obj["metadata"].get("labels") or {}) for term in terms)
+    )
 
 
 def _holds(term: str, labels: Mapping[str, str]) -> bool:

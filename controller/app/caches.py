@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 
+from controller.adapters.fleet.register import FleetRegister
 from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.fellows import Fellows
 from controller.adapters.kube.identity import key_of_rollout
 from controller.adapters.kube.mirror import Mirror
-from controller.adapters.kube.reflector import Changed, whole, without_managed_fields
+from controller.adapters.kube.pauses import PAUSE_NAME, pause_in
+from controller.adapters.kube.reflector import Changed, Reflector, whole, without_managed_fields
 from controller.adapters.kube.resources import (
+    CONFIG_MAPS,
     ENDPOINT_SLICES,
     GRPC_ROUTES,
     HTTP_ROUTES,
@@ -41,16 +45,30 @@ class Caches:
     """
 
     def __init__(
-        self, client: KubeClient, settings: KubernetesSettings, wakes: Wakes, shown: Changed = _nobody
+        self,
+        client: KubeClient,
+        settings: KubernetesSettings,
+        wakes: Wakes,
+        fleet: FleetRegister,
+        shown: Changed = _nobody,
     ) -> None:
         self.index = RolloutIndex()
+        self.fellows = Fellows(fleet, self.index, settings.share)
 
         def rollout_changed(old: Obj | None, new: Obj | None) -> None:
             self.index.changed(old, new)
             wakes.rollout_changed(old, new)
+            self.fellows.changed(old, new)
             shown(old, new)
 
         self.rollouts = rollout_cache(client, settings.namespaces, rollout_changed)
+        self._pause = Reflector(
+            client,
+            CONFIG_MAPS,
+            settings.lease_namespace,
+            changed=lambda _, new: fleet.pause_is(pause_in(new)),
+            name=PAUSE_NAME,
+        )
         self._mirrors = {MODEL_ROLLOUTS: self.rollouts}
         for resource in _routes(settings.features):
             self._mirrors[resource] = Mirror(
@@ -101,6 +119,10 @@ class Caches:
         return self.rollouts.get(key.namespace, key.name)
 
     @property
+    def _followed(self) -> "list[Mirror | Reflector]":
+        return [*self._mirrors.values(), self._pause]
+
+    @property
     def listed(self) -> bool:
         """Whether the ModelRollouts were listed once."""
         return self.rollouts.age < timedelta.max
@@ -108,21 +130,21 @@ class Caches:
     @property
     def ready(self) -> bool:
         """Whether everything was listed once."""
-        return all(each.age < timedelta.max for each in self._mirrors.values())
+        return all(each.age < timedelta.max for each in self._followed)
 
     async def run(self) -> None:
         """Follow everything for ever. Only defects end it."""
         async with asyncio.TaskGroup() as group:
-            for each in self._mirrors.values():
+            for each in self._followed:
                 group.create_task(each.run())
 
     async def synced(self) -> None:
         """Wait until everything was listed once."""
-        await asyncio.gather(*(each.synced() for each in self._mirrors.values()))
+        await asyncio.gather(*(each.synced() for each in self._followed))
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """What cannot be followed now: resource and reason."""
-        for each in self._mirrors.values():
+        for each in self._followed:
             if each.failure is not None:
                 yield each.resource.plural, str(each.failure)
 

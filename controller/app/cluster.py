@@ -90,9 +90,9 @@ class ClusterDaemon(Daemon):
         """The caches; with the API, which any replica serves out of them."""
         own, api, clock = self._kubernetes, self._settings.api, self._clock
         if api is None:
-            return Caches(client, own, wakes)
+            return Caches(client, own, wakes, self._fleet)
         board = Board()
-        caches = Caches(client, own, wakes, shown_on(board))
+        caches = Caches(client, own, wakes, self._fleet, shown_on(board))
         served = Served(
             library=ClusterLibrary(
                 caches.index,
@@ -117,6 +117,9 @@ class ClusterDaemon(Daemon):
         """Models of other shards are followed, for who looks on and for who counts, but not worked on."""
         if self._shard.owns(model):
             self._queue.add(model, urgent=urgent)
+
+    def _wake_fellow(self, model: str) -> None:
+        self._wake(model, False)  # noqa: FBT003 - not urgent
 
     def _election(self, client: KubeClient, caches: Caches) -> tuple[Rivals, Elector]:
         own, clocks = self._kubernetes, Clocks()
@@ -153,6 +156,7 @@ class ClusterDaemon(Daemon):
             metrics=self._metrics(stack),
             validator=self._validator(stack),
             gates=self._gates(stack),
+            fleet=self._fleet,
             notifier=notifier,
             telemetry=self._telemetry,
             tracing=self._tracing,

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 import structlog
 
 from controller.adapters import registry
+from controller.adapters.fleet.hours import Hours
+from controller.adapters.fleet.register import FleetRegister
 from controller.adapters.gates.keeper import GateKeeper
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
@@ -47,6 +49,9 @@ class Daemon(ABC):
         self._queue = KeyedQueue(self._telemetry.pass_was_late)
         self._timers = Timers(self._queue.add)
         self._policies = PolicyFolder(settings.policies_dir, registry.catalogue())
+        hours = Hours(settings.fleet, self._clock.now)
+        self._fleet = FleetRegister(settings.fleet.limits, hours, self._policies.current, self._wake_fellow)
+        self._telemetry.tell_of_commits(self._fleet.committed)
         self._problems: dict[str, str] = {"start": "the daemon is starting"}
         self._notes: dict[str, str] = {}
         self._stopping = asyncio.Event()
@@ -60,6 +65,10 @@ class Daemon(ABC):
             stack.push_async_callback(self._tracing.close)
             await self._live(stack)
         log.info("daemon_stopped")
+
+    def _wake_fellow(self, model: str) -> None:
+        """What other models wait for, or the hour, has come for a model."""
+        self._queue.add(model)
 
     @abstractmethod
     async def _live(self, stack: AsyncExitStack) -> None:
@@ -111,6 +120,8 @@ class Daemon(ABC):
     def _start_timers(self, stack: AsyncExitStack) -> None:
         self._timers.start()
         stack.callback(self._timers.close)
+        watching = asyncio.create_task(self._fleet.watch_hours())
+        stack.callback(watching.cancel)
 
     async def _work(self, workers: asyncio.Task[None], others: Sequence[asyncio.Task[None]]) -> None:
         """Until the word to stop, or until a part ends that must never end: its error is raised."""

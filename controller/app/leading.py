@@ -34,7 +34,7 @@ from controller.errors import StoreUnavailable, TransientError
 from controller.features import Feature
 from controller.kubernetes_settings import KubernetesSettings
 from controller.observer import World
-from controller.ports import Clock, Gates, MetricSource, Notifier, Telemetry, Tracing, Validator
+from controller.ports import Clock, Fleet, Gates, MetricSource, Notifier, Telemetry, Tracing, Validator
 from controller.reconciler import Reconciler
 from controller.runtime.waking import Wake, apart, soonest
 
@@ -57,6 +57,7 @@ class Outside:
     metrics: MetricSource
     validator: Validator
     gates: Gates
+    fleet: Fleet
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing
@@ -108,6 +109,7 @@ class Leader:
             workload=workload,
             validator=outside.validator,
             gates=outside.gates,
+            fleet=outside.fleet,
             notifier=outside.notifier,
             telemetry=outside.telemetry,
             tracing=outside.tracing,
@@ -125,6 +127,7 @@ class Leader:
             wake=outside.wake,
             clock=outside.clock,
             recorded=outside.recorded,
+            fleet=outside.fleet,
             next_id=self._store.next_id,
         )
 
@@ -155,6 +158,7 @@ class Leader:
         taken = await succeed(self._outside.client, epoch, estates, caches.known)
         for estate, obj in taken:
             caches.put(estate.resource, obj)
+        caches.fellows.lead()
         self._outside.take_up()
         log.info("leading", epoch=epoch, taken_over=len(taken))
 

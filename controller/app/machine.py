@@ -19,11 +19,13 @@ from controller.app.daemon import Daemon
 from controller.app.slack import serve_slack
 from controller.control.board import Board
 from controller.control.doors import MACHINE
+from controller.control.fleet import FleetControl
 from controller.control.library import MachineLibrary
 from controller.control.server import ControlServer
 from controller.control.service import ControlService
 from controller.control.steering import MachineReleasing, MachineSteering
 from controller.control.views import status_view
+from controller.domain.fleet.members import Member, member_of
 from controller.domain.model import Rollout
 from controller.domain.sharding import WHOLE
 from controller.errors import InvariantError, StoreUnavailable
@@ -83,6 +85,7 @@ class MachineDaemon(Daemon):
             workload=workload,
             validator=validator,
             gates=self._gates(stack),
+            fleet=self._fleet,
             notifier=courier,
             telemetry=self._telemetry,
             tracing=self._tracing,
@@ -100,12 +103,14 @@ class MachineDaemon(Daemon):
             wake=lambda model, urgent: self._queue.add(model, urgent=urgent),
             clock=self._clock,
             recorded=self._recorded(courier),
+            fleet=self._fleet,
         )
         steering = MachineSteering(service, self._store)
         await serve_slack(stack, settings, steering, self._telemetry.slack_called)
         if settings.api is not None:
             await self._serve_api(stack, settings.api, service, steering)
-        return worker, ControlServer(settings.socket, service, operators_gid=settings.operators_gid)
+        fleet = FleetControl(self._store, self._fleet.pause_is, self._clock.now)
+        return worker, ControlServer(settings.socket, service, fleet, operators_gid=settings.operators_gid)
 
     async def _serve_api(
         self, stack: AsyncExitStack, api: ApiSettings, service: ControlService, steering: MachineSteering
@@ -171,9 +176,13 @@ class MachineDaemon(Daemon):
             await asyncio.sleep(_STORE_CHECK_SECONDS)
 
     async def _wake_all(self, models: Sequence[str]) -> None:
-        for begin in range(0, len(models), _SHOWN_AT_ONCE):  # of thousands: not all in memory, nor at once
+        known: list[Member] = []
+        for begin in range(0, len(models), _SHOWN_AT_ONCE):  # of thousands: not all in memory at once
             together = models[begin : begin + _SHOWN_AT_ONCE]
             for rollout in reversed(await self._store.current(together)):
                 self._telemetry.show(rollout)
-            for model in together:
-                self._queue.add(model)
+                known.append(member_of(rollout))
+        self._fleet.load(known)
+        self._fleet.pause_is(await self._store.paused())
+        for model in models:
+            self._queue.add(model)

@@ -1,9 +1,10 @@
 """The commands that change nothing: get, status, watch, why, history."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from controller.cli.names import live_names
 from controller.cli.session import Format, Output, Session, Target, Timeout, Wait, session_of, timeout_of
 from controller.cli.way import Way
 from controller.domain.vocabulary import Phase
+
+if TYPE_CHECKING:
+    from controller.control.interface import Control
 
 _LIVE_TIMEOUT = timedelta(seconds=5)
 """A picture that stands still for longer would look as if all were well. A cluster's list may take longer."""
@@ -84,7 +88,8 @@ def _list(session: Session, target: str | None, choice: Choice, output: Format) 
     from controller.cli.live.fleet import totals  # noqa: PLC0415 - lazy
     from controller.cli.output import emit, say  # noqa: PLC0415 - lazy
 
-    all_there_are = session.client().get(target)
+    client = session.client()
+    all_there_are = client.get(target)
     found = choice.of(all_there_are)
     if not all_there_are.items:
         say(f"no rollouts yet; begin one with: {session.deployment}")
@@ -97,8 +102,20 @@ def _list(session: Session, target: str | None, choice: Choice, output: Format) 
         names=[session.name_of(status) for status in found.items],
         table=lambda wide: tables.status_list(found, _now(), wide=wide, namespaces=session.all_namespaces),
     )
-    if len(found.items) > 1 and output in {Format.TABLE, Format.WIDE} and session.for_a_person:
-        say(totals(found.items))
+    if output in {Format.TABLE, Format.WIDE} and session.for_a_person:
+        if len(found.items) > 1:
+            say(totals(found.items))
+        _say_if_paused(session, client)
+
+
+def _say_if_paused(session: Session, client: "Control") -> None:
+    from controller.cli.output import say  # noqa: PLC0415 - lazy
+    from controller.control.errors import ControlError  # noqa: PLC0415 - lazy
+
+    with suppress(ControlError):  # who may see the rollouts of a cluster may perhaps not see this
+        fleet = client.fleet()
+        if fleet.paused is not None:
+            say(f"{fleet.message}; end it with: {session.as_called('serinus resume --all')}")
 
 
 def status(

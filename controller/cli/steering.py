@@ -1,9 +1,10 @@
 """The commands that change something: deploy, and a person's word to a rollout."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeGuard
 
 import typer
 
+from controller.cli.names import live_names
 from controller.cli.session import (
     Format,
     Output,
@@ -16,6 +17,10 @@ from controller.cli.session import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.control.fleet import FleetView
+    from controller.control.interface import Control
     from controller.control.views import OutcomeView
 
 
@@ -84,14 +89,68 @@ def abort(context: typer.Context, target: Target, output: Output = Format.TABLE)
     _command(context, "abort", target, output)
 
 
-def pause(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
+TargetUnlessAll = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=live_names,
+        show_default=False,
+        help="A model, or the id of one of its rollouts.",
+    ),
+]
+
+
+def pause(
+    context: typer.Context,
+    target: TargetUnlessAll = None,
+    everything: Annotated[  # noqa: FBT002 - a flag of the command line
+        bool, typer.Option("--all", help="All models: nothing starts or steps up until resume --all.")
+    ] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; people who wait for it read it.")
+    ] = "",
+    output: Output = Format.TABLE,
+) -> None:
     """Hold the weight; failing checks still roll back."""
-    _command(context, "pause", target, output)
+    if _names_one(target, everything=everything):
+        _command(context, "pause", target, output, reason)
+    else:
+        _show_fleet(context, output, lambda client: client.pause_all(reason))
 
 
-def resume(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:
-    """Go on after a pause, or after somebody changed the route."""
-    _command(context, "resume", target, output)
+def resume(
+    context: typer.Context,
+    target: TargetUnlessAll = None,
+    everything: Annotated[  # noqa: FBT002 - a flag of the command line
+        bool, typer.Option("--all", help="All models: take pause --all back.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Go on after a pause, after somebody changed the route, or in spite of a model that comes first."""
+    if _names_one(target, everything=everything):
+        _command(context, "resume", target, output)
+    else:
+        _show_fleet(context, output, lambda client: client.resume_all())
+
+
+def _names_one(target: str | None, *, everything: bool) -> TypeGuard[str]:
+    """Whether one model is meant. Raises `typer.BadParameter` for neither and for both."""
+    if (target is None) is not everything:
+        raise typer.BadParameter("give a MODEL, or --all for every model")
+    return target is not None
+
+
+def _show_fleet(context: typer.Context, output: Format, ask: "Callable[[Control], FleetView]") -> None:
+    from rich.text import Text  # noqa: PLC0415 - lazy
+
+    from controller.cli.output import emit, say  # noqa: PLC0415 - lazy
+    from controller.domain.wording import printable  # noqa: PLC0415 - lazy
+
+    session = session_of(context)
+    fleet = ask(session.client())
+    emit(session, output, fleet, names=["fleet"], table=lambda _: Text(printable(fleet.message)))
+    if fleet.paused is not None:
+        say(f"checks and rollbacks go on; end it with: {session.as_called('serinus resume --all')}")
 
 
 def retry(context: typer.Context, target: Target, output: Output = Format.TABLE) -> None:

@@ -10,14 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from controller.control.errors import InvalidRequest, NotPermitted, Unavailable
+from controller.control.fleet import FleetView
 from controller.control.interface import ENTRIES_AT_ONCE, Order
 from controller.control.protocol import (
     LONGEST_REQUEST_BYTES,
     CommandRequest,
     DeployRequest,
     EntriesRequest,
+    FleetRequest,
     GetRequest,
     HistoryRequest,
+    PauseAllRequest,
     RecordRequest,
     Request,
     ResultT,
@@ -86,6 +89,18 @@ class ControlClient:
             CommandRequest, request_id=_new_id(), target=target, kind=kind, note=note, asking=asking
         )
         return self._call(request, OutcomeView)
+
+    def pause_all(self, note: str = "") -> FleetView:
+        """See `FleetControl.pause`."""
+        return self._call(make_request(PauseAllRequest, paused=True, note=note), FleetView)
+
+    def resume_all(self) -> FleetView:
+        """See `FleetControl.resume`."""
+        return self._call(make_request(PauseAllRequest, paused=False), FleetView)
+
+    def fleet(self) -> FleetView:
+        """See `FleetControl.view`."""
+        return self._call(FleetRequest(), FleetView)
 
     def get(self, target: str | None = None) -> StatusList:
         """See `Reader.get`."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from controller.control.cluster_explanations import IN_A_CLUSTER
 from controller.control.explanation import DEPLOY_BETTER, Explanation
+from controller.control.fleet_explanations import OF_THE_FLEET
 from controller.domain.vocabulary import Reason
 
 _NOTHING = "nothing to do"
@@ -235,5 +236,5 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
     }
 )
 
-EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType({**_ANYWHERE, **IN_A_CLUSTER})
+EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType({**_ANYWHERE, **OF_THE_FLEET, **IN_A_CLUSTER})
 """The meaning and the remedy of every reason."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.control.fleet import FleetView
 from controller.control.record_view import RecordView
 from controller.control.views import EntryList, OutcomeView, StatusList, StatusView
 from controller.control.why import WhyView
@@ -49,6 +50,18 @@ class Control(Protocol):
 
         ``asking`` is the number of the asking that an approve or deny is meant for (`ApprovalView.number`).
         """
+        ...
+
+    def pause_all(self, note: str = "") -> FleetView:
+        """Have nothing of any model start or step up until it is taken back; ``note`` says why."""
+        ...
+
+    def resume_all(self) -> FleetView:
+        """Take that back."""
+        ...
+
+    def fleet(self) -> FleetView:
+        """What holds for all models."""
         ...
 
     def get(self, target: str | None = None) -> StatusList:

@@ -54,6 +54,20 @@ class CommandRequest(_Request):
     asking: int | None = Field(default=None, ge=1)
 
 
+class PauseAllRequest(_Request):
+    """Nothing of any model starts or steps up, or, with ``paused`` false, everything goes on."""
+
+    op: Literal["pause-all"] = "pause-all"
+    paused: bool
+    note: Note = ""
+
+
+class FleetRequest(_Request):
+    """What holds for all models."""
+
+    op: Literal["fleet"] = "fleet"
+
+
 class GetRequest(_Request):
     """The newest rollouts: of a model, or of all."""
 
@@ -100,8 +114,10 @@ class EntriesRequest(_Request):
     limit: EntryCount = ENTRIES_AT_ONCE
 
 
-SteeringRequest = DeployRequest | CommandRequest
-ReadingRequest = GetRequest | StatusRequest | WhyRequest | RecordRequest | HistoryRequest | EntriesRequest
+SteeringRequest = DeployRequest | CommandRequest | PauseAllRequest
+ReadingRequest = (
+    FleetRequest | GetRequest | StatusRequest | WhyRequest | RecordRequest | HistoryRequest | EntriesRequest
+)
 Request = SteeringRequest | ReadingRequest
 
 ResultT = TypeVar("ResultT", bound=BaseModel)

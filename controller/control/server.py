@@ -14,6 +14,7 @@ import structlog
 from pydantic import BaseModel
 
 from controller.control.errors import ControlError, ErrorCode, InvalidRequest, NotPermitted
+from controller.control.fleet import FleetControl
 from controller.control.listening import bind_listener, identity
 from controller.control.peers import Peer, may_steer, peer_of
 from controller.control.protocol import (
@@ -21,8 +22,10 @@ from controller.control.protocol import (
     CommandRequest,
     DeployRequest,
     EntriesRequest,
+    FleetRequest,
     GetRequest,
     HistoryRequest,
+    PauseAllRequest,
     ReadingRequest,
     RecordRequest,
     Request,
@@ -56,6 +59,7 @@ class ControlServer:
         self,
         path: Path,
         service: ControlService,
+        fleet: FleetControl,
         *,
         operators_gid: int | None = None,
         socket_gid: int | None = None,
@@ -63,6 +67,7 @@ class ControlServer:
     ) -> None:
         self._path = path
         self._service = service
+        self._fleet = fleet
         self._operators_gid = operators_gid
         self._socket_gid = operators_gid if socket_gid is None else socket_gid
         self._transfer_seconds = transfer_timeout.total_seconds()
@@ -149,7 +154,7 @@ class ControlServer:
             raise InvalidRequest(f"no request came within {self._transfer_seconds:g} s") from None
 
     async def _perform(self, request: Request, peer: Peer) -> BaseModel:
-        if not isinstance(request, DeployRequest | CommandRequest):
+        if not isinstance(request, SteeringRequest):
             return await self._read(request)
         if not may_steer(peer, own_uid=os.geteuid(), operators_gid=self._operators_gid):
             log.warning("control_not_permitted", actor=peer.actor, op=request.op)
@@ -175,8 +180,15 @@ class ControlServer:
                     asking=request.asking,
                 )
 
+            case PauseAllRequest(paused=True, note=note):
+                return await self._fleet.pause(peer.actor, note)
+            case PauseAllRequest():
+                return await self._fleet.resume(peer.actor)
+
     async def _read(self, request: ReadingRequest) -> BaseModel:
         match request:
+            case FleetRequest():
+                return await self._fleet.view()
             case GetRequest(target=target):
                 return await self._service.get(target)
             case StatusRequest(target=target):

@@ -23,7 +23,7 @@ from controller.domain.model import Command, CommandKind, Entry, Refusal, Rollou
 from controller.domain.policy import Policy
 from controller.domain.release import Release
 from controller.errors import Conflict, StoreUnavailable
-from controller.ports import Clock, RolloutHistory, RolloutStore, Stored, TrafficRouter
+from controller.ports import Clock, Fleet, RolloutHistory, RolloutStore, Stored, TrafficRouter
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class ControlService(Reader):
     straight to them.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each thing outside
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each thing outside
         self,
         store: RolloutStore,
         history: RolloutHistory,
@@ -59,6 +59,7 @@ class ControlService(Reader):
         wake: Wake,
         clock: Clock,
         recorded: Recorded,
+        fleet: Fleet,
         *,
         next_id: NextId = numbered,
         patience: timedelta = _PATIENCE,
@@ -68,6 +69,7 @@ class ControlService(Reader):
         self._routers = routers
         self._wake = wake
         self._recorded = recorded
+        self._fleet = fleet
         self._next_id = next_id
         self._patience_seconds = patience.total_seconds()
         self._files = policies
@@ -171,7 +173,8 @@ class ControlService(Reader):
                 return await self._retry(rollout, command)
             if read is None and not rollout.phase.terminal:
                 continue  # it began between the two readings
-            decision = obey(rollout, command)
+            fleet = self._fleet.seen(rollout, None)
+            decision = obey(rollout, command, fleet.closed if fleet else None)
             if isinstance(decision, Refusal):
                 raise refused(rollout, decision)
             assert read is not None, "what is over obeys nothing"

@@ -16,7 +16,7 @@ from controller.domain.policy import ApprovalRules, Fallback, GateRules
 from controller.domain.reporting import details
 from controller.domain.rules.approving import gates_called, what
 from controller.domain.rules.before import first_step
-from controller.domain.vocabulary import CONSENT_LACKS, Phase, Reason, Verdict
+from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason, Verdict
 from controller.domain.wording import percent, sentence
 
 
@@ -146,6 +146,20 @@ _NEXT_ACTIONS: Mapping[Phase, Callable[[Rollout], str]] = MappingProxyType(
 )
 
 
+_OF_THE_FLEET: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.WAITING_FOR_TURN: "starts when there is a place for it",
+        Reason.WAITING_FOR_GPUS: "starts when there are GPUs enough for it",
+        Reason.WAITING_FOR_MODEL: "starts when what comes before it is promoted",
+        Reason.MODEL_NOT_PROMOTED: "waits for a rollout of the other model that is promoted, or for a person",
+        Reason.WAITING_FOR_GROUP: "goes on when every other model of its group is as far",
+        Reason.OUTSIDE_WINDOW: "goes on when the release window opens",
+        Reason.RELEASE_FREEZE: "goes on when the freeze is over",
+        Reason.EVERYTHING_PAUSED: "goes on when somebody says resume --all",
+    }
+)
+
+
 def _next_action(rollout: Rollout) -> str:
     """What the rollout does next by itself, or waits for."""
     if rollout.phase.terminal:
@@ -158,6 +172,8 @@ def _next_action(rollout: Rollout) -> str:
         if asking.shut:
             needed.append(_lets_pass(asking.shut))
         return f"goes on to {what(rollout.policy, asking.goal)} as soon as {' and '.join(needed)}"
+    if rollout.reason in FLEET_LACKS:
+        return _OF_THE_FLEET[rollout.reason]
     return _NEXT_ACTIONS[rollout.phase](rollout)
 
 
@@ -190,16 +206,20 @@ def _deadline(rollout: Rollout) -> _Deadline | None:
     back = policy.on_deadline is Fallback.ROLLBACK
     if rollout.phase is Phase.PREPARING:
         return _Deadline(policy.ready_deadline - clocks.in_phase, "not deployed")
+    if rollout.phase is Phase.VALIDATING and rollout.reason in FLEET_LACKS:
+        return None
     if rollout.phase is Phase.VALIDATING and policy.validation is not None and not running:
         return _Deadline(policy.validation.deadline - clocks.in_phase, "not deployed")
     if rollout.phase not in (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING):
         return next(iter(running), None)
-    running.append(_Deadline(policy.deadline - clocks.total, "rolled back" if back else "paused"))
-    asked = rollout.reason in CONSENT_LACKS
+    kept = rollout.reason in FLEET_LACKS
+    if not kept:
+        running.append(_Deadline(policy.deadline - clocks.total, "rolled back" if back else "paused"))
+    asked = kept or rollout.reason in CONSENT_LACKS
     if rollout.phase is Phase.PROGRESSING and rollout.step is not None and not asked:
         left = policy.steps[rollout.step].deadline - clocks.since_step
         if back or Reason.TOO_LITTLE_EVIDENCE not in rollout.told:
             running.append(_Deadline(left, "rolled back" if back else "people are told; the weight holds"))
     if clocks.unmeasured and policy.no_data.action is Fallback.ROLLBACK:
         running.append(_Deadline(policy.no_data.act_after - clocks.unmeasured, "rolled back: no metrics"))
-    return min(running, key=lambda each: each.left)
+    return min(running, key=lambda each: each.left, default=None)

@@ -6,6 +6,7 @@ Approve and deny are in `answers`.
 from dataclasses import replace
 
 from controller.domain.answers import answer, unapproved_promotion
+from controller.domain.fleet.facts import Hold
 from controller.domain.judge.base import Assessment
 from controller.domain.machine import record
 from controller.domain.model import ZERO, Command, CommandKind, Decision, Refusal, Rollout
@@ -15,10 +16,14 @@ from controller.domain.release import Release, Split
 from controller.domain.rules.turns import Turn, rise_to_all, settle, withdraw
 from controller.domain.table import TABLE, Trigger, move
 from controller.domain.vocabulary import Phase, Reason
+from controller.domain.wording import listed
 
 
-def obey(rollout: Rollout, command: Command) -> Decision | Refusal:
-    """What follows from a person's word now, or why nothing can."""
+def obey(rollout: Rollout, command: Command, closed: Hold | None = None) -> Decision | Refusal:
+    """What follows from a person's word now, or why nothing can.
+
+    ``closed`` is why nothing steps up at this hour: a person's word is no way around it.
+    """
     if rollout.phase.terminal:
         return Refusal(_over(rollout, command.kind))
     match command.kind:
@@ -31,7 +36,7 @@ def obey(rollout: Rollout, command: Command) -> Decision | Refusal:
         case CommandKind.ABORT:
             turn = _abort(rollout, command)
         case CommandKind.PROMOTE:
-            turn = _promote(rollout)
+            turn = _promote(rollout, closed)
         case CommandKind.RETRY:
             turn = _retry(rollout, command)
         case CommandKind.APPROVE | CommandKind.DENY:
@@ -91,6 +96,8 @@ def _pause(rollout: Rollout, command: Command) -> Turn | Refusal:
 
 
 def _resume(rollout: Rollout, command: Command) -> Turn | Refusal:
+    if rollout.phase is Phase.PENDING and rollout.ties.held_by:
+        return _overrule(rollout, command)
     if rollout.phase not in TABLE[Trigger.RESUME] or rollout.resume_to is None:
         return Refusal(f"it is {rollout.phase}, not paused or frozen: there is nothing to resume")
     message = f"resumed by {command.actor}"
@@ -107,6 +114,14 @@ def _resume(rollout: Rollout, command: Command) -> Turn | Refusal:
     return Turn(replace(moved, clocks=clocks, told=(), asking=asking), Trigger.RESUME)
 
 
+def _overrule(rollout: Rollout, command: Command) -> Turn:
+    """It need not wait for, nor mind, the rollouts that keep it from starting now."""
+    held_by = rollout.ties.held_by
+    ties = replace(rollout.ties, held_by=(), overruled=tuple(sorted({*rollout.ties.overruled, *held_by})))
+    message = f"{command.actor} lets it start without minding {listed(held_by)}"
+    return Turn(replace(rollout, ties=ties, reason=Reason.CREATED, message=message), "order_overruled")
+
+
 def _abort(rollout: Rollout, command: Command) -> Turn | Refusal:
     message = f"aborted by {command.actor}"
     if rollout.phase is Phase.ROLLING_BACK:
@@ -115,38 +130,57 @@ def _abort(rollout: Rollout, command: Command) -> Turn | Refusal:
     return withdraw(rollout, None, Trigger.ABORT, Reason.ABORTED_BY_PERSON, message, force=True)
 
 
-def _promote(rollout: Rollout) -> Turn | Refusal:
+def _promote(rollout: Rollout, closed: Hold | None) -> Turn | Refusal:
     phase = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
-    if phase in (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING):
-        return Refusal("it is not validated yet; nothing is promoted unseen")
-    if phase is Phase.PROGRESSING and (unapproved := unapproved_promotion(rollout)):
+    match phase:
+        case Phase.PENDING | Phase.PREPARING | Phase.VALIDATING:
+            return Refusal("it is not validated yet; nothing is promoted unseen")
+        case Phase.PROGRESSING:
+            return _skip_steps(rollout, closed)
+        case Phase.BAKING if rollout.phase is phase and rollout.route.intended != Split(
+            stable=rollout.release
+        ):
+            return _skip_bake(rollout)
+        case _:
+            return Refusal(f"it is {rollout.phase}: there is no step left to skip")
+
+
+def _skip_steps(rollout: Rollout, closed: Hold | None) -> Turn | Refusal:
+    if closed is not None:
+        return Refusal(f"{closed.message}: nothing steps up until then")
+    if unapproved := unapproved_promotion(rollout):
         return unapproved
-    if phase is Phase.PROGRESSING and rollout.scaled:
-        return _promote_when_supplied(rollout)
-    if phase is Phase.PROGRESSING:
-        if not rollout.route.in_force:
-            return Refusal("the gateway has not confirmed the present weight yet; try again in a moment")
-        return rise_to_all(rollout, Trigger.PROMOTE)
-    if rollout.phase is Phase.BAKING and rollout.route.intended != Split(stable=rollout.release):
-        if not rollout.route.in_force:
-            return Refusal("the gateway has not confirmed the promotion yet; try again in a moment")
-        return settle(rollout, None)
-    return Refusal(f"it is {rollout.phase}: there is no step left to skip")
+    if rollout.scaled or _group(rollout):
+        return _promote_when_it_can(rollout)
+    if not rollout.route.in_force:
+        return Refusal("the gateway has not confirmed the present weight yet; try again in a moment")
+    return rise_to_all(rollout, Trigger.PROMOTE)
 
 
-def _promote_when_supplied(rollout: Rollout) -> Turn:
-    """There may be too few copies for everyone yet: they come first."""
-    message = f"{rollout.release.version} is promoted as soon as it has copies enough for everyone"
+def _skip_bake(rollout: Rollout) -> Turn | Refusal:
+    if not rollout.route.in_force:
+        return Refusal("the gateway has not confirmed the promotion yet; try again in a moment")
+    if group := _group(rollout):
+        return Refusal(f"its group {group} becomes stable together, when the last of it is baked")
+    return settle(rollout, None)
+
+
+def _promote_when_it_can(rollout: Rollout) -> Turn:
+    """There may be too few copies for everyone yet, or others of its group that are not as far."""
+    reason, group = Reason.WAITING_FOR_COPIES, _group(rollout)
+    version = rollout.release.version
+    message = f"{version} is promoted as soon as it has copies enough for everyone"
+    if not rollout.scaled:
+        reason, message = Reason.STEP_RUNNING, f"{version} is promoted as soon as its group {group} is ready"
     if rollout.phase is Phase.PAUSED:
-        rollout = move(rollout, Trigger.RESUME, Phase.PROGRESSING, Reason.WAITING_FOR_COPIES, message)
-    asked = replace(
-        rollout,
-        promote_asked=True,
-        supply_permille=FULL_WEIGHT_PERMILLE,
-        reason=Reason.WAITING_FOR_COPIES,
-        message=message,
-    )
+        rollout = move(rollout, Trigger.RESUME, Phase.PROGRESSING, reason, message)
+    supply = FULL_WEIGHT_PERMILLE if rollout.scaled else rollout.supply_permille
+    asked = replace(rollout, promote_asked=True, supply_permille=supply, reason=reason, message=message)
     return Turn(asked, "promotion_asked")
+
+
+def _group(rollout: Rollout) -> str:
+    return rollout.policy.fleet.group
 
 
 def _retry(rollout: Rollout, command: Command) -> Turn | Refusal:

@@ -23,6 +23,9 @@ both saw the weight in force and measured (`timing`). Downtime, clock jumps and 
 *Evidence, not absence.* Counts begin at the instant, on the metric source's clock, at which the weight was
 seen in force. No answer is UNKNOWN: it holds the weight, and a deadline of its own ends it.
 
+*The fleet only holds.* Order, limits, hours and groups (`rules.fleet`) keep a rollout from starting and from
+stepping up; nothing of them stands between a bad canary and its rollback.
+
 *People and gates are asked last.* Where the policy asks for somebody's word (`approval`), a rollout to which
 nothing else is lacking holds until it has it, and is judged meanwhile as at any other time.
 
@@ -46,7 +49,7 @@ from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
 from controller.domain.timing import clocks_stand
-from controller.domain.vocabulary import CONSENT_LACKS, Phase, Reason
+from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason
 from controller.errors import InvariantError
 
 SERINUS = "serinus"
@@ -74,7 +77,7 @@ NOTABLE_EVENTS = frozenset(
 )
 """Events that people are told; every other one is a check that changed nothing of consequence."""
 
-_NOTABLE_HOLDS = frozenset({Reason.CHECKS_FAILING, Reason.GATEWAY_UNAVAILABLE})
+_NOTABLE_HOLDS = frozenset({Reason.CHECKS_FAILING, Reason.GATEWAY_UNAVAILABLE, Reason.MODEL_NOT_PROMOTED})
 _NOW = timedelta(0)
 _SOON = timedelta(seconds=1)
 _CLOSER_LOOKS = 3
@@ -86,7 +89,15 @@ def plan(rollout: Rollout) -> Plan:
     """What the next pass must look at."""
     asking = rollout.asking
     waits = asking is not None and not rollout.phase.waits_for_person
-    return replace(_plan(rollout), gates=asking.shut if asking is not None and waits else ())
+    gates = asking.shut if asking is not None and waits else ()
+    return replace(_plan(rollout), gates=gates, fleet=_minds_fleet(rollout))
+
+
+def _minds_fleet(rollout: Rollout) -> bool:
+    """Whether the next decision may depend on other models, or on the hour."""
+    if rollout.policy.fleet.group:
+        return rollout.phase not in (Phase.FROZEN, Phase.HALTED, Phase.ROLLING_BACK)
+    return rollout.phase in (Phase.PENDING, Phase.VALIDATING, Phase.PROGRESSING)
 
 
 def _plan(rollout: Rollout) -> Plan:
@@ -108,9 +119,9 @@ def _plan(rollout: Rollout) -> Plan:
             )
         case Phase.VALIDATING:
             asking, validate = rollout.asking, rollout.policy.validation is not None
-            if asking is not None and not asking.granted:
-                return Plan()  # the golden requests are sent anew after the approval
-            return Plan(canary=validate or asking is not None, validate=validate)
+            if (asking is not None and not asking.granted) or rollout.reason in FLEET_LACKS:
+                return Plan()  # the golden requests are sent anew after the approval, and after a freeze
+            return Plan(canary=True, validate=validate)
         case Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING | Phase.PAUSED:
             has_route = exposed or rollout.phase is not Phase.PAUSED
             supplied = rollout.phase in (Phase.PROGRESSING, Phase.PROMOTING)
@@ -189,9 +200,11 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
     interval = rollout.policy.interval
     match rollout.phase:
         case Phase.PENDING:
-            # a predecessor's end wakes by itself, a route that is not there yet does not
+            # a predecessor's end and the fleet wake by themselves, a route that is not there yet does not
             waits = rollout.reason in (Reason.CREATED, Reason.WAITING_FOR_PREDECESSOR)
-            return None if waits else interval
+            return None if waits or rollout.reason in FLEET_LACKS else interval
+        case Phase.VALIDATING if rollout.reason in FLEET_LACKS:
+            return None
         case Phase.PAUSED if rollout.route.intended.canary is None:
             return None
         case Phase.PREPARING | Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from controller.domain.approval import Asking
 from controller.domain.flaws import Flaw
+from controller.domain.fleet.facts import Ties
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.calibration import Calibration
 from controller.domain.observation import Observation, Tick
@@ -56,6 +57,8 @@ class Route:
     foreign: Split | None = None
     weight_sum: int | None = None
     """What the pair's weights added up to on the route before the rollout; None where there is no such."""
+    gateways: tuple[str, ...] = ()
+    """The gateways that the route belongs to, as they are counted by the fleet's limits."""
     series: tuple[tuple[str, str], ...] = ()
     """The gateway's own name of each version's upstream in its metrics, as pairs of version and name."""
 
@@ -131,6 +134,7 @@ class Rollout:
     """Passes in a row on which the canary was not ready while it had traffic."""
     told: tuple[Reason, ...] = ()
     """What people were told at this weight, and of an incident at any, so that each is told once."""
+    ties: Ties = field(default_factory=Ties)
     retry_of: str | None = None
     seq: int = 0
     """Number of the last entry of the decision log."""

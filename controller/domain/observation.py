@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from controller.domain.fleet.facts import FleetSeen
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
@@ -55,6 +56,8 @@ class Survey:
     problem: Reason | None = None
     message: str = ""
     hopeless: bool = False
+    gateways: tuple[str, ...] = ()
+    """The gateways that the route belongs to, by names that are the same for all their routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class Observation:
     calibration: Calibration | NoReading | None = None
     gates: tuple[GateSeen, ...] = ()
     """Of the gates that were to be asked, those that have answered."""
+    fleet: FleetSeen | None = None
+    """What the fleet has to say to the rollout; None where it has nothing to say."""
     serving: Release | None = None
     """The model's promoted version, asked for while Pending."""
     predecessor: str | None = None
@@ -166,6 +171,7 @@ class Plan:
     ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
     before they are looked at. It stands in the record already, so making it anew is harmless. ``calibrate``
     asks for what stable's past says. ``gates`` are those whose word on the rollout's asking is awaited.
+    ``fleet`` asks for what other models' rollouts and the hour say.
     """
 
     survey: bool = False
@@ -178,3 +184,4 @@ class Plan:
     measure: Measure | None = None
     calibrate: bool = False
     gates: tuple[str, ...] = ()
+    fleet: bool = False

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.domain.flaws import with_warnings
+from controller.domain.fleet.facts import FleetSeen, Ties
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Terms
 from controller.domain.judge.calibration import Calibration
@@ -15,7 +16,7 @@ from controller.domain.observation import NoReading, Observation, Reading, Route
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.release import Split
 from controller.domain.timing import asking_after, clocks_after, elapsed_since
-from controller.domain.vocabulary import Reason, Verdict
+from controller.domain.vocabulary import Phase, Reason, Verdict
 
 SHORTEST_UNREADY = timedelta(milliseconds=500)
 """Passes closer together than this find a canary unready at one moment, not at several."""
@@ -50,6 +51,7 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     clocks = clocks_after(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
     asking = asking_after(rollout, seen)
+    rollout = replace(rollout, ties=_ties(rollout, seen.fleet))
     return Folded(replace(rollout, clocks=clocks, unready_passes=unready, asking=asking), write, drift, fresh)
 
 
@@ -74,7 +76,12 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
     But not an incident, which is none of the weight's.
     """
     clocks = replace(rollout.clocks, since_step=ZERO, at_weight=ZERO, unmeasured=ZERO, observing=False)
-    route = Route(previous=_present(rollout.route), intended=split, weight_sum=rollout.route.weight_sum)
+    route = Route(
+        previous=_present(rollout.route),
+        intended=split,
+        weight_sum=rollout.route.weight_sum,
+        gateways=rollout.route.gateways,
+    )
     return replace(
         rollout,
         route=route,
@@ -189,6 +196,31 @@ def _told(rollout: Rollout, seen: Observation) -> tuple[Reason, ...]:
         if not rollout.evidence.broken_by_both:
             over.add(Reason.BOTH_ABOVE_LIMIT)
     return tuple(reason for reason in rollout.told if reason not in over)
+
+
+def _ties(rollout: Rollout, fleet: FleetSeen | None) -> Ties:
+    """With whom of its group it is rolled out.
+
+    Before the promotion whoever takes another's place takes it here, too; afterwards a partner leaves when it
+    has succeeded, or its record is gone: nothing that becomes of its model later matters any more.
+    """
+    if fleet is None or not fleet.group:
+        return rollout.ties
+    partners = dict(rollout.ties.partners)
+    for other in fleet.group:
+        known = partners.get(other.model)
+        if not promoted(rollout):
+            if other.phase is not None and not other.phase.terminal:
+                partners[other.model] = other.rollout
+        elif known and (not other.rollout or (other.rollout == known and other.phase is Phase.SUCCEEDED)):
+            del partners[other.model]
+    return replace(rollout.ties, partners=tuple(sorted(partners.items())))
+
+
+def promoted(rollout: Rollout) -> bool:
+    """Whether its promotion has begun, and has not been taken back."""
+    phase = rollout.resume_to if rollout.phase in (Phase.PAUSED, Phase.FROZEN) else rollout.phase
+    return phase in (Phase.PROMOTING, Phase.BAKING, Phase.HALTED)
 
 
 def _unready(rollout: Rollout, seen: Observation) -> int:

@@ -7,7 +7,7 @@ from controller.domain.approval import Asking
 from controller.domain.model import ZERO, Clocks, Rollout
 from controller.domain.observation import NoReading, Observation, Reading, Tick
 from controller.domain.policy import Policy
-from controller.domain.vocabulary import CONSENT_LACKS, Phase
+from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase
 
 SHORTEST_UNWATCHED = timedelta(seconds=60)
 """A gap between two passes that is longer than this, and than four intervals, was not watched."""
@@ -29,10 +29,11 @@ def clocks_after(rollout: Rollout, seen: Observation) -> Clocks:
     # silence says neither that an incident lasts nor that it is over
     incident = clocks.incident + watched if rollout.evidence.broken_by_both else ZERO
     asked = rollout.reason in CONSENT_LACKS  # people who take their time make no step late, nor do gates
+    kept = rollout.reason in FLEET_LACKS  # nor does a freeze, which may be longer than the whole rollout
     return Clocks(
-        total=clocks.total + elapsed,
+        total=clocks.total + (ZERO if kept else elapsed),
         in_phase=clocks.in_phase + elapsed,
-        since_step=clocks.since_step + (ZERO if asked else elapsed),
+        since_step=clocks.since_step + (ZERO if asked or kept else elapsed),
         at_weight=clocks.at_weight + (watched if observing and clocks.observing else ZERO),
         unmeasured=ZERO if measured else unmeasured,
         incident=incident if measured else clocks.incident,
@@ -75,8 +76,8 @@ def clocks_stand(rollout: Rollout) -> bool:
 
 
 def _stand(rollout: Rollout) -> bool:
-    """Whether the rollout's own clocks stand; before any traffic also while somebody's word is awaited."""
-    asked = rollout.phase is Phase.VALIDATING and rollout.reason in CONSENT_LACKS
+    """Whether the rollout's own clocks stand; before any traffic also while it waits for others."""
+    asked = rollout.phase is Phase.VALIDATING and rollout.reason in CONSENT_LACKS | FLEET_LACKS
     return rollout.phase.waits_for_person or rollout.phase is Phase.PENDING or asked
 
 

@@ -76,6 +76,14 @@ class Reason(StrEnum):
     WAITING_FOR_APPROVAL = "WaitingForApproval"
     WAITING_FOR_GATE = "WaitingForGate"
     GATE_FAILED = "GateFailed"
+    WAITING_FOR_TURN = "WaitingForTurn"
+    WAITING_FOR_GPUS = "WaitingForGpus"
+    WAITING_FOR_MODEL = "WaitingForModel"
+    MODEL_NOT_PROMOTED = "ModelNotPromoted"
+    WAITING_FOR_GROUP = "WaitingForGroup"
+    OUTSIDE_WINDOW = "OutsideWindow"
+    RELEASE_FREEZE = "ReleaseFreeze"
+    EVERYTHING_PAUSED = "EverythingPaused"
     CHECKS_FAILING = "ChecksFailing"
     TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
     PROMOTION_RUNNING = "PromotionRunning"
@@ -89,6 +97,7 @@ class Reason(StrEnum):
     GATE_DENIED = "GateDenied"
     GATE_TIMED_OUT = "GateTimedOut"
     NEWER_RELEASE = "NewerRelease"
+    GROUP_FAILED = "GroupFailed"
 
     ALREADY_SERVING = "AlreadyServing"
     NOTHING_TO_CLONE = "NothingToClone"
@@ -145,7 +154,22 @@ class Reason(StrEnum):
 CONSENT_LACKS = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_GATE, Reason.GATE_FAILED})
 """Nothing is lacking but somebody's word."""
 
+CLOSED = frozenset({Reason.OUTSIDE_WINDOW, Reason.RELEASE_FREEZE, Reason.EVERYTHING_PAUSED})
+"""Nothing is lacking but the hour, or the end of a pause of everything."""
+IN_LINE = frozenset({Reason.WAITING_FOR_TURN, Reason.WAITING_FOR_GPUS})
+"""Nothing is lacking but a place among those that roll at the same time."""
+FLEET_LACKS = frozenset(
+    {
+        *CLOSED,
+        *IN_LINE,
+        Reason.WAITING_FOR_MODEL,
+        Reason.MODEL_NOT_PROMOTED,
+        Reason.WAITING_FOR_GROUP,
+    }
+)
+"""Nothing is lacking but what the rules of the fleet ask for."""
+
 
 def waits_for_person(phase: Phase, reason: Reason) -> bool:
     """Whether nothing but a person's word, of whatever kind, moves the rollout on."""
-    return phase.waits_for_person or reason is Reason.WAITING_FOR_APPROVAL
+    return phase.waits_for_person or reason in (Reason.WAITING_FOR_APPROVAL, Reason.MODEL_NOT_PROMOTED)

@@ -118,5 +118,6 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         approval=section.approval.to_rules() if section.approval else ApprovalRules(),
         gates=tuple(gate.to_rules() for gate in section.gates),
         prometheus=section.prometheus or "",
+        fleet=section.to_fleet(),
         digest=digest,
     )

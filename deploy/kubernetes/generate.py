@@ -15,6 +15,7 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import Feature, rules
 from controller.adapters.kube.rbac import PEOPLE, Rights, added_by, binding, kebab, rights, role, roles
+from controller.adapters.kube.resources import LEASES
 
 Obj = dict[str, Any]
 
@@ -115,7 +116,10 @@ def _component(feature: Feature) -> dict[Path, str]:
 
 def _chart_rights(core: Rights) -> Obj:
     leader = [
-        {**rule, "resourceNames": [LEASE_NAME]} if "resourceNames" in rule else rule for rule in core.leader
+        {**rule, "resourceNames": [LEASE_NAME]}
+        if "resourceNames" in rule and rule["resources"] == [LEASES.plural]
+        else rule
+        for rule in core.leader
     ]
     features = {feature.value: _scopes(added_by(PERMISSIONS, feature)) for feature in FEATURES}
     people = {who: rules(needed, ()) for who, needed in PEOPLE.items()}

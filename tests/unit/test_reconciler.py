@@ -9,13 +9,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from controller.adapters.fleet.hours import Hours
+from controller.adapters.fleet.register import FleetRegister
 from controller.adapters.tracing import OtelTracing
 from controller.domain.commands import announce, obey
+from controller.domain.fleet.line import Limits
 from controller.domain.model import Command, CommandKind, Rollout
 from controller.domain.observation import NoReading, ValidationReport
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.errors import StoreUnavailable, TargetError
+from controller.fleet_settings import FleetSettings
 from controller.observer import World
 from controller.ports import Stored
 from controller.reconciler import Reconciler
@@ -24,6 +28,7 @@ from tests.fakes import (
     EPOCH,
     GOLDEN,
     FakeClock,
+    FakeFleet,
     FakeGates,
     FakeMetrics,
     FakeNotifier,
@@ -50,26 +55,32 @@ class Stage:
         self.workload = FakeWorkload()
         self.validator = FakeValidator()
         self.gates = FakeGates()
+        self.fleet = FakeFleet()
         self.notifier = FakeNotifier()
         self.telemetry = FakeTelemetry()
         self.exported = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exported))
         self.tracing = OtelTracing(provider)
-        self.reconciler = Reconciler(
-            World(
-                store=self.store,
-                routers={"envoy": self.router},
-                metrics=self.metrics,
-                workload=self.workload,
-                validator=self.validator,
-                gates=self.gates,
-                notifier=self.notifier,
-                telemetry=self.telemetry,
-                tracing=self.tracing,
-                clock=self.clock,
-            )
+        self.world = World(
+            store=self.store,
+            routers={"envoy": self.router},
+            metrics=self.metrics,
+            workload=self.workload,
+            validator=self.validator,
+            gates=self.gates,
+            fleet=self.fleet,
+            notifier=self.notifier,
+            telemetry=self.telemetry,
+            tracing=self.tracing,
+            clock=self.clock,
         )
+        self.reconciler = Reconciler(self.world)
+
+    def with_fleet(self, fleet: FleetRegister) -> None:
+        """The real register in the place of the fake one."""
+        self.reconciler = Reconciler(replace(self.world, fleet=fleet))
+        self.telemetry.listener = fleet.committed
 
     async def deploy(self, rollout: Rollout) -> None:
         decision = announce(rollout)
@@ -310,3 +321,25 @@ async def test_passes_that_measure_go_with_the_tick_and_others_apart(stage: Stag
     for _ in range(3):
         stage.clock.advance(await stage.one_pass() or timedelta(0))
     assert all(stage.ticks[-3:])
+
+
+async def test_of_two_that_look_at_the_last_place_at_once_one_starts() -> None:
+    stage = Stage()
+    hours, woken = Hours(FleetSettings(), stage.clock.now), list[str]()
+    fleet = FleetRegister(Limits(rollouts=1), hours, dict, woken.append)
+    stage.with_fleet(fleet)
+    for model in ("fraud", "churn"):
+        await stage.deploy(a_rollout(a_policy(model=model)))
+    never = asyncio.Event()
+    await asyncio.gather(*(stage.reconciler.reconcile(model, never) for model in ("fraud", "churn")))
+    found = [each.rollout for each in stage.store.records.values()]
+    assert sorted(each.phase for each in found) == [Phase.PENDING, Phase.PREPARING]
+    assert [each.reason for each in found if each.phase is Phase.PENDING] == [Reason.WAITING_FOR_TURN]
+
+
+async def test_a_pass_that_needs_nothing_of_the_fleet_does_not_ask_it(stage: Stage) -> None:
+    await stage.deploy(a_rollout())
+    await stage.run(Phase.BAKING)
+    asked = len(stage.fleet.asked)
+    await stage.one_pass()
+    assert len(stage.fleet.asked) == asked

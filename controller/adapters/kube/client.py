@@ -78,15 +78,16 @@ class KubeClient:
         namespace: str | None = None,
         *,
         labels: str = "",
+        name: str = "",
         keep: Callable[[Obj], Obj] | None = None,
     ) -> tuple[list[Obj], str]:
         """All objects, and the resourceVersion to watch from; all namespaces when ``namespace`` is None.
 
-        ``labels`` is a label selector. ``keep`` slims each object as its page comes. Raises `Expired` when
-        reading took so long that the server lost the rest.
+        ``labels`` is a label selector, ``name`` the only object that is meant. ``keep`` slims each object as
+        its page comes. Raises `Expired` when reading took so long that the server lost the rest.
         """
         call = Call("list", resource, namespace)
-        query = {"limit": str(self._limits.page), **_selected(labels)}
+        query = {"limit": str(self._limits.page), **_selected(labels, name)}
         found: list[Obj] = []
         following = ""
         async with within(call, self._limits.list_timeout):
@@ -106,6 +107,7 @@ class KubeClient:
         *,
         resource_version: str,
         seconds: float,
+        name: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         """The changes since ``resource_version``, for ``seconds``; over when the server ends the stream.
 
@@ -119,6 +121,7 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(whole_seconds),
             "allowWatchBookmarks": "true",
+            **_selected(name=name),
         }
         request = ApiRequest("GET", resource.path(namespace), query)
         async with aclosing(self._caller.follow(call, request, whole_seconds)) as lines:
@@ -185,8 +188,9 @@ class KubeClient:
             return await self._caller.ask(call, request)
 
 
-def _selected(labels: str) -> dict[str, str]:
-    return {"labelSelector": labels} if labels else {}
+def _selected(labels: str = "", name: str = "") -> dict[str, str]:
+    by_label = {"labelSelector": labels} if labels else {}
+    return {**by_label, "fieldSelector": f"metadata.name={name}"} if name else by_label
 
 
 def _object(call: Call, reply: Reply) -> Obj:

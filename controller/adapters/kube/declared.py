@@ -3,7 +3,7 @@
 A test walks the adapters and finds each ``PERMISSIONS`` here.
 """
 
-from controller.adapters.kube import access_review, discovery, doorman, elector
+from controller.adapters.kube import access_review, discovery, doorman, elector, pauses
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
 from controller.adapters.store import kubernetes as store
@@ -13,6 +13,7 @@ from controller.adapters.workload import kubernetes as workload
 
 PERMISSIONS: tuple[Permission, ...] = (
     *elector.PERMISSIONS,
+    *pauses.PERMISSIONS,
     *store.PERMISSIONS,
     *gateway_api.PERMISSIONS,
     *workload.PERMISSIONS,

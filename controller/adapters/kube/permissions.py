@@ -17,7 +17,8 @@ __all__ = ["Feature", "Permission", "rules"]
 class Permission:
     """Verbs on one resource, or on its ``subresource``, needed when ``feature`` is on.
 
-    ``names`` limits them to objects of these names; the verbs create, list and watch cannot be limited so.
+    ``names`` limits them to objects of these names; create cannot be limited so, and list and watch only for
+    who selects the one object by its name.
     """
 
     resource: Resource

@@ -1,18 +1,20 @@
 """The roles of the daemon, and of people, from what the adapters declare that they do.
 
 The manifests of ``deploy/`` are written from here, so that the daemon is allowed what its code asks for and
-nothing else. Three scopes: the lease, in the daemon's own namespace; what belongs to models, in each
-namespace where policies may act; and what belongs to no namespace, which only some features need.
+nothing else. Three scopes: the lease and the pause of everything, in the daemon's own namespace; what belongs
+to models, in each namespace where policies may act; and what belongs to no namespace, which only some
+features need.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.adapters.kube.permissions import Feature, Permission, rules
-from controller.adapters.kube.resources import EVENTS, LEASES, MODEL_ROLLOUTS, Obj
+from controller.adapters.kube.resources import CONFIG_MAPS, EVENTS, LEASES, MODEL_ROLLOUTS, Obj
 
 EVERYWHERE = "*"
 """In place of a list of namespaces: all of them."""
+_AT_HOME = frozenset({LEASES, CONFIG_MAPS})
 _RBAC = "rbac.authorization.k8s.io"
 
 WORDS = frozenset({"abort", "approve", "deny", "pause", "promote", "resume", "retry"})
@@ -48,10 +50,10 @@ class Rights:
 def rights(permissions: Iterable[Permission], features: Collection[Feature]) -> Rights:
     """All that the daemon needs with these features."""
     everything = tuple(permissions)
-    lease = [each for each in everything if each.resource == LEASES]
-    others = [each for each in everything if each.resource != LEASES]
+    own = [each for each in everything if each.resource in _AT_HOME]
+    others = [each for each in everything if each.resource not in _AT_HOME]
     return Rights(
-        leader=rules(lease, features, namespaced=True),
+        leader=rules(own, features, namespaced=True),
         namespaced=rules(others, features, namespaced=True),
         cluster=rules(others, features, namespaced=False),
     )

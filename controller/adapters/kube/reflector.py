@@ -56,7 +56,7 @@ def without_managed_fields(obj: Obj) -> Obj:
 class Reflector:
     """One resource, in one namespace or in all, in memory."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what to follow, and how
         self,
         client: KubeClient,
         resource: Resource,
@@ -65,9 +65,12 @@ class Reflector:
         changed: Changed,
         keep: Callable[[Obj], Obj] = without_managed_fields,
         every_version: bool = False,
+        name: str = "",
         pace: Pace = Pace(),
     ) -> None:
-        """``keep`` slims an object to what is needed of it; `whole` keeps it as it is.
+        """``name`` is the only object that is followed; all of them if it is empty.
+
+        ``keep`` slims an object to what is needed of it; `whole` keeps it as it is.
 
         It must leave name, namespace, uid and resourceVersion, and not change the object that it gets. A
         difference in what is not kept is no change, unless ``every_version`` is to be told.
@@ -78,6 +81,7 @@ class Reflector:
         """Why the last attempt failed; None when it did not."""
         self._client = client
         self._changed = changed
+        self._name = name
         self._keep = keep
         self._pace = pace
         self._cache = Cache(every_version=every_version)
@@ -133,7 +137,9 @@ class Reflector:
     async def _list(self) -> str:
         """Bring the cache up to date; the version that it has then."""
         begun = _now()
-        found, version = await self._client.list(self.resource, self.namespace, keep=self._keep)
+        found, version = await self._client.list(
+            self.resource, self.namespace, name=self._name, keep=self._keep
+        )
         if not self._cache.is_older(version):
             changes = self._cache.replace(found, version)
         elif self._went_back:
@@ -154,7 +160,9 @@ class Reflector:
         resync = self._pace.resync.total_seconds()
         seconds = resync * random.uniform(0.75, 0.9)  # noqa: S311 - spreads the lists of many reflectors
         begun = _now()
-        events = self._client.watch(self.resource, self.namespace, resource_version=version, seconds=seconds)
+        events = self._client.watch(
+            self.resource, self.namespace, resource_version=version, seconds=seconds, name=self._name
+        )
         try:
             async with aclosing(events):
                 async for event in events:

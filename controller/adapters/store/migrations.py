@@ -10,7 +10,7 @@ the steps that a file has been through.
 import sqlite3
 from collections.abc import Sequence
 
-from controller.adapters.store import sqlite_outbox
+from controller.adapters.store import sqlite_fleet, sqlite_outbox
 from controller.adapters.store.transaction import transaction
 from controller.errors import StoreUnavailable
 
@@ -66,7 +66,7 @@ _TABLES: Migration = (
     """,
 )
 
-MIGRATIONS: Sequence[Migration] = (_TABLES, sqlite_outbox.TABLES)
+MIGRATIONS: Sequence[Migration] = (_TABLES, sqlite_outbox.TABLES, sqlite_fleet.TABLES)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -5,19 +5,18 @@ together. Deciding reads and writes go through one connection in one thread; peo
 outbox, go through another, so that a slow one never delays a commit.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from controller.adapters.store import sqlite_outbox
-from controller.adapters.store.codec import decode_entry, decode_rollout, encode_entry, encode_rollout
+from controller.adapters.store import sqlite_fleet, sqlite_history, sqlite_outbox
+from controller.adapters.store.codec import decode_rollout, encode_entry, encode_rollout
 from controller.adapters.store.lane import Lane
 from controller.adapters.store.numbering import check_numbers, check_same
-from controller.adapters.store.sqlite_selections import CURRENT, PRUNE
 from controller.adapters.store.transaction import transaction
+from controller.domain.fleet.facts import Pause
 from controller.domain.model import Entry, Rollout
 from controller.domain.release import Release
 from controller.domain.vocabulary import Phase
@@ -29,9 +28,20 @@ T = TypeVar("T")
 _BUSY_TIMEOUT = timedelta(seconds=5)
 _CALL_TIMEOUT = timedelta(seconds=10)
 
+_PRUNE = """
+DELETE FROM rollout WHERE ordinal IN (
+  SELECT ordinal FROM (
+    SELECT ordinal, row_number() OVER (PARTITION BY model ORDER BY ordinal DESC) AS place
+    FROM rollout WHERE terminal = 1
+  ) WHERE place > :keep
+) AND ordinal NOT IN (SELECT max(ordinal) FROM rollout WHERE phase = :succeeded GROUP BY model)
+  AND id NOT IN (SELECT rollout_id FROM posting)
+"""
+"""What is over, without the newest ``:keep`` of each model and what must stay longer."""
+
 
 class SqliteStore:
-    """Implements `RolloutStore`, `Outbox` and `RolloutHistory`. Does no I/O until the first call.
+    """Implements `RolloutStore`, `Outbox`, `RolloutHistory`, `FleetPauses`. Does no I/O until the first call.
 
     ``busy_timeout`` is the longest wait for another process that holds the file's lock, ``call_timeout`` the
     longest for any call. A commit that ran out of time may still happen: read again.
@@ -140,6 +150,14 @@ class SqliteStore:
         """The destination was told, or never will be."""
         await self._writer.run(lambda connection: sqlite_outbox.settle(connection, posting, memo))
 
+    async def paused(self) -> Pause | None:
+        """The pause of everything, if there is one."""
+        return await self._read(sqlite_fleet.paused)
+
+    async def pause(self, pause: Pause | None) -> None:
+        """Put one in force, or end it."""
+        await self._writer.run(lambda connection: sqlite_fleet.pause(connection, pause))
+
     async def prune(self, keep: int = 50) -> int:
         """Remove finished rollouts with their logs; returns how many went.
 
@@ -149,78 +167,36 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> int:
             with transaction(connection):
-                gone = connection.execute(PRUNE, {"keep": keep, "succeeded": Phase.SUCCEEDED.value})
+                gone = connection.execute(_PRUNE, {"keep": keep, "succeeded": Phase.SUCCEEDED.value})
             return gone.rowcount
 
         return await self._writer.run(work)
 
     async def models(self) -> Sequence[str]:
         """The models with any record, sorted."""
-
-        def work(connection: sqlite3.Connection) -> Sequence[str]:
-            return [
-                model for (model,) in connection.execute("SELECT DISTINCT model FROM rollout ORDER BY model")
-            ]
-
-        return await self._read(work)
+        return await self._read(sqlite_history.models)
 
     async def rollouts(self, model: str | None, limit: int) -> Sequence[Rollout]:
         """The newest rollouts, newest first; of all models when ``model`` is None."""
-
-        def work(connection: sqlite3.Connection) -> Sequence[Rollout]:
-            if model is None:
-                rows = connection.execute(
-                    "SELECT record FROM rollout ORDER BY ordinal DESC LIMIT ?", (limit,)
-                )
-            else:
-                rows = connection.execute(
-                    "SELECT record FROM rollout WHERE model = ? ORDER BY ordinal DESC LIMIT ?", (model, limit)
-                )
-            return [decode_rollout(record) for (record,) in rows]
-
-        return await self._read(work)
+        return await self._read(lambda connection: sqlite_history.rollouts(connection, model, limit))
 
     async def current(self, models: Collection[str]) -> Sequence[Rollout]:
         """Each model's newest rollout and its older ones that are not over: by model, newest first."""
-
-        def work(connection: sqlite3.Connection) -> Sequence[Rollout]:
-            rows = connection.execute(CURRENT, (json.dumps([*models]),))
-            return [decode_rollout(record) for (record,) in rows]
-
-        return await self._read(work)
+        return await self._read(lambda connection: sqlite_history.current(connection, models))
 
     async def named(self, rollout_id: str) -> Rollout | None:
         """The rollout of that id."""
-
-        def work(connection: sqlite3.Connection) -> Rollout | None:
-            row = connection.execute("SELECT record FROM rollout WHERE id = ?", (rollout_id,)).fetchone()
-            return decode_rollout(row[0]) if row else None
-
-        return await self._read(work)
+        return await self._read(lambda connection: sqlite_history.named(connection, rollout_id))
 
     async def entries(self, rollout_id: str, after_seq: int, limit: int) -> Sequence[Entry]:
         """Entries with a number above ``after_seq``, in order."""
-
-        def work(connection: sqlite3.Connection) -> Sequence[Entry]:
-            rows = connection.execute(
-                "SELECT record FROM entry WHERE rollout_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (rollout_id, after_seq, limit),
-            )
-            return [decode_entry(record) for (record,) in rows]
-
-        return await self._read(work)
+        return await self._read(
+            lambda connection: sqlite_history.entries(connection, rollout_id, after_seq, limit)
+        )
 
     async def request(self, request_id: str) -> tuple[str, Entry] | None:
         """The rollout id and entry that a person's request led to, if it was handled before."""
-
-        def work(connection: sqlite3.Connection) -> tuple[str, Entry] | None:
-            row = connection.execute(
-                "SELECT rollout_id, record FROM entry WHERE request_id = ? ORDER BY rowid LIMIT 1",
-                (request_id,),
-            ).fetchone()
-            return (row[0], decode_entry(row[1])) if row else None
-
-        return await self._read(work)
+        return await self._read(lambda connection: sqlite_history.request(connection, request_id))
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._opened:  # a file that does not exist yet cannot be opened for reading

@@ -29,6 +29,9 @@ from controller.errors import TransientError
 
 log = structlog.get_logger(__name__)
 
+_GATEWAY = "envoy"
+"""What the fleet's limits call it: a daemon on one machine has one."""
+
 T = TypeVar("T")
 
 _DISK_TIMEOUT_SECONDS = 10
@@ -84,7 +87,7 @@ class EnvoyRouter:
 
     async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:  # noqa: ARG002 - nothing to ask
         """Nothing stands at this gateway but what Serinus wrote: the record says who serves."""
-        return Survey()
+        return Survey(gateways=(_GATEWAY,))
 
     async def observe(self, routed: RoutedModel) -> RouteSeen:
         """What the files say and whether Envoy runs them.

@@ -96,6 +96,22 @@ def _writers(route: Obj) -> Iterator[Writer]:
             yield Writer(manager, _bounded(text(entry.get("time"))))
 
 
+def gateways_of(route: Obj) -> tuple[str, ...]:
+    """The Gateways that the route belongs to, as ``namespace/name``, sorted.
+
+    **Source**: gateway.networking.k8s.io/v1 ParentReference: of kind Gateway and in the route's namespace
+    unless it says otherwise.
+    """
+    home = text(mapping(route.get("metadata")).get("namespace"))
+    parents = map(mapping, sequence(mapping(route.get("spec")).get("parentRefs")))
+    found = {
+        f"{text(parent.get('namespace')) or home}/{text(parent.get('name'))}"
+        for parent in parents
+        if parent.get("kind", "Gateway") == "Gateway"
+    }
+    return tuple(sorted(found))
+
+
 def owner(route: Obj) -> str:
     """The controller that the route belongs to, as ``Kind NAME``; empty if it belongs to nobody."""
     references = map(mapping, sequence(mapping(route.get("metadata")).get("ownerReferences")))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, Trouble, find_rule, pair_in
-from controller.adapters.traffic.gateway_status import acceptance, owner
+from controller.adapters.traffic.gateway_status import acceptance, gateways_of, owner
 from controller.adapters.traffic.gateway_weights import present_sum, too_small
 from controller.domain.observation import Survey
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel
@@ -44,7 +44,8 @@ def survey_of(route: Obj, routed: RoutedModel, recorded: Release | None) -> Surv
     weight_sum = present_sum(pair) or None
     trouble = next(_troubles(route, pair, routed), None)
     if trouble is None:
-        return Surveyed(Survey(release, weight_sum), nameless)
+        gateways = gateways_of(route)
+        return Surveyed(Survey(release, weight_sum, gateways=gateways), nameless)
     return Surveyed(replace(_stopped(trouble), serving=release, weight_sum=weight_sum), nameless)
 
 

@@ -21,6 +21,7 @@ from controller.adapters.workload.kube_orders import differences, model_rollout
 from controller.cli.cluster.access import Access
 from controller.cli.cluster.reader import ClusterReader
 from controller.control.errors import InvalidRequest, Refused
+from controller.control.fleet import FleetView
 from controller.control.interface import Order
 from controller.control.views import OutcomeView
 from controller.domain.model import CommandKind
@@ -92,6 +93,16 @@ class ClusterClient(ClusterReader):
         return OutcomeView(
             rollout=after.rollout_id, operation=kind, phase=after.phase, message=answer.message
         )
+
+    def pause_all(self, note: str = "") -> FleetView:
+        """Write the pause into the home of each daemon that looks after the namespace."""
+        actor = self._access.ask(self._caller)
+        return self._fleet(lambda control: control.pause(actor, note))
+
+    def resume_all(self) -> FleetView:
+        """Take it away there."""
+        actor = self._access.ask(self._caller)
+        return self._fleet(lambda control: control.resume(actor))
 
     async def _caller(self, client: KubeClient) -> str:
         """Who asks, by the API server's word where it tells (Kubernetes 1.28 and later)."""

@@ -3,15 +3,19 @@
 **Invariant**: an answer costs one list of the objects, or one object; nothing is asked for each rollout.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
+from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.identity import Key
+from controller.adapters.kube.pauses import KubePauses
 from controller.adapters.kube.records import Held, current, meant
 from controller.adapters.kube.resources import MODEL_ROLLOUTS
 from controller.adapters.kube.rolloutstatus import entries_from
 from controller.cli.cluster.access import Access
+from controller.cli.cluster.homes import homes_of_daemons
 from controller.control.errors import NotFound
+from controller.control.fleet import FleetControl, FleetView
 from controller.control.interface import ENTRIES_AT_ONCE
 from controller.control.record_view import RecordView
 from controller.control.views import EntryList, EntryView, StatusList, StatusView, entry_view
@@ -29,6 +33,10 @@ class ClusterReader:
         self._now = now
         self._known: dict[str, Key] = {}
         """Ids that were answered: their objects are read without a list."""
+
+    def fleet(self) -> FleetView:
+        """What holds for all models, as far as this person may see it."""
+        return self._fleet(lambda control: control.view())
 
     def get(self, target: str | None = None) -> StatusList:
         """Each model's newest rollout, and the older ones that are not over yet."""
@@ -55,6 +63,17 @@ class ClusterReader:
         held = reversed(meant(self._all(), target))
         found = [entry for each in held for entry in _entries(each) if every or entry.notable]
         return EntryList(items=tuple(found[-limit:]))
+
+    def _fleet(self, ask: Callable[[FleetControl], Awaitable[FleetView]]) -> FleetView:
+        """Ask each daemon's pause; the last answer that something is paused, else the last."""
+
+        async def asked(client: KubeClient) -> list[FleetView]:
+            homes = await homes_of_daemons(client, self._access.namespace)
+            pauses = [KubePauses(client, home) for home in homes]
+            return [await ask(FleetControl(each, lambda _: None, self._now)) for each in pauses]
+
+        found = self._access.ask(asked)
+        return next((each for each in reversed(found) if each.paused is not None), found[-1])
 
     def entries(self, rollout_id: str, after_seq: int, limit: int = ENTRIES_AT_ONCE) -> EntryList:
         """A rollout's log after an entry, in order, without what its object holds no longer."""

@@ -25,7 +25,6 @@ from controller.cli.doctor.looking import Findings, Wishes, seen
 from controller.cli.doctor.models import ModelsDoctor
 from controller.errors import ControllerError
 
-_HOME = "serinus"
 _CALL = timedelta(seconds=10)
 _SECOND_LOOK = timedelta(seconds=5)
 _MOST_BYTES = 64 * 1024
@@ -96,7 +95,7 @@ class ClusterDoctor:
     async def _daemon(self) -> tuple[setup.Setup, Findings]:
         if self._wishes.told is not None:
             return self._wishes.told, []
-        places = [self._wishes.daemon] if self._wishes.daemon else [_HOME, self._client.namespace, None]
+        places = [self._wishes.daemon] if self._wishes.daemon else [setup.HOME, self._client.namespace, None]
         unseen: Findings = []
         for place in places:
             try:

@@ -19,6 +19,8 @@ from controller.kubernetes_settings import KubernetesSettings
 from controller.settings import Settings
 
 LABELS = "app.kubernetes.io/name=serinus"
+HOME = "serinus"
+"""The namespace of a daemon that nobody installed elsewhere."""
 EVERYWHERE = "*"
 _ENV = "SERINUS_KUBERNETES__"
 _SERVERS = "SERINUS_PROMETHEUS_SERVERS"
@@ -106,7 +108,7 @@ def _servers(env: Mapping[str, str]) -> frozenset[str] | None:
 
 def setup_without(namespace: str) -> Setup:
     """What is supposed when there is no daemon to ask."""
-    return Setup((namespace,), frozenset(), Key("serinus", _LEASE), supposed=True)
+    return Setup((namespace,), frozenset(), Key(HOME, _LEASE), supposed=True)
 
 
 def account_name(namespace: str, name: str) -> str:

@@ -10,19 +10,27 @@ from types import MappingProxyType
 
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded
-from controller.domain.rules import approving, before, ending, serving
+from controller.domain.rules import advancing, approving, before, ending, fleet, serving
 from controller.domain.rules.turns import Turn
 from controller.domain.vocabulary import Phase
 
 Rule = Callable[[Folded, Observation], Turn | None]
 
-_HARM = (serving.latched, serving.drifted, serving.unready, serving.failed, before.overtaken)
+_HARM = (
+    serving.latched,
+    serving.drifted,
+    serving.unready,
+    serving.failed,
+    before.overtaken,
+    fleet.parted,
+)
 
 PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
     {
         Phase.PENDING: (
             before.overtaken,
             before.waiting_for_predecessor,
+            fleet.parted,
             before.hopeless,
             before.waiting_for_route,
             approving.gated,
@@ -31,6 +39,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
         ),
         Phase.PREPARING: (
             before.overtaken,
+            fleet.parted,
             before.hopeless,
             before.unanswerable,
             before.ready,
@@ -38,6 +47,8 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
         ),
         Phase.VALIDATING: (
             before.overtaken,
+            fleet.parted,
+            fleet.reopened,
             approving.gated,
             approving.overdue,
             approving.unanswered,
@@ -53,8 +64,8 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             serving.expired,
             approving.gated,
             approving.overdue,
-            serving.promoted_early,
-            serving.advanced,
+            advancing.promoted_early,
+            advancing.advanced,
             serving.holding,
         ),
         Phase.PROMOTING: (*_HARM, serving.expired, ending.in_force),

@@ -10,6 +10,7 @@ from controller.domain.observation import Observation
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, CheckKind
 from controller.domain.release import Release, Split
+from controller.domain.rules import fleet
 from controller.domain.rules.approving import awaited
 from controller.domain.rules.turns import (
     Turn,
@@ -106,9 +107,12 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
     unapproved = awaited(folded, seen, needed_to_start(rollout.policy))
     if unapproved is not None:
         return unapproved
+    unstarted = fleet.unstarted(folded, seen)
+    if unstarted is not None:
+        return unstarted
     split = Split(stable=serving)
-    weight_sum = seen.survey.weight_sum if seen.survey else None
-    route = replace(rollout.route, previous=split, intended=split, weight_sum=weight_sum)
+    weight_sum, gateways = (seen.survey.weight_sum, seen.survey.gateways) if seen.survey else (None, ())
+    route = replace(rollout.route, previous=split, intended=split, weight_sum=weight_sum, gateways=gateways)
     first = rollout.policy.steps[0].weight_permille if serving else FULL_WEIGHT_PERMILLE
     rollout = replace(with_split(rollout, split), route=route, supply_permille=first)
     message = f"waits until {rollout.release.version} is ready"
@@ -180,7 +184,7 @@ def invalid(folded: Folded, seen: Observation) -> Turn | None:
 def valid(folded: Folded, seen: Observation) -> Turn | None:
     """Every golden request was answered as it should: traffic may begin, if people agree to it.
 
-    They may have taken days to say so: then the canary has to be seen ready once more.
+    They may have taken days to say so, and a freeze as long to end: the canary is seen ready once more.
     """
     rollout, policy = folded.rollout, folded.rollout.policy
     alone, step = rollout.stable is None, first_step(rollout)
@@ -188,7 +192,10 @@ def valid(folded: Folded, seen: Observation) -> Turn | None:
     unapproved = awaited(folded, seen, needed)
     if unapproved is not None:
         return unapproved
-    if rollout.asking is not None and not healthy(seen.canary):
+    shut = fleet.shut(folded, seen)
+    if shut is not None:
+        return shut
+    if not healthy(seen.canary):
         return _ready_no_more(folded, seen)
     return rise_to_all(rollout, Trigger.VALID, seen) if alone else rise(rollout, seen, Trigger.VALID, step)
 
@@ -197,7 +204,7 @@ def _ready_no_more(folded: Folded, seen: Observation) -> Turn:
     deadline, why = folded.rollout.policy.ready_deadline, seen.canary.message if seen.canary else ""
     if folded.rollout.clocks.in_phase < deadline:
         return hold(folded, Reason.WAITING_FOR_READY, why)
-    message = f"not ready within {duration(deadline)} after the approval: {why}"
+    message = f"ready once, and not ready any more within {duration(deadline)}: {why}"
     return refuse(folded.rollout, Reason.READY_DEADLINE_EXCEEDED, message)
 
 

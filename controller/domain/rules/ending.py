@@ -4,6 +4,7 @@ from controller.domain.model import Rollout, SetSplit
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded
 from controller.domain.release import Split
+from controller.domain.rules import fleet
 from controller.domain.rules.turns import Turn, failing, healthy, hold, settle, succeed, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason
@@ -33,7 +34,7 @@ def baked(folded: Folded, seen: Observation) -> Turn | None:
         return succeed(rollout)
     if rollout.clocks.at_weight < rollout.policy.bake or not rollout.route.in_force or failing(rollout):
         return None
-    return settle(rollout, seen)
+    return fleet.apart(folded, seen) or settle(rollout, seen)
 
 
 def recovered(folded: Folded, seen: Observation) -> Turn | None:

@@ -2,19 +2,14 @@
 
 from dataclasses import replace
 
-from controller.domain.approval import needed_after_step, needed_to_promote
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
 from controller.domain.model import ZERO, Rollout, SetSplit
-from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
+from controller.domain.observation import NoReading, Observation, RouteSeen
 from controller.domain.observing import Folded, with_split
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, Fallback, OnDrift
-from controller.domain.rules.approving import awaited
-from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, rise_to_all, tell, withdraw
+from controller.domain.policy import Fallback, OnDrift
+from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, tell, withdraw
 from controller.domain.rules.wanting import (
-    enough,
-    few,
     highest_step,
-    next_weight,
     restraint,
     row,
     told,
@@ -179,44 +174,6 @@ def expired(folded: Folded, seen: Observation) -> Turn | None:
     return tell(rollout, "step_deadline_exceeded", told, told, message)
 
 
-def advanced(folded: Folded, seen: Observation) -> Turn | None:
-    """Time, requests and checks are all met at this weight: the next, if people agree to it."""
-    rollout = folded.rollout
-    assert rollout.step is not None
-    lacking, what = wanting(folded, seen)
-    weight = next_weight(rollout)
-    if lacking is Reason.WAITING_FOR_COPIES:
-        return _supplying(folded, weight, what)
-    if lacking is not None or not isinstance(seen.reading, Reading):
-        return None
-    unapproved = awaited(folded, seen, needed_after_step(rollout.policy, rollout.step))
-    if unapproved is not None:
-        return unapproved
-    if not folded.fresh:
-        return None
-    if weight < FULL_WEIGHT_PERMILLE:
-        return rise(rollout, seen, Trigger.STEP, rollout.step + 1)
-    return rise_to_all(rollout, Trigger.PROMOTE, seen)
-
-
-def promoted_early(folded: Folded, seen: Observation) -> Turn | None:
-    """A person asked for the promotion: it waits for nothing but copies enough, and the gateway."""
-    rollout = folded.rollout
-    if not rollout.promote_asked:
-        return None
-    if not rollout.route.in_force:
-        return hold(
-            folded, Reason.WAITING_FOR_GATEWAY, "promotes as soon as the gateway runs the present weight"
-        )
-    if not enough(seen, FULL_WEIGHT_PERMILLE):
-        return _supplying(folded, FULL_WEIGHT_PERMILLE, few(seen, FULL_WEIGHT_PERMILLE))
-    # what people approved before the weight was lowered says nothing any more
-    unapproved = awaited(folded, seen, needed_to_promote(rollout.policy, rollout.step))
-    if unapproved is not None:
-        return unapproved
-    return rise_to_all(rollout, Trigger.PROMOTE, seen)
-
-
 def holding(folded: Folded, seen: Observation) -> Turn | None:
     """Nothing to do but wait, and say for what."""
     # the gateway first: metrics that are missing because it is down are its consequence
@@ -232,13 +189,6 @@ def holding(folded: Folded, seen: Observation) -> Turn | None:
         return hold(folded, Reason.BAKE_RUNNING, f"serves everyone; watched for {duration(left)} more")
     reason, message = wanting(folded, seen)
     return hold(folded, reason or Reason.STEP_RUNNING, message)
-
-
-def _supplying(folded: Folded, weight_permille: int, message: str) -> Turn:
-    """Copies first, weight after: the record asks for them, the next pass makes them."""
-    asked = max(folded.rollout.supply_permille, weight_permille)
-    folded = replace(folded, rollout=replace(folded.rollout, supply_permille=asked))
-    return hold(folded, Reason.WAITING_FOR_COPIES, message)
 
 
 def _blame(rollout: Rollout) -> str:

@@ -1,13 +1,14 @@
 """A cluster in memory as the command line meets it: objects, and a daemon that answers when told to."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from controller.adapters.kube.modelrollout import RequestSpec, parse_request
-from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
+from controller.adapters.kube.resources import DEPLOYMENTS, MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.rolloutstatus import Place, refused, status_of
 from controller.adapters.kube.transport import ApiAnswer, ApiRequest
 from controller.cli.cluster.access import Access
@@ -43,6 +44,14 @@ class Cluster:
             self.api.client(), self.api, self._runner, namespace, home, ClusterOptions(context="nowhere")
         )
         return ClusterClient(access, Patience(5.0, 0.5, self.time.sleep, lambda: self.time.seconds))
+
+    def install(self, home: str, namespaces: Sequence[str]) -> None:
+        """A daemon that lives in a namespace and acts in others."""
+        env = [{"name": "SERINUS_KUBERNETES__NAMESPACES", "value": json.dumps(namespaces)}]
+        pod = {"spec": {"containers": [{"name": "serinus", "env": env}]}}
+        labels = {"app.kubernetes.io/name": "serinus"}
+        metadata = {"name": "serinus", "namespace": home, "labels": labels}
+        self.api.put(DEPLOYMENTS, {"metadata": metadata, "spec": {"template": pod}})
 
     def apply(self, name: str, model: str = "fraud", version: str = "v2", namespace: str = "ml") -> Obj:
         """An object that no daemon has taken up yet."""

@@ -10,17 +10,29 @@ from pathlib import Path
 
 import structlog
 
+from controller.control.fleet import FleetControl
 from controller.control.server import ControlServer
 from controller.control.service import ControlService
 from controller.domain.approval import Approval, Asking, Goal
 from controller.domain.commands import announce
+from controller.domain.fleet.facts import Pause
 from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route
 from controller.domain.policy import ApprovalRules, Milestone
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from controller.ports import Stored
-from tests.fakes import EPOCH, FakeClock, FakePolicies, FakeRouter, FakeStore, a_policy, a_release, a_rollout
+from tests.fakes import (
+    EPOCH,
+    FakeClock,
+    FakeFleet,
+    FakePolicies,
+    FakeRouter,
+    FakeStore,
+    a_policy,
+    a_release,
+    a_rollout,
+)
 
 ACTOR = "ann(1000)"
 
@@ -30,8 +42,11 @@ class Stage:
 
     def __init__(self, store: FakeStore | None = None, patience: timedelta = timedelta(seconds=30)) -> None:
         self.clock = FakeClock()
+        self.pauses: list[Pause | None] = []
         self.store = store or FakeStore()
         self.router = FakeRouter()
+        self.fleet = FakeFleet()
+        self.fleet_control = FleetControl(self.store, self.pauses.append, self.clock.now)
         self.policies = FakePolicies(a_policy(digest="ab" * 32))
         self.wakes: list[tuple[str, bool]] = []
         self.recorded: list[tuple[str, str]] = []
@@ -43,6 +58,7 @@ class Stage:
             wake=lambda model, urgent: self.wakes.append((model, urgent)),
             clock=self.clock,
             recorded=lambda rollout, entry: self.recorded.append((rollout.id, entry.event)),
+            fleet=self.fleet,
             patience=patience,
         )
 
@@ -149,7 +165,7 @@ def _in_a_thread(stage: Stage, path: Path, operators_gid: int | None) -> Iterato
     stop = asyncio.Event()
 
     async def serve() -> None:
-        server = ControlServer(path, stage.service, operators_gid=operators_gid)
+        server = ControlServer(path, stage.service, stage.fleet_control, operators_gid=operators_gid)
         await server.start()
         ready.set()
         await stop.wait()

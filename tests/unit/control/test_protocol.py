@@ -10,8 +10,10 @@ from controller.control.errors import ControlError, ErrorCode, InvalidRequest, U
 from controller.control.protocol import (
     CommandRequest,
     DeployRequest,
+    FleetRequest,
     GetRequest,
     HistoryRequest,
+    PauseAllRequest,
     RecordRequest,
     error_answer,
     make_request,
@@ -33,6 +35,8 @@ DEPLOY = {
 REQUESTS = [
     make_request(DeployRequest, request_id="request-1", model="fraud", version="v2", endpoints=("h:1",)),
     make_request(CommandRequest, request_id="request-1", target="fraud", kind=CommandKind.ABORT),
+    make_request(PauseAllRequest, paused=True, note="an incident"),
+    make_request(FleetRequest),
     make_request(GetRequest),
     make_request(RecordRequest, target="fraud-1"),
     make_request(HistoryRequest, target="fraud", limit=3, every=True),

@@ -40,11 +40,16 @@ class SlowStore(FakeStore):
         return await super().models()
 
 
+def a_server(path: Path) -> ControlServer:
+    stage = Stage()
+    return ControlServer(path, stage.service, stage.fleet_control)
+
+
 @asynccontextmanager
 async def started(
     stage: Stage, path: Path, transfer_timeout: timedelta = timedelta(seconds=10)
 ) -> AsyncIterator[ControlServer]:
-    server = ControlServer(path, stage.service, transfer_timeout=transfer_timeout)
+    server = ControlServer(path, stage.service, stage.fleet_control, transfer_timeout=transfer_timeout)
     await server.start()
     try:
         yield server
@@ -208,7 +213,7 @@ class TestPermission:
         stage = Stage()
         stage.begin(progressing())
         stranger = Peer(4_000_000_001, frozenset({4_000_000_001}))
-        server = ControlServer(path, stage.service)
+        server = ControlServer(path, stage.service, stage.fleet_control)
 
         async def asked(line: bytes) -> dict[str, dict[str, str]]:
             reader = asyncio.StreamReader()
@@ -236,22 +241,22 @@ class TestSocketFile:
     async def test_a_socket_that_answers_is_left_to_its_daemon(self, path: Path) -> None:
         async with started(Stage(), path):
             with pytest.raises(TargetError, match="another daemon answers"):
-                await ControlServer(path, Stage().service).start()
+                await a_server(path).start()
             assert "result" in await send(path, b'{"protocol":1,"op":"get"}\n')
 
     def test_a_file_that_is_no_socket_is_left_alone(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700)
         path.write_text("precious")
         with pytest.raises(TargetError, match="is no socket"):
-            asyncio.run(ControlServer(path, Stage().service).start())
+            asyncio.run(a_server(path).start())
         assert path.read_text() == "precious"
 
     async def test_a_path_that_is_too_long_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(TargetError, match="cannot be made"):
-            await ControlServer(tmp_path / ("s" * 120), Stage().service).start()
+            await a_server(tmp_path / ("s" * 120)).start()
 
     async def test_closing_leaves_a_socket_that_somebody_else_made_since(self, path: Path) -> None:
-        server = ControlServer(path, Stage().service)
+        server = a_server(path)
         await server.start()
         await asyncio.to_thread(path.unlink)
         async with started(Stage(), path):

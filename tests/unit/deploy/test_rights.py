@@ -5,6 +5,7 @@ from itertools import chain
 import pytest
 
 from controller.adapters.kube.declared import PERMISSIONS
+from controller.adapters.kube.pauses import PAUSE_NAME
 from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.rbac import PEOPLE, WORDS, kebab, rights
 from deploy.kubernetes.generate import CHART, FEATURES, HERE, files
@@ -41,12 +42,14 @@ def test_every_feature_has_its_component() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_nothing_is_granted_beyond_what_is_named(overlay: str) -> None:
     for role in roles(kustomized(overlay, EVERYTHING)):
-        for group, resource, verb, _ in granted(role["rules"]):
+        for group, resource, verb, name in granted(role["rules"]):
             assert "*" not in {group, resource, verb}, role
             assert verb in VERBS | (SAID if resource == "modelrollouts" else set()), (
                 "no escalate, bind, impersonate, deletecollection, update"
             )
-            assert resource.partition("/")[0] not in {"secrets", "serviceaccounts", "configmaps"}, role
+            assert resource.partition("/")[0] not in {"secrets", "serviceaccounts"}, role
+            if resource == "configmaps":
+                assert (verb, name) in {("list", PAUSE_NAME), ("watch", PAUSE_NAME)}, role
             assert not resource.startswith(("pods/", "nodes/")), "no exec, portforward, proxy, log"
             assert group not in {"rbac.authorization.k8s.io", "admissionregistration.k8s.io"}
 

@@ -102,7 +102,7 @@ def test_golden_requests_that_were_not_sent_yet_are_waited_for() -> None:
 
 
 def test_a_policy_without_golden_requests_goes_straight_on() -> None:
-    assert plan(oldest(at(Phase.VALIDATING))) == Plan()
+    assert plan(oldest(at(Phase.VALIDATING))) == Plan(canary=True, fleet=True)
     once(world := at(Phase.VALIDATING))
     assert oldest(world).phase is Phase.PROGRESSING
 

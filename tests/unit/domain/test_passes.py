@@ -31,14 +31,14 @@ V1, V2 = release("v1"), release("v2")
 
 def test_a_pass_looks_only_at_what_can_decide_it() -> None:
     warm = {"warm_up_requests": 5, "validation": Validation("golden.yaml", seconds(30))}
-    assert plan(oldest(a_world())) == Plan(survey=True)
+    assert plan(oldest(a_world())) == Plan(survey=True, fleet=True)
     rollout = oldest(at(Phase.PREPARING))
     first = rollout.policy.steps[0].weight_permille
     preparing = Plan(survey=True, supply_permille=first, canary=True)
     assert plan(rollout) == preparing
     assert plan(oldest(at(Phase.PREPARING, **warm))) == replace(preparing, warm_up=True)
-    assert plan(oldest(at(Phase.VALIDATING, **warm))) == Plan(canary=True, validate=True)
-    progressing = Plan(supply_permille=first, route=True, canary=True, measure=Measure(None))
+    assert plan(oldest(at(Phase.VALIDATING, **warm))) == Plan(canary=True, validate=True, fleet=True)
+    progressing = Plan(supply_permille=first, route=True, canary=True, measure=Measure(None), fleet=True)
     assert plan(oldest(at(Phase.PROGRESSING))) == progressing
     assert plan(oldest(at(Phase.SUCCEEDED))) == Plan()
 
@@ -63,7 +63,7 @@ def test_a_pause_before_any_traffic_looks_at_nothing_and_one_with_traffic_at_eve
         world = at(phase)
         before = plan(in_force(world)) if wanted is None else wanted
         paused = followed(world.say(CommandKind.PAUSE, oldest(world))).rollout
-        assert plan(paused) == replace(before, supply_permille=None)
+        assert plan(paused) == replace(before, supply_permille=None, fleet=False)
 
 
 def test_a_pass_that_moved_or_wrote_is_followed_at_once() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of
 from controller.domain.machine import decide
+from controller.domain.observation import Readiness
 from controller.domain.policy import Step
 from controller.domain.table import Trigger
 from controller.domain.vocabulary import Phase, Reason
@@ -16,6 +17,8 @@ from tests.judge_scenes import BLOCK, errors, past
 
 CHECKS = (errors(max=0.05, worse_by_points=0.005),)
 LADDER = (10, 14, 20, 28, 40, 55, 77, 108, 151, 211, 295, 413, 500)
+
+READY = Readiness(ready=True)
 
 
 def steps(*weights: int) -> tuple[Step, ...]:
@@ -39,7 +42,7 @@ def test_a_ladder_begins_as_high_as_stables_usual_traffic_allows(rate: float) ->
     world = at(Phase.VALIDATING, judge="sequential", steps=steps(*LADDER), auto_steps=True)
     rollout = replace(oldest(world), calibration=past(rate))
     allowed = budget_of(rollout.policy, 0).first_permille(rate)
-    begun = decide(rollout, seen(world)).rollout
+    begun = decide(rollout, seen(world, canary=READY)).rollout
     assert begun.phase is Phase.PROGRESSING
     assert begun.weight_permille == max(weight for weight in LADDER if weight <= allowed)
 
@@ -51,7 +54,9 @@ def test_a_ladder_begins_at_its_first_weight_where_nothing_is_known_of_stable() 
 def test_a_stable_that_has_just_been_promoted_does_not_say_what_is_usual() -> None:
     world = at(Phase.VALIDATING, judge="sequential", steps=steps(*LADDER), auto_steps=True)
     weights = [
-        decide(replace(oldest(world), calibration=past(0.5, minutes=minutes)), seen(world)).rollout
+        decide(
+            replace(oldest(world), calibration=past(0.5, minutes=minutes)), seen(world, canary=READY)
+        ).rollout
         for minutes in (4, 5)
     ]
     assert weights[0].weight_permille == LADDER[0] < weights[1].weight_permille
@@ -60,7 +65,7 @@ def test_a_stable_that_has_just_been_promoted_does_not_say_what_is_usual() -> No
 def test_steps_that_a_policy_lists_begin_with_the_first() -> None:
     world = at(Phase.VALIDATING, judge="sequential", steps=steps(50, 250))
     rollout = replace(oldest(world), calibration=past(0.5))
-    assert decide(rollout, seen(world)).rollout.weight_permille == 50
+    assert decide(rollout, seen(world, canary=READY)).rollout.weight_permille == 50
 
 
 @pytest.mark.parametrize("auto", [True, False])

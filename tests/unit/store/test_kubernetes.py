@@ -19,7 +19,7 @@ from controller.domain.vocabulary import Phase
 from controller.errors import Conflict, InvariantError, StoreUnavailable, TransientError
 from controller.ports import Stored
 from tests.contract.store_stages import ClusterStage, Reign
-from tests.fakes import FakeClock, FakePolicies
+from tests.fakes import FakeClock, FakeFleet, FakePolicies
 from tests.kube_fake import Serve, failure
 from tests.store_records import entry, rollout, word
 
@@ -434,6 +434,7 @@ class TestPeople:
             wake=lambda model, urgent: None,
             clock=FakeClock(),
             recorded=lambda record, line: None,
+            fleet=FakeFleet(),
             next_id=stage.store.next_id,
         )
 

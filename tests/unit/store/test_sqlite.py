@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.store.sqlite import SqliteStore
+from controller.domain.fleet.facts import Pause
 from controller.domain.model import Rollout
 from controller.domain.vocabulary import Phase
 from controller.errors import Conflict, StoreUnavailable
 from controller.ports import Stored
+from tests.fakes import EPOCH
 from tests.store_records import entry, rollout
 
 
@@ -90,3 +92,16 @@ async def test_a_path_in_a_missing_folder_is_unavailable_until_the_folder_is_the
     (tmp_path / "later").mkdir()
     assert await store.open_rollouts("fraud") == []
     await store.close()
+
+
+async def test_a_pause_of_everything_outlives_the_process_and_there_is_one_at_most(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "state.sqlite")
+    assert await first.paused() is None
+    await first.pause(Pause("ann", EPOCH, "an incident"))
+    await first.pause(Pause("ben", EPOCH))
+    await first.close()
+    second = SqliteStore(tmp_path / "state.sqlite")
+    assert await second.paused() == Pause("ben", EPOCH)
+    await second.pause(None)
+    assert await second.paused() is None
+    await second.close()

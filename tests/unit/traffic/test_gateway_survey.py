@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.gateway_status import gateways_of
 from controller.adapters.traffic.gateway_survey import Surveyed, survey_of
 from controller.domain.observation import Survey
 from controller.domain.policy import RouteRef
@@ -15,6 +16,8 @@ from tests.gateway_routes import POOL_C, C, S, a_route, a_rule, ours, pool, ref,
 
 AUDIT = ref("audit", 300)
 STEPS = (10, 50)
+
+AT = ("ml/gateway",)
 
 
 def surveyed(*refs: Obj, recorded: Release | None = None, **changes: Any) -> Surveyed:
@@ -32,7 +35,7 @@ def by_policy(stable: str) -> RouteRef:
 
 def test_a_single_backend_serves_and_is_called_by_its_own_name_until_a_version_is_known() -> None:
     found = surveyed(ref("fraud-v6", 7))
-    assert found.survey == Survey(Release("fraud-v6", backend=S.backend), weight_sum=7)
+    assert found.survey == Survey(Release("fraud-v6", backend=S.backend), weight_sum=7, gateways=AT)
     assert found.nameless == S.backend
     assert found.named("v6").serving == S
 
@@ -86,8 +89,8 @@ def test_one_that_stands_there_twice_is_ambiguous() -> None:
 
 
 def test_a_first_deployment_has_nobody_to_be_stable() -> None:
-    assert survey() == Survey()
-    assert survey(ref("fraud-v7", 3)) == Survey(weight_sum=3)
+    assert survey() == Survey(gateways=AT)
+    assert survey(ref("fraud-v7", 3)) == Survey(weight_sum=3, gateways=AT)
 
 
 def test_who_is_on_record_as_serving_must_be_there() -> None:
@@ -222,3 +225,18 @@ def test_a_route_that_no_gateway_took_is_waited_for_last_of_all() -> None:
     assert found.serving is not None
     same = replace(model, canary=replace(C, backend=S.backend))
     assert survey_of(route, same, S).survey.problem is Reason.ALREADY_SERVING
+
+
+@pytest.mark.parametrize(
+    ("parents", "gateways"),
+    [
+        ([{"name": "public"}, {"name": "inner", "namespace": "infra"}], ("infra/inner", "ml/public")),
+        ([{"name": "mesh", "kind": "Service"}], ()),
+        ("nonsense", ()),
+        (None, ()),
+    ],
+)
+def test_the_gateways_of_a_route_are_told_by_their_full_names(
+    parents: object, gateways: tuple[str, ...]
+) -> None:
+    assert gateways_of({"metadata": {"namespace": "ml"}, "spec": {"parentRefs": parents}}) == gateways

@@ -1,0 +1,1 @@
+"""What is known of all rollouts together, and of the hour."""
