@@ -24,6 +24,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/backtest.md",
         "how-to/approvals.md",
         "how-to/gates.md",
+        "how-to/fleet.md",
         "how-to/notifications.md",
         "how-to/gitops.md",
         "how-to/share-a-report.md",

@@ -47,8 +47,10 @@ class FleetControl:
         standing = await self._pauses.paused()
         if standing is not None and standing.actor != actor:
             raise Refused(fleet_view(standing).message, "serinus resume --all")
-        pause = Pause(actor, self._now(), note)
-        await self._pauses.pause(pause)
+        wanted = Pause(actor, self._now(), note)
+        await self._pauses.pause(wanted)
+        # an earlier one may stay in force: of this person, or of another who was quicker
+        pause = await self._pauses.paused() or wanted
         self._told(pause)
         return fleet_view(pause)
 

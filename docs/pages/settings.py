@@ -8,7 +8,14 @@ from collections.abc import Collection, Iterator, Sequence
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from controller import api_settings, kubernetes_settings, prometheus_settings, settings, slack_settings
+from controller import (
+    api_settings,
+    fleet_settings,
+    kubernetes_settings,
+    prometheus_settings,
+    settings,
+    slack_settings,
+)
 from controller.adapters.kube.permissions import Feature
 from deploy.kubernetes.generate import WHAT
 from docs.pages.tables import ORIGIN, table
@@ -20,6 +27,8 @@ def page() -> str:
         "In a cluster": kubernetes_settings.KubernetesSettings,
         "On one machine": settings.EnvoySettings,
         "Prometheus": prometheus_settings.PrometheusSettings,
+        "The fleet": fleet_settings.FleetSettings,
+        "Windows and freezes of the fleet": fleet_settings.FleetTimes,
         "Notifications": settings.DestinationSettings,
         "Gates": settings.GateSettings,
         "The HTTP API": api_settings.ApiSettings,
@@ -30,6 +39,8 @@ def page() -> str:
         kubernetes_settings.KubernetesSettings: "SERINUS_KUBERNETES__",
         settings.EnvoySettings: "SERINUS_ENVOY__",
         prometheus_settings.PrometheusSettings: "SERINUS_PROMETHEUS__",
+        fleet_settings.FleetSettings: "SERINUS_FLEET__",
+        fleet_settings.FleetTimes: "",
         settings.DestinationSettings: "SERINUS_DESTINATIONS__NAME__",
         settings.GateSettings: "SERINUS_GATES__NAME__",
         api_settings.ApiSettings: "SERINUS_API__",
@@ -64,7 +75,14 @@ _ABOUT: dict[type[BaseModel], Sequence[str]] = {
     prometheus_settings.PrometheusSettings: (
         "More servers, for policies that say `prometheus: NAME`, have the same settings as",
         "`SERINUS_PROMETHEUS_SERVERS__NAME__...`.\n",
-    )
+    ),
+    fleet_settings.FleetSettings: (
+        "Rules for all rollouts together: [how to](../how-to/fleet.md). Policies add to them.\n",
+    ),
+    fleet_settings.FleetTimes: (
+        "Each is a table of the TOML file, `[[fleet.windows]]` or `[[fleet.freezes]]`, or an object of a",
+        'list in JSON: `SERINUS_FLEET__FREEZES=[{"schedule": "0 18 * * fri", "duration": "62h"}]`.\n',
+    ),
 }
 _HEAD = ("setting", "default", "meaning")
 _NESTED = (
@@ -74,6 +92,7 @@ _NESTED = (
     "prometheus_servers",
     "destinations",
     "gates",
+    "fleet",
     "slack_callbacks",
     "api",
 )
@@ -83,7 +102,8 @@ def _rows(group: type[BaseModel], prefix: str, *, without: Collection[str]) -> I
     docs = _docstrings(group)
     for name, field in group.model_fields.items():
         if name not in without:
-            yield f"`{prefix}{name.upper()}`", _default(name, field), docs.get(name, "")
+            shown = f"{prefix}{name.upper()}" if prefix else name
+            yield f"`{shown}`", _default(name, field), docs.get(name) or field.description or ""
 
 
 def _default(name: str, field: FieldInfo) -> str:
@@ -93,7 +113,7 @@ def _default(name: str, field: FieldInfo) -> str:
         return {"socket": "`/run/serinus/serinus.sock`, or the user's own"}.get(name, "")
     if field.default is None:
         return ""
-    if field.default in (frozenset(), ()):
+    if field.default in (frozenset(), (), []):
         return "`[]`"
     return f"`{field.default}`"
 

@@ -301,3 +301,11 @@ def test_a_token_is_made_for_a_program(apiserver: ApiServer, shell: Shell) -> No
     apiserver.admin.apply(account)
     token = shell.run(script("docs/how-to/api.md", "cluster")).strip()
     assert token.count(".") == 2
+
+
+def test_everything_is_paused_and_goes_on(apiserver: ApiServer, shell: Shell) -> None:
+    apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "serinus"}})
+    said = shell.run(script("docs/how-to/fleet.md", "cluster"))
+    assert "reason: the feature store is down" in said
+    assert "lets everything go on" in said
+    assert apiserver.admin.get("v1", "ConfigMap", "serinus", "serinus-pause") is None

@@ -7,14 +7,14 @@ from controller.errors import ControllerError
 
 
 async def homes_of_daemons(client: KubeClient, namespace: str | None) -> tuple[str, ...]:
-    """The namespaces of the daemons that act in ``namespace``, of all for None, sorted.
+    """The namespaces of the daemons that act in ``namespace`` or live there, of all for None, sorted.
 
     The usual one, where none of them can be seen: whether it is right shows when it is asked.
     """
     found = {
         told.lease.namespace
         for told in map(setup_in, await _deployments(client))
-        if namespace is None or told.allows(namespace)
+        if namespace in (None, told.lease.namespace) or told.allows(namespace)
     }
     return tuple(sorted(found)) or (HOME,)
 

@@ -20,6 +20,7 @@ from controller.control.interface import ENTRIES_AT_ONCE
 from controller.control.record_view import RecordView
 from controller.control.views import EntryList, EntryView, StatusList, StatusView, entry_view
 from controller.control.why import WhyView
+from controller.errors import ControllerError
 
 
 class ClusterReader:
@@ -65,12 +66,23 @@ class ClusterReader:
         return EntryList(items=tuple(found[-limit:]))
 
     def _fleet(self, ask: Callable[[FleetControl], Awaitable[FleetView]]) -> FleetView:
-        """Ask each daemon's pause; the last answer that something is paused, else the last."""
+        """Ask each daemon's pause; the last answer that something is paused, else the last.
+
+        One that refuses keeps none of the others from being asked; then the first refusal is raised.
+        """
 
         async def asked(client: KubeClient) -> list[FleetView]:
             homes = await homes_of_daemons(client, self._access.namespace)
-            pauses = [KubePauses(client, home) for home in homes]
-            return [await ask(FleetControl(each, lambda _: None, self._now)) for each in pauses]
+            found: list[FleetView] = []
+            refused: list[ControllerError] = []
+            for pauses in (KubePauses(client, home) for home in homes):
+                try:
+                    found.append(await ask(FleetControl(pauses, lambda _: None, self._now)))
+                except ControllerError as error:
+                    refused.append(error)
+            if refused:
+                raise refused[0]
+            return found
 
         found = self._access.ask(asked)
         return next((each for each in reversed(found) if each.paused is not None), found[-1])

@@ -6,6 +6,7 @@ from typing import Any
 from controller.adapters.kube.declared import PERMISSIONS
 from controller.adapters.kube.permissions import rules
 from controller.adapters.kube.rbac import PEOPLE, binding, role, roles
+from controller.adapters.kube.resources import LEASES
 from controller.features import Feature
 from tests.kube.admin import AdminClient
 
@@ -32,7 +33,7 @@ def grant(
     admin.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     for each in roles(PERMISSIONS, features, namespaces=[namespace], home=home):
         for rule in each.get("rules", ()):
-            if "resourceNames" in rule:
+            if rule["resources"] == [LEASES.plural] and "resourceNames" in rule:
                 rule["resourceNames"] = sorted(leases)
         admin.apply(each)
     operator = role("serinus-operator", namespace, rules(PEOPLE["operator"], ()))

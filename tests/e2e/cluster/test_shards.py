@@ -214,6 +214,7 @@ def is_watching(request: Recorded) -> bool:
         "httproutes",
         "services",
         "endpointslices",
+        "configmaps",
     )
 
 

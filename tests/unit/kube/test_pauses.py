@@ -8,6 +8,8 @@ import pytest
 from controller.adapters.kube.pauses import PAUSE_NAME, KubePauses, pause_in
 from controller.adapters.kube.reflector import Reflector
 from controller.adapters.kube.resources import CONFIG_MAPS
+from controller.control.errors import Refused
+from controller.control.fleet import FleetControl
 from controller.domain.fleet.facts import Pause
 from tests import virtual_time
 from tests.fakes import EPOCH
@@ -27,6 +29,16 @@ async def test_it_is_there_or_not() -> None:
     await pauses.pause(None)
     await pauses.pause(None)
     assert await pauses.paused() is None
+
+
+async def test_who_pauses_again_is_told_what_is_in_force() -> None:
+    told: list[Pause | None] = []
+    control = FleetControl(KubePauses(FakeApi().client(), HOME), told.append, lambda: EPOCH)
+    first = await control.pause("ann", "an incident")
+    again = await control.pause("ann", "another reason")
+    assert again.message == first.message == (await control.view()).message
+    assert again.message.endswith(": an incident")
+    assert [each.note for each in told if each] == ["an incident"] * 2
 
 
 async def test_of_two_at_the_same_time_the_first_is_the_one() -> None:
@@ -97,3 +109,19 @@ class TestCommandLine:
     def test_where_no_daemon_can_be_seen_the_usual_home_is_asked(self, cluster: Cluster) -> None:
         cluster.client("ml").pause_all("")
         assert cluster.api.get(CONFIG_MAPS, HOME, PAUSE_NAME) is not None
+
+    def test_the_namespace_where_a_daemon_lives_names_it_too(self, cluster: Cluster) -> None:
+        cluster.install("one", namespaces=["ml"])
+        cluster.install("two", namespaces=["ads"])
+        cluster.client("two").pause_all("")
+        assert cluster.api.get(CONFIG_MAPS, "one", PAUSE_NAME) is None
+        assert cluster.api.get(CONFIG_MAPS, "two", PAUSE_NAME) is not None
+
+    def test_one_that_refuses_keeps_no_other_from_being_paused(self, cluster: Cluster) -> None:
+        for home, namespace in (("one", "ml"), ("two", "ads")):
+            cluster.install(home, namespaces=[namespace])
+        data = {"by": "somebody else", "reason": "an incident"}
+        cluster.api.put(CONFIG_MAPS, {"metadata": {"name": PAUSE_NAME, "namespace": "one"}, "data": data})
+        with pytest.raises(Refused, match="everything is paused by somebody else"):
+            cluster.client(None).pause_all("")
+        assert cluster.api.get(CONFIG_MAPS, "two", PAUSE_NAME) is not None
