@@ -186,6 +186,34 @@ def test_a_random_fleet_keeps_its_rules(
             assert rollout.reason in FLEET_LACKS or rollout.waits_for_person, (model, rollout.reason)
 
 
+@st.composite
+def grouped(draw: st.DrawFn) -> tuple[Policy, ...]:
+    def policy(model: str) -> Policy:
+        group, gpus = draw(st.sampled_from(["", "search", "shop"])), draw(st.integers(0, 2))
+        return a_policy(
+            model=model, fleet=FleetRules(group=group, gpus=gpus, priority=draw(st.integers(0, 1)))
+        )
+
+    return tuple(policy(model) for model in MODELS)
+
+
+@settings(max_examples=40, deadline=None)
+@given(grouped(), fleets, st.permutations(MODELS), st.sampled_from([0.0, 20.0, 400.0]))
+def test_what_can_ever_fit_is_promoted_in_the_end(
+    drawn: tuple[Policy, ...], fleet: FleetSettings, order: list[str], between: float
+) -> None:
+    """No group waits for one of it that waits for a place, which it or another group keeps."""
+    world = FleetWorld(*drawn, settings=fleet)
+    for model in order:
+        world.deploy(model)
+        world.live(between)
+    world.live(5000.0)
+    for model in MODELS:
+        ended = world.newest(model)
+        assert ended.phase is Phase.SUCCEEDED or ": raise " in ended.message, (model, ended.message)
+    keeps_limits(world.commits, fleet.limits)
+
+
 def keeps_limits(commits: list[tuple[Rollout, bool]], allowed: Limits) -> None:
     """At no commit more was under way than allowed."""
     rolling: dict[str, Rollout] = {}

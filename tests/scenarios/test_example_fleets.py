@@ -116,5 +116,9 @@ def test_the_encoders_wait_for_their_gpus_together() -> None:
     world = world_of("query-encoder", "item-encoder", settings=FleetSettings(gpus=5))
     world.deploy("item-encoder", "query-encoder")
     world.live(60.0)
-    assert why(world, "query-encoder") == (Phase.PENDING, Reason.WAITING_FOR_GPUS)
-    assert world.newest("query-encoder").message == "waits for 2 GPUs: 4 of 5 are taken"
+    for model in ("query-encoder", "item-encoder"):
+        assert why(world, model) == (Phase.PENDING, Reason.WAITING_FOR_GPUS)
+        assert world.newest(model).message == (
+            "needs 6 GPUs for all of its group two-towers, and the fleet has 5: "
+            "raise fleet.gpus in the settings, or lower gpus in the policy"
+        )

@@ -495,3 +495,99 @@ class TestGroups:
         )
         world.deploy("a")
         world.until("a", Phase.SUCCEEDED)
+
+
+class TestPlacesOfGroups:
+    """A member that waits for its group must never wait for one that waits for a place."""
+
+    def test_two_groups_in_places_for_one_go_one_after_the_other(self) -> None:
+        world = FleetWorld(
+            fleet_policy("a1", group="a"),
+            fleet_policy("b1", group="b"),
+            fleet_policy("a2", group="a"),
+            fleet_policy("b2", group="b"),
+            settings=FleetSettings(max_rollouts=2),
+        )
+        world.deploy("a1", "b1")
+        world.live(30.0)
+        assert world.under_way() == ["a1"]
+        assert world.newest("b1").message == (
+            "waits for 2 places for all of its group b: 2 of 2 rollouts run already, "
+            "or are kept for groups that have begun"
+        )
+        world.deploy("b2", "a2")
+        for model in ("a1", "a2", "b1", "b2"):
+            world.until(model, Phase.SUCCEEDED)
+
+    def test_a_place_is_kept_for_one_that_nobody_has_deployed_yet(self) -> None:
+        world = FleetWorld(
+            fleet_policy("a1", group="a", gpus=2),
+            fleet_policy("a2", group="a", gpus=4),
+            fleet_policy("other", gpus=4),
+            settings=FleetSettings(gpus=8),
+        )
+        world.deploy("a1", "other")
+        world.live(30.0)
+        assert world.under_way() == ["a1"]
+        assert world.newest("other").message == (
+            "waits for 4 GPUs: 6 of 8 are taken, or are kept for groups that have begun"
+        )
+        world.restart()
+        world.deploy("a2")
+        world.live(30.0)
+        assert world.under_way() == ["a1", "a2"]
+        world.until("other", Phase.SUCCEEDED)
+
+    def test_a_group_that_never_fits_says_so_and_keeps_nobody_waiting(self) -> None:
+        world = FleetWorld(
+            fleet_policy("a1", group="a"),
+            fleet_policy("a2", group="a"),
+            fleet_policy("other"),
+            settings=FleetSettings(max_rollouts=1),
+        )
+        world.deploy("a1", "a2", "other")
+        world.until("other", Phase.SUCCEEDED)
+        assert world.newest("a1").reason is Reason.WAITING_FOR_TURN
+        assert world.newest("a1").message == (
+            "its group a needs 2 places, and 1 rollouts may run: "
+            "raise the limit in the settings, or make the group smaller"
+        )
+
+    def test_what_is_kept_is_given_back_when_the_group_fails(self) -> None:
+        world = FleetWorld(
+            fleet_policy("a1", group="a"),
+            fleet_policy("a2", group="a"),
+            fleet_policy("other"),
+            settings=FleetSettings(max_rollouts=2),
+        )
+        world.deploy("a1", "other")
+        world.live(30.0)
+        assert world.under_way() == ["a1"]
+        break_version(world, "a1")
+        world.until("a1", Phase.ROLLED_BACK)
+        world.live(1.0)
+        assert world.under_way() == ["other"]
+
+    def test_a_newer_version_takes_the_place_of_the_older_in_its_group(self) -> None:
+        world = FleetWorld(
+            fleet_policy("a1", group="a"),
+            fleet_policy("a2", group="a"),
+            settings=FleetSettings(max_rollouts=2),
+        )
+        world.deploy("a1", "a2")
+        world.until("a1", Phase.PROGRESSING)
+        world.deploy("a1", version="v3")
+        world.until("a1", Phase.SUCCEEDED)
+        world.until("a2", Phase.SUCCEEDED, within=60.0)
+
+    def test_one_that_comes_after_another_of_its_group_starts_when_that_is_ready(self) -> None:
+        world = FleetWorld(
+            fleet_policy("first", group="a"), fleet_policy("second", group="a", after=("first",))
+        )
+        world.deploy("first", "second")
+        world.live(10.0)
+        assert world.newest("second").reason is Reason.WAITING_FOR_MODEL
+        world.until("second", Phase.PROGRESSING)
+        assert world.newest("first").reason is Reason.WAITING_FOR_GROUP
+        world.until("first", Phase.SUCCEEDED)
+        world.until("second", Phase.SUCCEEDED, within=60.0)

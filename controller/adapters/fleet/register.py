@@ -11,11 +11,11 @@ import structlog
 
 from controller.adapters.fleet.hours import Hours
 from controller.domain.fleet.facts import FleetSeen, Pause
-from controller.domain.fleet.line import Limits, admitted
+from controller.domain.fleet.line import Limits
 from controller.domain.fleet.members import Member, member_of
 from controller.domain.fleet.view import Fleet, Newest
 from controller.domain.model import Rollout
-from controller.domain.policy import Policy
+from controller.domain.policy import FleetRules, Policy
 from controller.domain.vocabulary import CLOSED
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,8 @@ class FleetRegister:
         self._open: dict[str, Member] = {}
         self._newest: dict[str, Member] = {}
         self._tied: set[str] = set()
+        self._sorted: Mapping[str, Policy] = {}
+        self._groups: dict[tuple[str, str], dict[str, FleetRules]] = {}
         self._known_newest: Newest = self._newest.get
         self._fleet = Fleet(
             limits,
@@ -141,18 +143,22 @@ class FleetRegister:
                 self._wake(other.model)
 
     def _wake_admitted(self) -> None:
-        for member in admitted(self._fleet.contenders(), self._fleet.limits):
+        for member in self._fleet.admitted():
             self._wake(member.model)
 
     def _newest_of(self, model: str) -> Member | None:
         return self._known_newest(model)
 
-    def _models_of(self, namespace: str, group: str) -> Iterable[str]:
-        return (
-            model
-            for model, policy in self._policies().items()
-            if policy.fleet.group == group and policy.namespace == namespace
-        )
+    def _models_of(self, namespace: str, group: str) -> Mapping[str, FleetRules]:
+        policies = self._policies()
+        if policies is not self._sorted:  # a change of policies makes a new mapping
+            self._groups.clear()
+            for model, policy in policies.items():
+                if policy.fleet.group:
+                    named = self._groups.setdefault((policy.namespace, policy.fleet.group), {})
+                    named[model] = policy.fleet
+            self._sorted = policies
+        return self._groups.get((namespace, group), {})
 
 
 def _follows(other: Member, changed: Member) -> bool:

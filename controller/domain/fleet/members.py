@@ -8,6 +8,10 @@ from controller.domain.model import Rollout
 from controller.domain.policy import FleetRules
 from controller.domain.vocabulary import CLOSED, FLEET_LACKS, IN_LINE, Phase, Reason
 
+_BEFORE_PROMOTION = frozenset(
+    {Phase.PREPARING, Phase.VALIDATING, Phase.PROGRESSING, Phase.PAUSED, Phase.FROZEN}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -28,6 +32,16 @@ class Member:
     def takes_place(self) -> bool:
         """Whether it counts among those that roll: from its start on, also while a person is waited for."""
         return self.phase is not Phase.PENDING and not self.phase.terminal
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Its namespace, and the name that its group has there; empty for none."""
+        return self.namespace, self.rules.group
+
+    @property
+    def may_wait_for_group(self) -> bool:
+        """Whether its group may not be promoted yet, as far as its phase tells."""
+        return bool(self.rules.group) and self.phase in _BEFORE_PROMOTION
 
     @property
     def in_line(self) -> bool:

@@ -74,7 +74,15 @@ def apart(folded: Folded, seen: Observation) -> Turn | None:
 def _ordered(folded: Folded, fleet: FleetSeen) -> Turn | None:
     rollout = folded.rollout
     minded = [each for each in fleet.before if each.rollout and each.rollout not in rollout.ties.overruled]
-    waited = [each for each in minded if each.phase is not None and not each.phase.terminal]
+    mates = {each.model for each in fleet.group}
+    waited = [
+        each
+        for each in minded
+        if each.phase is not None
+        and not each.phase.terminal
+        # of its own group it could wait for ever for more than that
+        and not (each.model in mates and _waits(each, Phase.PROGRESSING))
+    ]
     failed = [each for each in minded if each.phase in _FAILED - {Phase.ROLLING_BACK}]
     if not waited and not failed:
         return None
