@@ -55,13 +55,16 @@ def probe(
     """A request that needs this verb and changes nothing: of no object, or with a body that is refused."""
     one = resource.path(namespace, name, subresource or None)
     every = resource.path(namespace)
+    # RBAC knows by such a selector which single object is meant
+    selected = {} if name == NOBODY else {"fieldSelector": f"metadata.name={name}"}
     match verb:
         case "get":
             return {"method": "GET", "url": one}
         case "list":
-            return {"method": "GET", "url": every, "params": {"limit": "1"}}
+            return {"method": "GET", "url": every, "params": {"limit": "1", **selected}}
         case "watch":
-            return {"method": "GET", "url": every, "params": {"watch": "1", "resourceVersion": "none"}}
+            watching = {"watch": "1", "resourceVersion": "none", **selected}
+            return {"method": "GET", "url": every, "params": watching}
         case "create":
             target = one if subresource else every
             return {"method": "POST", "url": target, "json": {}}
