@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Self
 
@@ -71,6 +72,11 @@ class Counter(_Part):
     metric: MetricName
     where: Matchers = Field(default_factory=dict)
     unless: Matchers = Field(default_factory=dict)
+
+    @cached_property
+    def identity(self) -> str:
+        """The same for equal counters; asked for again and again, by every model at every tick."""
+        return repr(self)
 
 
 class Answers(Counter):

@@ -33,7 +33,7 @@ class Sought:
     @property
     def identity(self) -> tuple[str, str]:
         """The same for everyone who seeks the same."""
-        return self.measure, repr(self.counter)
+        return self.measure, self.counter.identity
 
 
 def pulse_of(pack: Pack) -> Sought:

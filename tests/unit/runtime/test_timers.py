@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -101,3 +102,34 @@ def test_the_soonest_wake_up_counts() -> None:
         timedelta(seconds=2)
     )
     assert soonest([None, apart(None)]) is None
+
+
+def ticks_of(count: int) -> list[float]:
+    """When so many keys with a wait of 15 s are due, within an interval."""
+    timers = Timers(lambda key, due: None)
+    found: dict[str, float] = {}
+    wake = Wake(timedelta(seconds=15), tick=True)
+    for _ in range(2):  # the first round does not know yet how many there are
+        found = {f"model-{number}": timers.due(f"model-{number}", wake, 1000.0) for number in range(count)}
+    return [due % 15 for due in found.values()]
+
+
+def test_as_many_as_can_be_worked_on_at_once_share_one_tick() -> None:
+    assert set(ticks_of(128)) == {0.0}
+
+
+def test_more_are_dealt_out_to_ticks_of_about_the_same_size() -> None:
+    counts = Counter(round(due, 6) for due in ticks_of(1000))
+    assert sorted(counts) == [round(15 * part / 8, 6) for part in range(8)]
+    assert max(counts.values()) < 170
+
+
+def test_who_is_not_armed_any_more_counts_no_longer() -> None:
+    timers = Timers(lambda key, due: None)
+    wake = Wake(timedelta(seconds=15), tick=True)
+    for number in range(1000):
+        timers.due(f"model-{number}", wake, 1000.0)
+    timers.forget_ended(1014.0)
+    assert timers.due("model-1", wake, 1014.0) % 15 != 0
+    timers.forget_ended(1100.0)
+    assert timers.due("model-1", wake, 1100.0) % 15 == 0
