@@ -8,6 +8,7 @@ import asyncio
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,4 +95,14 @@ async def _measured(daemon: Service, prometheus: Service, seconds: float) -> dic
         "lateness p99, at most": f"{p99:g} s",
         "Prometheus queries per 15 s": f"{queries / elapsed * INTERVAL_SECONDS:.0f}",
         "API requests a second": f"{requests / elapsed:.1f}",
+        "of these": _by_verb(before, after, elapsed),
     }
+
+
+def _by_verb(before: dict[str, float], after: dict[str, float], seconds: float) -> str:
+    """What was asked of the API server how often, the most often first."""
+    found: Counter[str] = Counter()
+    for name, value in after.items():
+        if name.startswith("serinus_api_requests_total{"):
+            found[name.partition('verb="')[2].partition('"')[0]] += round(value - before.get(name, 0.0))
+    return ", ".join(f"{verb} {count / seconds:.1f}" for verb, count in found.most_common() if count)

@@ -1,13 +1,15 @@
 """Does one model's bad version reach weight 0 as fast while 99 others roll as it does alone?
 
 The same models are released badly, one at a time, first while nothing else rolls, then while 99 others do.
+Each release begins at the same moment of an interval: else the difference would be that of the moments.
 """
 
 import asyncio
 import statistics
+import time
 
 from bench.fleet.scene import Scene, breach, rise, said, scene, with_victims
-from bench.fleet.world import Size
+from bench.fleet.world import INTERVAL_SECONDS, Size
 
 SIZE = Size(1000, 99)
 
@@ -35,6 +37,7 @@ async def neighbours(repetitions: int, settle: float) -> str:
 
 async def _time(at: Scene, version: str, number: int) -> float:
     model = at.fleet.victims[number % len(at.fleet.victims)]
+    await asyncio.sleep(-time.monotonic() % INTERVAL_SECONDS)
     (seconds,) = await breach(at, [model], version)
     said(f"  {version}: {seconds:.2f} s")
     return seconds

@@ -56,7 +56,7 @@ _RESULTS = ("sent", "skipped", "dead", "failed", "dropped")
 _CALLS = ("unauthenticated", "malformed", "ignored", "repeated", "busy", "taken")
 _OUTCOMES = ("ok", "conflict", "transient", "defect")
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_PASS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PASS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 12.5, 15, 20, 25, 30)
 _ROLLBACK = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _ROLLOUT = (60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from controller.adapters.fleet.register import FleetRegister
@@ -32,6 +33,8 @@ from controller.domain.model import Rollout
 from controller.domain.sharding import Shard
 from controller.features import Feature
 from controller.kubernetes_settings import KubernetesSettings
+
+_PAUSE_SECONDS = 3.0
 
 
 def _nobody(_old: Obj | None, _new: Obj | None) -> None:
@@ -130,7 +133,7 @@ class Caches:
     @property
     def ready(self) -> bool:
         """Whether everything was listed once."""
-        return all(each.age < timedelta.max for each in self._followed)
+        return all(each.age < timedelta.max for each in self._mirrors.values())
 
     async def run(self) -> None:
         """Follow everything for ever. Only defects end it."""
@@ -139,8 +142,18 @@ class Caches:
                 group.create_task(each.run())
 
     async def synced(self) -> None:
-        """Wait until everything was listed once."""
-        await asyncio.gather(*(each.synced() for each in self._followed))
+        """Wait until everything was listed once, but for the pause of everything."""
+        await asyncio.gather(*(each.synced() for each in self._mirrors.values()))
+
+    async def pause_known(self) -> None:
+        """Wait until it is known whether everything is paused, but only for a moment.
+
+        A daemon that may not see it (its Role is of an earlier Serinus) says so on /readyz, and leads all the
+        same: who does not lead rolls nothing back.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PAUSE_SECONDS):
+                await self._pause.synced()
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """What cannot be followed now: resource and reason."""

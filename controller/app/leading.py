@@ -153,6 +153,7 @@ class Leader:
         """Take over every rollout that is not over, and its route. Nothing else is written before."""
         caches = self._outside.caches
         await caches.synced()
+        await caches.pause_known()
         estates = [*self._objects.estates(), *await self._routes()]
         epoch = self._outside.leadership.epoch
         taken = await succeed(self._outside.client, epoch, estates, caches.known)
