@@ -327,6 +327,7 @@ async def test_of_two_that_look_at_the_last_place_at_once_one_starts() -> None:
     stage = Stage()
     hours, woken = Hours(FleetSettings(), stage.clock.now), list[str]()
     fleet = FleetRegister(Limits(rollouts=1), hours, dict, woken.append)
+    fleet.load([])
     stage.with_fleet(fleet)
     for model in ("fraud", "churn"):
         await stage.deploy(a_rollout(a_policy(model=model)))

@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import structlog
 
 from controller.adapters.fleet.hours import Hours
-from controller.domain.fleet.facts import FleetSeen, Pause
+from controller.domain.fleet.facts import FleetSeen, Hold, Pause
 from controller.domain.fleet.line import Limits
 from controller.domain.fleet.members import Member, member_of
 from controller.domain.fleet.view import Fleet, Newest
 from controller.domain.model import Rollout
 from controller.domain.policy import FleetRules, Policy
-from controller.domain.vocabulary import CLOSED
+from controller.domain.vocabulary import CLOSED, Reason
 
 log = structlog.get_logger(__name__)
 
 _REVIEW_SECONDS = 5.0
 """How late the end of a freeze may be noticed."""
+_UNREAD = Hold(Reason.WAITING_FOR_TURN, "waits until the records of the other rollouts are read")
 
 
 class FleetRegister:
@@ -44,6 +45,7 @@ class FleetRegister:
         self._open: dict[str, Member] = {}
         self._newest: dict[str, Member] = {}
         self._tied: set[str] = set()
+        self._loaded = False
         self._sorted: Mapping[str, Policy] = {}
         self._groups: dict[tuple[str, str], dict[str, FleetRules]] = {}
         self._known_newest: Newest = self._newest.get
@@ -83,9 +85,12 @@ class FleetRegister:
         self._tied.clear()
         for member in members:
             self._take(member)
+        self._loaded = True
 
     def seen(self, rollout: Rollout, gateways: Sequence[str] | None) -> FleetSeen | None:
-        """As `controller.ports.Fleet` says."""
+        """As `controller.ports.Fleet` says; before the first `load` nothing starts or steps up."""
+        if not self._loaded:
+            return FleetSeen(closed=_UNREAD)
         return self._fleet.seen_by(member_of(rollout, None if gateways is None else tuple(gateways)))
 
     def committed(self, rollout: Rollout) -> None:

@@ -10,6 +10,7 @@ import pytest
 from controller.adapters.fleet.hours import Hours
 from controller.adapters.fleet.register import FleetRegister
 from controller.domain.fleet.facts import Pause
+from controller.domain.fleet.line import Limits
 from controller.domain.fleet.members import member_of
 from controller.domain.model import Rollout
 from controller.domain.policy import FleetRules, Policy
@@ -28,6 +29,7 @@ class Scene:
         fleet = FleetSettings.model_validate(settings)
         hours = Hours(fleet, lambda: self.now)
         self.register = FleetRegister(fleet.limits, hours, lambda: self.policies, self.woken.append)
+        self.register.load([])
 
     def commit(self, rollout: Rollout, phase: Phase, reason: Reason = Reason.STEP_RUNNING) -> Rollout:
         after = replace(rollout, phase=phase, reason=reason)
@@ -154,3 +156,13 @@ def test_gateways_count_as_they_are_seen_and_later_as_they_were_recorded() -> No
     assert full is not None
     assert full.line is not None
     assert full.line.message == "waits for its turn: 1 of 1 rollouts run at gateway ml/b already"
+
+
+def test_before_the_records_are_read_nothing_starts_or_steps_up() -> None:
+    hours = Hours(FleetSettings(), lambda: EPOCH)
+    register = FleetRegister(Limits(), hours, dict, lambda model: None)
+    seen = register.seen(rollout_of("early"), ())
+    assert seen is not None
+    assert seen.closed is not None
+    register.load([])
+    assert register.seen(rollout_of("early"), ()) is None

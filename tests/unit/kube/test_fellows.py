@@ -42,6 +42,7 @@ class Scene:
         self.index = RolloutIndex()
         hours = Hours(FleetSettings(), FakeClock().now)
         self.register = FleetRegister(Limits(rollouts=1), hours, dict, self.woken.append)
+        self.register.load([])
         self.fellows = Fellows(self.register, self.index, SHARD)
 
     def put(self, rollout: Rollout, old: Obj | None = None, ordinal: int = 1) -> Obj:
