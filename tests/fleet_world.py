@@ -7,8 +7,9 @@ from controller.adapters.fleet.hours import Hours
 from controller.adapters.fleet.register import FleetRegister
 from controller.domain.fleet.facts import FleetSeen
 from controller.domain.fleet.members import member_of
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.model import Rollout
-from controller.domain.policy import FleetRules, Policy
+from controller.domain.policy import Policy
 from controller.domain.vocabulary import Phase
 from controller.fleet_settings import FleetSettings
 from tests.domain_outside import EPOCH

@@ -2,7 +2,7 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from controller.domain.policy import FleetRules
+from controller.domain.fleet.rules import FleetRules
 from controller.policy.fields import Found, Section, complaint, complaints
 from controller.policy.names import Label, Model
 from controller.policy.quantities import shown

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 from pydantic import Field, WithJsonSchema
 
-from controller.domain.policy import Recurrence
+from controller.domain.fleet.rules import Recurrence
 from controller.policy.fields import Duration, Kind, Section, parsed_by
 from controller.policy.quantities import QuantityError, shown
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from controller.domain.fleet.facts import Pause
 from controller.domain.fleet.line import Limits, admitted, place_for
 from controller.domain.fleet.members import Member
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.model import CommandKind, Rollout
-from controller.domain.policy import FleetRules, Policy
+from controller.domain.policy import Policy
 from controller.domain.vocabulary import FLEET_LACKS, Phase, Reason
 from controller.fleet_settings import FleetSettings
 from tests.domain_checker import judge

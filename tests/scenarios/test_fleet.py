@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controller.domain.fleet.facts import Pause
+from controller.domain.fleet.rules import Recurrence
 from controller.domain.model import CommandKind, Decision, Refusal
-from controller.domain.policy import Recurrence
 from controller.domain.vocabulary import Phase, Reason
 from controller.fleet_settings import FleetSettings, FleetTimes
 from tests.domain_outside import usual

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from controller.domain.fleet.facts import Hold, Pause
 from controller.domain.fleet.members import Member
-from controller.domain.policy import Recurrence
+from controller.domain.fleet.rules import Recurrence
 from controller.domain.vocabulary import Reason
 from controller.fleet_settings import FleetSettings, FleetTimes
 from controller.policy.recurring import begins_next, lasts_until

@@ -13,9 +13,10 @@ from controller.adapters.fleet.hours import Hours
 from controller.domain.fleet.facts import FleetSeen, Hold, Pause
 from controller.domain.fleet.line import Limits
 from controller.domain.fleet.members import Member, member_of
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.fleet.view import Fleet, Newest
 from controller.domain.model import Rollout
-from controller.domain.policy import FleetRules, Policy
+from controller.domain.policy import Policy
 from controller.domain.vocabulary import CLOSED, Reason
 
 log = structlog.get_logger(__name__)

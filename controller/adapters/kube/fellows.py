@@ -9,7 +9,7 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import text
 from controller.adapters.store.kubernetes_index import Held, RolloutIndex, claims_over
 from controller.domain.fleet.members import Member, member_of
-from controller.domain.policy import FleetRules
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.sharding import Shard
 from controller.domain.vocabulary import Reason
 from controller.errors import StoreUnavailable

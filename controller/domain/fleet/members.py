@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.domain.fleet.facts import Sibling
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.model import Rollout
-from controller.domain.policy import FleetRules
 from controller.domain.vocabulary import CLOSED, FLEET_LACKS, IN_LINE, Phase, Reason
 
 _BEFORE_PROMOTION = frozenset(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from controller.domain.fleet.facts import FleetSeen, Hold, Sibling
 from controller.domain.fleet.line import Absent, Limits, admitted, place_for
 from controller.domain.fleet.members import Member
-from controller.domain.policy import FleetRules
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.vocabulary import Phase
 
 Closed = Callable[[Member], Hold | None]

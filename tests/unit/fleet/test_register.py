@@ -12,8 +12,9 @@ from controller.adapters.fleet.register import FleetRegister
 from controller.domain.fleet.facts import Pause
 from controller.domain.fleet.line import Limits
 from controller.domain.fleet.members import member_of
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.model import Rollout
-from controller.domain.policy import FleetRules, Policy
+from controller.domain.policy import Policy
 from controller.domain.vocabulary import Phase, Reason
 from controller.fleet_settings import FleetSettings, FleetTimes
 from tests.fakes import EPOCH, a_policy, a_rollout

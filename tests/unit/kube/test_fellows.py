@@ -9,8 +9,8 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.rolloutstatus import Place, status_of
 from controller.adapters.store.kubernetes_index import RolloutIndex, slim
 from controller.domain.fleet.line import Limits
+from controller.domain.fleet.rules import FleetRules
 from controller.domain.model import Rollout
-from controller.domain.policy import FleetRules
 from controller.domain.sharding import Shard
 from controller.domain.vocabulary import Phase, Reason
 from controller.fleet_settings import FleetSettings

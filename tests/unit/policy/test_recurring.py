@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from controller.domain.policy import Recurrence
+from controller.domain.fleet.rules import Recurrence
 from controller.policy.recurring import RecurrenceSection, begins_next, lasts_until
 
 BERLIN = ZoneInfo("Europe/Berlin")
