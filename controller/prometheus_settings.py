@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from controller.policy.names import is_label
+
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 """**Source**: RFC 9110, 5.6.2, what a header's name may be."""
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _OURS = frozenset(
     {
         "accept-encoding",
@@ -87,7 +88,7 @@ class PrometheusSettings(BaseModel):
 
 def _by_name(servers: Mapping[str, PrometheusSettings]) -> dict[str, PrometheusSettings]:
     """Names that a policy can write."""
-    if wrong := [name for name in servers if not _NAME.fullmatch(name)]:
+    if wrong := [name for name in servers if not is_label(name)]:
         error = f"{min(wrong)[:100]!a} is not a name: lower-case letters, digits and - make one"
         raise ValueError(error)
     return dict(servers)

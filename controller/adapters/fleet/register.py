@@ -172,5 +172,4 @@ def _follows(other: Member, changed: Member) -> bool:
 
 
 def _mates(other: Member, changed: Member) -> bool:
-    group = changed.rules.group
-    return bool(group) and (other.rules.group, other.namespace) == (group, changed.namespace)
+    return bool(changed.rules.group) and other.group == changed.group

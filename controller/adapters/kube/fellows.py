@@ -4,6 +4,7 @@ Our own leader's commits reach it by themselves. A record is decoded only when i
 """
 
 from controller.adapters.fleet.register import FleetRegister
+from controller.adapters.kube.identity import key_of
 from controller.adapters.kube.requestlog import status_in
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import text
@@ -49,14 +50,14 @@ class Fellows:
         if new is None and old is not None:
             self._gone(old)
         elif new is not None and self._is_news(old, new):
-            self._take(Held(new))
+            self._take(self._index.get(key_of(new)))
 
     def _is_news(self, old: Obj | None, new: Obj) -> bool:
         model = text(status_in(new).get("model"))
         return not self._shard.owns(model) and (old is None or _standing(old) != _standing(new))
 
-    def _take(self, held: Held) -> None:
-        member = self._member(held)
+    def _take(self, held: Held | None) -> None:
+        member = None if held is None else self._member(held)
         if member is not None:
             self._register.changed(member)
 

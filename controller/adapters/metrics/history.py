@@ -32,19 +32,17 @@ SPANS = (timedelta(hours=1), timedelta(minutes=30))
 """How far back is read: the shorter one where the longer makes an answer that is too large."""
 
 _TIMEOUTS = 2
-_NOTHING = PodHistory(timedelta(0), ())
+NO_HISTORY = PodHistory(timedelta(0), ())
 
 
 async def read_history(
-    asker: Asker, access: PrometheusAccess, pack: Pack, rollout: Rollout, now: datetime
+    asker: Asker, access: PrometheusAccess, pack: Pack, rollout: Rollout, stable: Release, now: datetime
 ) -> PodHistory | NoReading:
     """Stable's last hour before ``now``, on Prometheus' clock, within the time that any reading may take."""
-    if rollout.stable is None:
-        return _NOTHING
     deadline = asyncio.get_running_loop().time() + _TIMEOUTS * access.timeout.total_seconds()
     problem = NoReading(Reason.METRICS_INVALID, "the history was not asked for")
     for span in SPANS:
-        case = case_of_stable(rollout, rollout.stable, pack, now - min(span, access.longest_window))
+        case = case_of_stable(rollout, stable, pack, now - min(span, access.longest_window))
         windows = await Batch(asker, access, now, deadline).fill((case,))
         if case.problem is None:
             return await history_of(case, windows[case])
@@ -77,7 +75,7 @@ async def history_of(case: Case, window: Window) -> PodHistory:
         await asyncio.sleep(0)  # many copies take a while: let others run between them
     span = end - max(window.cursor, _first(case.series, end))
     if span <= timedelta(0):
-        return _NOTHING
+        return NO_HISTORY
     return PodHistory(span, tuple(minutes), requests, window.scrape)
 
 

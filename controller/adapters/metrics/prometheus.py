@@ -10,12 +10,11 @@ Prometheus' own.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 
 from controller.adapters.metrics.asking import Asker
 from controller.adapters.metrics.client import PrometheusAccess
 from controller.adapters.metrics.doubts import Doubts
-from controller.adapters.metrics.history import read_history
+from controller.adapters.metrics.history import NO_HISTORY, read_history
 from controller.adapters.metrics.lane import Lane, Wanted
 from controller.adapters.metrics.packs import Pack
 from controller.domain.judge.calibration import PodHistory
@@ -66,11 +65,12 @@ class PrometheusSource:
         Raises `TargetError` if the policy names a pack that is not there.
         """
         if rollout.stable is None:
-            return PodHistory(timedelta(0), ())
+            return NO_HISTORY
         now = await self.read(rollout, Measure(None))
         if isinstance(now, NoReading):
             return now
-        return await read_history(self._asker, self._access, self._pack(rollout), rollout, now.server_time)
+        pack, at = self._pack(rollout), now.server_time
+        return await read_history(self._asker, self._access, pack, rollout, rollout.stable, at)
 
     def _pack(self, rollout: Rollout) -> Pack:
         pack = self._packs.get(rollout.policy.metrics)

@@ -61,8 +61,8 @@ class Ties:
     """What a rollout has to remember of other models' rollouts, by their ids.
 
     ``partners`` are those of its group that are rolled out together with it, as pairs of model and id.
-    ``held_by`` are those that it waits for, or that failed before it; ``overruled``
-    those of them that a person told it not to mind.
+    ``held_by`` are those that it waits for, or that failed before it; ``overruled`` those of them that a
+    person told it not to mind.
     """
 
     partners: tuple[tuple[str, str], ...] = ()

@@ -31,15 +31,15 @@ class Fleet:
 
     def seen_by(self, me: Member) -> FleetSeen | None:
         """None when it has nothing to say."""
-        closed, rules = self.closed(me), me.rules
+        closed, starts = self.closed(me), me.phase is Phase.PENDING
         line = None
-        if me.phase is Phase.PENDING and closed is None and self.limits != Limits():
+        if starts and closed is None and self.limits != Limits():
             line = place_for(me, self.contenders(), self.limits, self._absent())
-        before = tuple(self._sibling(model) for model in rules.after)
-        group = tuple(self._sibling(model) for model in self._mates(me))
+        before = tuple(map(self._sibling, me.rules.after)) if starts else ()
+        group = tuple(map(self._sibling, self._mates(me)))
         if closed is None and line is None and not before and not group:
             return None
-        return FleetSeen(closed, line, before, circle(me, self.newest), group)
+        return FleetSeen(closed, line, before, circle(me, self.newest) if before else (), group)
 
     def admitted(self) -> list[Member]:
         """Those of the line that have a place now, in their order."""
