@@ -1,8 +1,11 @@
-"""The one name that a version has at a gateway, so that its configuration and its metrics agree."""
+"""The names that a version has at a gateway, so that its configuration and its metrics agree."""
 
 import re
 
+from controller.domain.release import Backend, BackendKind
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_TRAEFIK_BREAKS = re.compile(r"[^A-Za-z0-9]+")
 
 
 def backend_name(model: str, version: str) -> str:
@@ -12,6 +15,18 @@ def backend_name(model: str, version: str) -> str:
     metrics of an unencoded version 1.2.0 could not be told from those of 1.3.0.
     """
     return f"{_encoded(model)}@{_encoded(version)}"
+
+
+def service_names(namespace: str, backend: Backend | None) -> frozenset[str]:
+    """What Traefik calls a Service in a route of the Gateway API; nothing where the backend is none.
+
+    **Source**: Traefik 3, pkg/provider/kubernetes/gateway/httproute.go: the namespace, the name and the port;
+    later releases put the protocol before the port.
+    """
+    if backend is None or backend.kind is not BackendKind.SERVICE or backend.port is None:
+        return frozenset()
+    parts = (f"{namespace}-{backend.name}{protocol}-{backend.port}" for protocol in ("", "-http"))
+    return frozenset(f"{_TRAEFIK_BREAKS.sub('-', part)}@kubernetesgateway" for part in parts)
 
 
 def _encoded(name: str) -> str:

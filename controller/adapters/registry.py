@@ -20,6 +20,7 @@ from controller.settings import DestinationSettings, GateSettings, Settings
 if TYPE_CHECKING:
     from controller.adapters.gates.keeper import Gate
     from controller.adapters.metrics.client import PrometheusAccess
+    from controller.adapters.metrics.packs import Pack
     from controller.adapters.notify.destination import Destination, Subscription
     from controller.adapters.notify.posting import Target
     from controller.adapters.notify.slack import SlackChannel
@@ -62,11 +63,22 @@ def catalogue() -> Catalogue:
     """What a policy may name."""
     from controller.adapters.metrics.packs import built_in_packs  # noqa: PLC0415 - other commands read none
 
-    packs = {
-        name: Measures(frozenset(pack.histograms), frozenset(pack.ratios))
-        for name, pack in built_in_packs().items()
-    }
+    packs = {name: _measures(pack) for name, pack in built_in_packs().items()}
     return Catalogue(frozenset(_ROUTERS) | _CLUSTER_ROUTES, packs, frozenset(JUDGES))
+
+
+def _measures(pack: "Pack") -> Measures:
+    return Measures(
+        histograms=frozenset(pack.histograms),
+        ratios=frozenset(pack.ratios),
+        levels=frozenset(pack.levels),
+        errors=pack.counts_errors,
+        lacks=pack.lacks,
+        refused=pack.refused or "",
+        caveats=pack.caveats,
+        of_gateway=pack.shared_targets,
+        cluster_only=pack.cluster_only,
+    )
 
 
 def prometheus_access(settings: PrometheusSettings) -> "PrometheusAccess":

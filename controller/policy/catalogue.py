@@ -4,7 +4,7 @@ The loader must not import adapters, and a new adapter must not change the loade
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 _LONGEST_WORD = 64
@@ -12,15 +12,26 @@ _LONGEST_WORD = 64
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What a pack of metrics measures: durations, of which checks have quantiles, and shares of requests."""
+    """What a pack of metrics measures: durations, of which checks have quantiles, shares of requests, levels.
+
+    ``lacks`` says of a check why it cannot be measured, ``refused`` why nothing can; ``of_gateway`` is a
+    gateway's, ``cluster_only`` tells versions apart only on a route of a cluster.
+    """
 
     histograms: frozenset[str] = frozenset()
     ratios: frozenset[str] = frozenset()
+    levels: frozenset[str] = frozenset()
+    errors: bool = True
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    refused: str = ""
+    caveats: tuple[str, ...] = ()
+    of_gateway: bool = False
+    cluster_only: bool = False
 
     @property
     def checks(self) -> list[str]:
         """Names of checks that read them."""
-        return sorted([*self.ratios, *(f"{name}_p99" for name in self.histograms)])
+        return sorted([*self.ratios, *self.levels, *(f"{name}_p99" for name in self.histograms)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,12 @@ class Catalogue:
     routes: frozenset[str]
     packs: Mapping[str, Measures]
     judges: frozenset[str]
+
+    @property
+    def gateways(self) -> str:
+        """The packs that read a gateway, for who cannot use an engine's."""
+        names = (name for name, pack in self.packs.items() if pack.of_gateway and not pack.refused)
+        return ", ".join(sorted(names))
 
 
 def did_you_mean(word: str, known: frozenset[str] | list[str]) -> str:

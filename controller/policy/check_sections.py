@@ -1,11 +1,12 @@
 """The sections that checks are written in, by what they measure: each with limits in its own unit."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
+from controller.domain.measures import Level
 from controller.policy.fields import (
     Kind,
     Latency,
@@ -156,7 +157,44 @@ class QueryCheck(CheckSection):
     )
 
 
-AnyCheck = ErrorsCheck | SharesCheck | LatencyCheck | QueryCheck
+class LevelCheck(CheckSection):
+    """A number that the metrics pack reads: queue, prompt_tokens or output_tokens."""
+
+    max: Number | None = Field(default=None, description="The largest number allowed.", examples=[5])
+    worse_by: OfStable | None = Field(
+        default=None, description="How much larger than stable's, in per cent of stable's.", examples=["20%"]
+    )
+
+
+class FillCheck(CheckSection):
+    """A share in use that the metrics pack reads: kv_cache."""
+
+    max: Share | None = Field(default=None, description="The largest share in use.", examples=["95%"])
+    worse_by: OfStable | None = Field(
+        default=None, description="How much larger than stable's, in per cent of stable's.", examples=["20%"]
+    )
+
+
+class MeanTimeCheck(CheckSection):
+    """A mean time that the metrics pack reads, where there is no histogram: mean_latency."""
+
+    max: Latency | None = Field(
+        default=None, description="The longest mean time allowed.", examples=["200ms"]
+    )
+    worse_by: OfStable | None = Field(
+        default=None, description="How much longer than stable's, in per cent of stable's.", examples=["20%"]
+    )
+
+
+AnyCheck = ErrorsCheck | SharesCheck | LatencyCheck | QueryCheck | LevelCheck | FillCheck | MeanTimeCheck
+LEVELS: Mapping[str, type[LevelCheck | FillCheck | MeanTimeCheck]] = {
+    Level.QUEUE: LevelCheck,
+    Level.KV_CACHE: FillCheck,
+    Level.MEAN_LATENCY: MeanTimeCheck,
+    Level.PROMPT_TOKENS: LevelCheck,
+    Level.OUTPUT_TOKENS: LevelCheck,
+}
+"""The section of each level that a pack may have."""
 
 
 def check_section(name: str, written: Collection[str] | None = None) -> type[AnyCheck]:
@@ -167,9 +205,16 @@ def check_section(name: str, written: Collection[str] | None = None) -> type[Any
         return LatencyCheck
     if "query" in (written or ()):
         return QueryCheck
+    if name in LEVELS:
+        return LEVELS[name]
     if QUANTILE.fullmatch(name):
         return LatencyCheck
     return QueryCheck if written is None else SharesCheck
+
+
+def is_level(section: type[AnyCheck]) -> bool:
+    """Whether the check is of a number as it is now, which the classic rule judges."""
+    return issubclass(section, QueryCheck | LevelCheck | FillCheck | MeanTimeCheck)
 
 
 def own_count(section: AnyCheck) -> str | None:

@@ -13,10 +13,11 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
 
 from controller.domain.policy import Check, CheckKind
-from controller.policy.catalogue import Measures, did_you_mean
+from controller.policy.catalogue import Catalogue, Measures, did_you_mean
 from controller.policy.check_sections import (
     ERRORS,
     LATENCY,
+    LEVELS,
     QUANTILE,
     AnyCheck,
     ErrorsCheck,
@@ -24,6 +25,7 @@ from controller.policy.check_sections import (
     QueryCheck,
     SharesCheck,
     check_section,
+    is_level,
     own_count,
 )
 from controller.policy.fields import (
@@ -43,24 +45,41 @@ _OWN_NAME = "give a check of your own a name of its own"
 _OWN = ("query", "histogram", "bad", "of")
 
 
-def unmeasured(checks: Mapping[str, AnyCheck], pack: str, measures: Measures) -> list[Found]:
+def unmeasured(checks: Mapping[str, AnyCheck], pack: str, known: Catalogue) -> list[Found]:
     """The checks that rely on the metrics pack for what it does not measure."""
+    measures = known.packs[pack]
     return [
-        ((name,), _unknown(name, f"the metrics pack {pack}", [measures]))
+        (
+            (name,),
+            _lacking(name, pack, measures, known) or _unknown(name, f"the metrics pack {pack}", [measures]),
+        )
         for name, section in checks.items()
         if own_count(section) is None and not _known(name, [measures])
     ]
+
+
+def _lacking(name: str, pack: str, measures: Measures, known: Catalogue) -> Any:
+    """What the pack itself says of a check that it cannot measure."""
+    match = QUANTILE.fullmatch(name)
+    reason = measures.lacks.get(match[1] if match else name)
+    if reason is None:
+        return None
+    sentence = f"{shown(name)} is not measured by the metrics pack {pack}: {reason}"
+    return complaint(sentence, f"use a gateway's pack: metrics: {known.gateways}", KEY_COMPLAINT)
 
 
 def _known(name: str, packs: Iterable[Measures]) -> bool:
     """Whether one of the packs measures what a check of this name reads."""
     if match := QUANTILE.fullmatch(name):
         return any(match[1] in pack.histograms for pack in packs)
-    return name == ERRORS or any(name in pack.ratios for pack in packs)
+    if name == ERRORS:
+        return any(pack.errors for pack in packs)
+    return any(name in pack.ratios or name in pack.levels for pack in packs)
 
 
 def _unknown(name: str, pack: str, packs: Iterable[Measures]) -> Any:
-    known = {ERRORS, *(check for measures in packs for check in measures.checks)}
+    known = {check for measures in packs for check in measures.checks}
+    known |= {ERRORS} if any(measures.errors for measures in packs) else set()
     lacks, own = (
         ("histogram", "a histogram") if QUANTILE.fullmatch(name) else ("query", "bad and of, or a query")
     )
@@ -78,7 +97,7 @@ def to_check(name: str, section: AnyCheck) -> Check:
         assert match is not None
         kind, quantile = CheckKind.QUANTILE, float(Decimal(match[2]) / 100)
         measure = "" if match[1] == LATENCY else match[1]
-    elif isinstance(section, QueryCheck):
+    elif is_level(type(section)):
         kind = CheckKind.GAUGE
     highest, worse_by, own = section.max, section.worse_by, own_count(section)
     return Check(
@@ -149,6 +168,9 @@ def _name_trouble(name: str, raw: object, packs: Mapping[str, Measures]) -> Any:
             KEY_COMPLAINT,
         )
     own = next((key for key in _OWN if key in written), None)
+    if own not in (None, "query") and name in LEVELS:
+        sentence = f"{shown(name)} is a level of the metrics pack and takes no {own}"
+        return complaint(sentence, _OWN_NAME, KEY_COMPLAINT)
     if own is None and isinstance(raw, dict) and not _known(name, packs.values()):
         return _unknown(name, "the metrics pack", packs.values())
     if own is not None and (section is ErrorsCheck or name.startswith(f"{LATENCY}_p")):
@@ -164,7 +186,13 @@ Checks = Annotated[
         {
             "type": "object",
             "minProperties": 1,
-            "properties": {"errors": json_schema_of(ErrorsCheck)},
+            "properties": {
+                "errors": json_schema_of(ErrorsCheck),
+                **{
+                    str(name): {"anyOf": [json_schema_of(section), json_schema_of(QueryCheck)]}
+                    for name, section in LEVELS.items()
+                },
+            },
             "patternProperties": {
                 rf"^{LATENCY}_p[0-9]{{1,2}}(\.[0-9]{{1,3}})?$": json_schema_of(LatencyCheck)
             },

@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 
 from controller.errors import InvariantError
 from controller.policy.catalogue import did_you_mean
-from controller.policy.check_sections import ErrorsCheck, LatencyCheck, QueryCheck, SharesCheck
+from controller.policy.check_sections import LEVELS, ErrorsCheck, LatencyCheck, QueryCheck, SharesCheck
 from controller.policy.fields import Section, json_schema_of
 from controller.policy.findings import inline
 from controller.policy.quantities import shown
@@ -16,9 +16,10 @@ from controller.policy.structure import keys, kind_of, section_at, sections_at, 
 
 _SCHEMA_ID = "urn:serinus:schema:policy"
 _HINT = "serinus explain FIELD says more, for example: serinus explain steps.min_requests"
-_CHECK_KINDS = (
+_CHECK_KINDS: tuple[tuple[str, type[Section]], ...] = (
     ("errors", ErrorsCheck),
     ("latency_p99", LatencyCheck),
+    *LEVELS.items(),
     ("any other name", SharesCheck),
     ("any other name", QueryCheck),
 )

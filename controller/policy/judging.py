@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import WithJsonSchema
 
 from controller.domain.policy import Policy
-from controller.policy.check_sections import QueryCheck, check_section
+from controller.policy.check_sections import check_section, is_level
 from controller.policy.fields import KEY_COMPLAINT, PERCENT_TEXT, Found, Kind, complaint, parsed_by
 from controller.policy.quantities import (
     QuantityError,
@@ -27,7 +27,7 @@ DEFAULT_JUDGE = str(Policy.__dataclass_fields__["judge"].default)
 _CLASSIC = "threshold"
 _ITS_FIELDS = ("budget", "confidence", "promote_if_not_worse_than")
 _CLASSIC_FIELDS = ("failures", "critical")
-"""Of a check that is counted; a query's number is judged by the classic rule whatever the judge."""
+"""Of a check that is counted; a level, or a query's number, is judged by the classic rule with any judge."""
 _LARGEST_BUDGET = 10_000
 _LOWEST_PERCENT, _HIGHEST_PERCENT = Decimal(95), Decimal("99.99")
 _LARGEST_RATIO = 10
@@ -129,7 +129,7 @@ def _classic(checks: object) -> list[Found]:
     return [
         (("checks", name, key), complaint(sentence, suggestion, KEY_COMPLAINT))
         for name, check in (checks.items() if isinstance(checks, dict) else ())
-        if isinstance(check, dict) and check_section(name, check) is not QueryCheck
+        if isinstance(check, dict) and not is_level(check_section(name, check))
         for key in _CLASSIC_FIELDS
         if key in check
     ]

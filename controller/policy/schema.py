@@ -18,6 +18,7 @@ from controller.policy.checks import unmeasured
 from controller.policy.fields import catalogue_of, complaint, complaints, together
 from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
+from controller.policy.packs import usable_pack
 from controller.policy.policy_fields import OwnFields
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
@@ -45,13 +46,14 @@ class PolicySection(FleetFields, OwnFields):
     @field_validator("metrics")
     @classmethod
     def _known_pack(cls, value: str, info: ValidationInfo) -> str:
-        return _known("a metrics pack", value, frozenset(catalogue_of(info).packs))
+        route = info.data.get("route")
+        return usable_pack(value, catalogue_of(info), route.kind if route else None)
 
     @field_validator("checks")
     @classmethod
     def _measured(cls, value: dict[str, AnyCheck], info: ValidationInfo) -> dict[str, AnyCheck]:
         pack = info.data.get("metrics")
-        if pack is not None and (found := unmeasured(value, pack, catalogue_of(info).packs[pack])):
+        if pack is not None and (found := unmeasured(value, pack, catalogue_of(info))):
             raise complaints(found)
         return value
 

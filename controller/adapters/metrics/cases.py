@@ -10,16 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.adapters.metrics.answers import NAME_LABEL, RawSeries
-from controller.adapters.metrics.packs import (
-    Counter,
-    Histogram,
-    Pack,
-    Pulse,
-    Selector,
-    Template,
-    role_of,
-    selector_of,
-)
+from controller.adapters.metrics.counters import Counter, Histogram, Pulse, role_of
+from controller.adapters.metrics.packs import Pack, Selector, Template, selector_of
 from controller.adapters.metrics.sought import Sought, sought_by
 from controller.domain.judge.series import Arm, Role, Series, Window, newcomers
 from controller.domain.model import Rollout
@@ -44,6 +36,8 @@ class Case:
     problem: NoReading | None = None
     found: dict[tuple[str, str], dict[Key, Series]] = field(default_factory=lambda: defaultdict(dict))
     """By what was sought."""
+    renamed: dict[str, dict[int, tuple[str, str]]] = field(default_factory=lambda: defaultdict(dict))
+    """Under which of a counter's names series were found: what was sought, by the name's place."""
 
     @property
     def releases(self) -> dict[Arm, Release]:
@@ -58,21 +52,18 @@ class Case:
 
     def selectors(self, versions: Mapping[str, Template]) -> dict[Arm, Selector]:
         """Whose series are read, where these labels tell versions apart."""
-        model, series = self.rollout.model, self.series_names
-        return {arm: selector_of(versions, model, release, series) for arm, release in self.releases.items()}
-
-    @property
-    def series_names(self) -> dict[str, str]:
-        """What the gateway calls each version's upstream."""
-        return dict(self.rollout.route.series)
+        return {arm: selector(versions, self.rollout, release) for arm, release in self.releases.items()}
 
     def check_names(self) -> None:
         """Note a problem where the pack's labels cannot tell the two versions apart: they must never mix."""
+        if self.pack.refused:
+            self.fail(Reason.METRICS_AMBIGUOUS, self.pack.refused)
+            return
         if self.pack.by_series:
             for release in self.releases.values():
-                self._check_series(release.version, self.series_names.get(release.version, ""))
+                self._check_series(release.version, dict(self.rollout.route.series).get(release.version, ""))
         selectors = tuple(self.selectors(self.pack.versions).values())
-        if len(selectors) > 1 and selectors[0] == selectors[1]:
+        if len(selectors) > 1 and selectors[0].overlaps(selectors[1]):
             pack = self.rollout.policy.metrics
             self.fail(Reason.METRICS_AMBIGUOUS, f"the metrics pack {pack} cannot tell the two versions apart")
 
@@ -90,8 +81,22 @@ class Case:
 
     @property
     def series(self) -> list[Series]:
-        """All that was found."""
-        return [one for found in self.found.values() for one in found.values()]
+        """All that was found, each counter of a copy under one of its names."""
+        return [
+            one
+            for identity, found in self.found.items()
+            for one in found.values()
+            if (one.arm, one.target) not in self._named_anew(identity)
+        ]
+
+    def _named_anew(self, identity: tuple[str, str]) -> set[tuple[Arm, str]]:
+        """The versions' copies that show what was sought under a newer name, too."""
+        for names in self.renamed.values():
+            place = next((place for place, sought in names.items() if sought == identity), 0)
+            newer = [self.found[sought] for at, sought in names.items() if at < place]
+            if newer:
+                return {(one.arm, one.target) for found in newer for one in found.values()}
+        return set()
 
     def add(self, sought: Sought, arm: Arm, raw: RawSeries) -> None:
         """Take a series in. Two counters of one measure must not both count it."""
@@ -102,6 +107,8 @@ class Case:
             self.fail(Reason.METRICS_INVALID, f"{metric} has the same series twice")
         else:
             self.found[sought.identity][_key(one)] = one
+            if sought.renamed:
+                self.renamed[sought.renamed][sought.place] = sought.identity
 
     def forget_before(self, begin: datetime) -> None:
         """Drop what was only needed to see how often the versions are scraped."""
@@ -127,6 +134,12 @@ class Case:
         return not keys.isdisjoint(self.found[sought.identity])
 
 
+def selector(versions: Mapping[str, Template], rollout: Rollout, release: Release) -> Selector:
+    """Whose series are those of one of the rollout's versions."""
+    series, namespace = dict(rollout.route.series), rollout.policy.namespace
+    return selector_of(versions, rollout.model, release, series, namespace)
+
+
 def owners(
     cases: Sequence[Case], versions: Mapping[str, Template], rows: Iterable[RawSeries]
 ) -> Iterator[tuple[Case, Arm, RawSeries]]:
@@ -134,12 +147,12 @@ def owners(
     label = next(iter(versions))
     index: dict[str, list[tuple[Case, Arm, Selector]]] = defaultdict(list)
     for case in cases:
-        for arm, selector in case.selectors(versions).items():
-            for value in selector.values[label]:
-                index[value].append((case, arm, selector))
+        for arm, own in case.selectors(versions).items():
+            for value in own.values[label]:
+                index[value].append((case, arm, own))
     for raw in rows:
-        for case, arm, selector in index.get(raw.labels.get(label, ""), ()):
-            if selector.selects(raw.labels):
+        for case, arm, own in index.get(raw.labels.get(label, ""), ()):
+            if own.selects(raw.labels):
                 yield case, arm, raw
 
 

@@ -1,4 +1,4 @@
-"""Evaluates the policies' own queries, for each version by itself.
+"""Evaluates the packs' levels and the policies' own queries, for each version by itself.
 
 **Invariant**: a gauge that cannot be read has no value and a warning; it never spoils the counts.
 """
@@ -8,10 +8,13 @@ from datetime import datetime
 
 from controller.adapters.metrics.answers import number
 from controller.adapters.metrics.asking import Asker
+from controller.adapters.metrics.cases import selector
 from controller.adapters.metrics.client import QueryError
-from controller.adapters.metrics.queries import filled_query
+from controller.adapters.metrics.packs import Pack
+from controller.adapters.metrics.queries import filled_query, level_query
 from controller.domain.judge.counts import GaugeSample
 from controller.domain.judge.series import Arm
+from controller.domain.measures import Level
 from controller.domain.model import Rollout
 from controller.domain.policy import Check, CheckKind
 from controller.domain.release import Release
@@ -26,11 +29,11 @@ class Gauges:
         self._deadline = deadline
         self._asked: dict[str, asyncio.Task[float | None]] = {}
 
-    async def read(self, rollout: Rollout) -> tuple[tuple[GaugeSample, ...], tuple[str, ...]]:
+    async def read(self, rollout: Rollout, pack: Pack) -> tuple[tuple[GaugeSample, ...], tuple[str, ...]]:
         """The rollout's gauges in the order of its checks, and a warning for each that could not be read."""
         checks = [check for check in rollout.policy.checks if check.kind is CheckKind.GAUGE]
         sides = [
-            self._value(check, arm, rollout.model, release)
+            self._value(check, arm, _query(check, rollout, pack, release))
             for check in checks
             for arm, release in ((Arm.CANARY, rollout.release), (Arm.STABLE, rollout.stable))
         ]
@@ -42,18 +45,13 @@ class Gauges:
         )
         return samples, tuple(warning for _, warning in values if warning)
 
-    async def _value(
-        self, check: Check, arm: Arm, model: str, release: Release | None
-    ) -> tuple[float | None, str]:
-        if release is None or check.query is None:
-            return None, ""
+    async def _value(self, check: Check, arm: Arm, query: str | ValueError) -> tuple[float | None, str]:
+        if isinstance(query, ValueError):
+            return None, f"{check.name} of {arm}: {query}"
         try:
-            query = filled_query(check.query, model, release)
-            return await self._number(query), ""
+            return await self._number(query) if query else None, ""
         except QueryError as error:
             return None, f"{check.name} of {arm}: {error.message} ({error.reason})"
-        except ValueError as error:
-            return None, f"{check.name} of {arm}: {error}"
 
     async def _number(self, query: str) -> float | None:
         task = self._asked.get(query)
@@ -61,3 +59,19 @@ class Gauges:
             ask = self._asker.ask(query, number, self._at_seconds, self._deadline)
             task = self._asked[query] = asyncio.create_task(ask)
         return await task
+
+
+def _query(check: Check, rollout: Rollout, pack: Pack, release: Release | None) -> str | ValueError:
+    """What asks for the check's number of one version; empty if there is nothing to ask for."""
+    if release is None:
+        return ""
+    try:
+        if check.query is not None:
+            return filled_query(check.query, rollout.model, release)
+    except ValueError as error:
+        return error
+    gauge = pack.levels.get(Level(check.measure)) if check.measure in pack.levels else None
+    own = selector(pack.versions, rollout, release)
+    if own.empty:
+        return ValueError("nothing tells which series are its own")
+    return level_query(gauge, own) if gauge is not None else ""

@@ -179,5 +179,5 @@ def _has_gauges(rollout: Rollout) -> bool:
 
 
 async def _with_gauges(ask: _Ask, counted: Reading, gauges: Gauges) -> None:
-    samples, warnings = await gauges.read(ask.question.rollout)
+    samples, warnings = await gauges.read(ask.question.rollout, ask.question.pack)
     ask.give(replace(counted, gauges=samples, warnings=(*counted.warnings, *warnings)))

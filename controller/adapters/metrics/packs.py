@@ -1,52 +1,41 @@
 """Metrics packs: data files that say how to read one gateway or engine.
 
-**Invariant**: requests and bad requests are read from the same series, so that bad ones are never more.
-Packs are the operator's, never a policy's.
+**Invariant**: requests and bad requests are read from series of which bad ones are never more: the same, or
+those of all requests beside those of bad ones. Packs are the operator's, never a policy's. What a pack cannot
+measure it says itself, so that a policy that asks for it is refused with the reason.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from controller.adapters.naming import backend_name
-from controller.domain.judge.series import Role
+from controller.adapters.metrics.counters import (
+    Answers,
+    Counter,
+    Gauge,
+    Histogram,
+    LabelName,
+    MeasureName,
+    MetricName,
+    Part,
+    Pulse,
+)
+from controller.adapters.naming import backend_name, service_names
+from controller.domain.measures import Level
 from controller.domain.policy import CheckKind
 from controller.domain.release import Release
 from controller.errors import TargetError
 
-
-def _regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    return text
-
-
-MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
-MeasureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,55}$")]
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
-Matchers = Mapping[LabelName, Annotated[str, AfterValidator(_regex)]]
-
-
 LATENCY = "latency"
 """The histogram that checks named latency_pNN read."""
+ERRORS = "errors"
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 
 
 class Template(StrEnum):
@@ -60,46 +49,11 @@ class Template(StrEnum):
     MODEL = "$model"
     SERIES = "$series"
     """What the gateway itself calls the version's upstream, as its router found it."""
+    SERVICE = "$service"
+    """What Traefik calls the version's Service, see `service_names`."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Counter(_Part):
-    """One counter. ``where`` are regular expressions that labels must match whole, ``unless`` must not."""
-
-    metric: MetricName
-    where: Matchers = Field(default_factory=dict)
-    unless: Matchers = Field(default_factory=dict)
-
-    @cached_property
-    def identity(self) -> str:
-        """The same for equal counters; asked for again and again, by every model at every tick."""
-        return repr(self)
-
-
-class Answers(Counter):
-    """Counts answers; those that match ``bad`` are bad, all of them if it is true."""
-
-    bad: bool | Matchers = False
-
-
-class Requests(Counter):
-    """Counts all requests, bad ones included."""
-
-
-class Pulse(Counter):
-    """Is there whenever a version is scraped; with a value above 0 if ``positive``."""
-
-    positive: bool = False
-
-
-class Histogram(Counter):
-    """The buckets of a histogram; ``beyond`` counts answers that took long but are missing from it."""
-
-    units_per_second: Annotated[float, Field(strict=False, gt=0)] = 1.0
-    beyond: tuple[Counter, ...] = Field(default=(), strict=False)
+_OF_A_CLUSTER = frozenset({Template.SERIES, Template.SERVICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,31 +66,60 @@ class Selector:
         """Whether a series is the version's."""
         return all(labels.get(label) in allowed for label, allowed in self.values.items())
 
+    @property
+    def empty(self) -> bool:
+        """Whether no series can be the version's."""
+        return not all(self.values.values())
 
-class Pack(_Part):
+    def overlaps(self, other: "Selector") -> bool:
+        """Whether one series could be both versions': none of their labels tells them apart."""
+        return all(allowed & other.values.get(label, allowed) for label, allowed in self.values.items())
+
+
+class Pack(Part):
     """How to read one gateway or engine. ``shared_targets``: one scrape target reports on all versions.
 
     ``answers`` are the requests and what the check ``errors`` reads. ``histograms`` are durations by name:
     ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
-    ones for further checks, by their names.
+    ones for further checks, by their names; ``levels`` are numbers as they are now. ``lacks`` says of a check
+    that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
+    metrics that nothing else shows. ``caveats`` is what people should know who use it.
     """
 
-    about: str
-    versions: Annotated[Mapping[LabelName, Annotated[Template, Field(strict=False)]], Field(min_length=1)]
+    about: Sentence
+    versions: Mapping[LabelName, Annotated[Template, Field(strict=False)]] = Field(default_factory=dict)
     shared_targets: bool = False
     pulse: Pulse
-    answers: Annotated[tuple[Answers, ...], Field(min_length=1, strict=False)]
+    answers: Annotated[tuple[Answers, ...], Field(strict=False)] = ()
     histograms: Annotated[Mapping[MeasureName, Histogram], Field(strict=False)] = Field(default_factory=dict)
     ratios: Mapping[MeasureName, Annotated[tuple[Answers, ...], Field(min_length=1, strict=False)]] = Field(
         default_factory=dict
     )
+    levels: Mapping[Annotated[Level, Field(strict=False)], Gauge] = Field(default_factory=dict)
+    lacks: Mapping[MeasureName, Sentence] = Field(default_factory=dict)
+    recognised_by: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
+    caveats: Annotated[tuple[Sentence, ...], Field(strict=False)] = ()
+    refused: Sentence | None = None
 
     @model_validator(mode="after")
-    def _tells_versions_apart(self) -> Self:
-        if set(self.versions.values()) <= {Template.MODEL}:
-            known = "$backend, $endpoints, $version or $series"
-            raise ValueError(f"versions: no label tells versions apart; use {known}")
+    def _sound(self) -> Self:
+        for trouble in self._troubles():
+            raise ValueError(trouble)
         return self
+
+    def _troubles(self) -> Iterator[str]:
+        if not self.refused and set(self.versions.values()) <= {Template.MODEL}:
+            known = ", ".join(one for one in Template if one is not Template.MODEL)
+            yield f"versions: no label tells versions apart; use one of {known}, or say why it is refused"
+        if not self.refused and not self.answers:
+            yield "answers: requests are counted by at least one counter"
+        measured = {ERRORS: self.counts_errors, **dict.fromkeys((*self.histograms, *self.ratios), True)}
+        for name in (ERRORS, LATENCY):
+            if not self.refused and not measured.get(name) and name not in self.lacks:
+                yield f"lacks: say why {name} is not measured"
+        for name in self.lacks:
+            if measured.get(name):
+                yield f"lacks: {name} is measured"
 
     def counters(self, kind: CheckKind, measure: str) -> tuple[Counter, ...]:
         """What a check counts, of the answers and their latency where it names no measure.
@@ -150,13 +133,27 @@ class Pack(_Part):
         return answers if any(one.bad for one in answers) else ()
 
     @property
+    def counts_errors(self) -> bool:
+        """Whether any of the answers are bad ones."""
+        return any(one.bad for one in self.answers)
+
+    @property
     def by_series(self) -> bool:
         """Whether versions are told apart by names of the gateway's own."""
         return Template.SERIES in self.versions.values()
 
+    @property
+    def cluster_only(self) -> bool:
+        """Whether only a cluster has what tells the versions apart."""
+        return bool(_OF_A_CLUSTER & set(self.versions.values()))
+
 
 def selector_of(
-    versions: Mapping[str, Template], model: str, release: Release, series: Mapping[str, str]
+    versions: Mapping[str, Template],
+    model: str,
+    release: Release,
+    series: Mapping[str, str],
+    namespace: str = "",
 ) -> Selector:
     """Whose series are the release's; none are where ``series``, by version, lacks a name for it."""
     named = series.get(release.version)
@@ -166,25 +163,9 @@ def selector_of(
         Template.VERSION: frozenset({release.version}),
         Template.MODEL: frozenset({model}),
         Template.SERIES: frozenset({named} if named else ()),
+        Template.SERVICE: service_names(namespace, release.backend),
     }
     return Selector({label: values[template] for label, template in versions.items()})
-
-
-def role_of(counter: Counter, labels: Mapping[str, str]) -> Role:
-    """What a series of a pack's counter counts."""
-    match counter:
-        case Pulse():
-            return Role.PULSE
-        case Histogram():
-            return Role.BUCKET
-        case Requests():
-            return Role.ALL
-        case Answers(bad=bool(bad)):
-            return Role.BAD if bad else Role.GOOD
-        case Answers(bad=Mapping() as bad):
-            matching = all(re.fullmatch(regex, labels.get(label, "")) for label, regex in bad.items())
-            return Role.BAD if matching else Role.GOOD
-    return Role.BEYOND
 
 
 def load_pack(name: str, text: str) -> Pack:

@@ -6,18 +6,21 @@ query is parsed again and must differ from the policy's in the values of its pla
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import promql_parser
 
-from controller.adapters.metrics.packs import Counter, Selector, Template
+from controller.adapters.metrics.counters import Counter, Gauge
+from controller.adapters.metrics.packs import Selector, Template
 from controller.adapters.naming import backend_name
 from controller.domain.release import Release
 
 LONGEST_QUERY_BYTES = 4096
+_MEAN_OVER = timedelta(minutes=5)
+"""Long enough for two samples where scrapes are a minute apart, and for a mean of more than a few answers."""
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`|#[^\n]*', re.DOTALL)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -44,6 +47,27 @@ def plain(counter: Counter) -> bool:
 def last_query(counters: Sequence[Counter], selectors: Iterable[Selector], longest: timedelta) -> str:
     """The last value of each series, with its name, if it had one within ``longest``."""
     return f"last_over_time({samples_query(counters, selectors, longest)})"
+
+
+def level_query(gauge: Gauge, selector: Selector) -> str:
+    """The pack's level of one version; NaN, or nothing, where it has no series of its own."""
+    if gauge.per is None:
+        level = f"max({' or '.join(_named(gauge, selector))})"
+    else:
+        whole, parts = (_risen(counter, selector) for counter in (gauge, gauge.per))
+        level = f"({whole} / {parts})"
+    return level if gauge.divide_by == 1 else f"{level} / {gauge.divide_by:.15g}"
+
+
+def _risen(counter: Counter, selector: Selector) -> str:
+    risen = (f"increase({one}[{_MEAN_OVER // _MILLISECOND}ms])" for one in _named(counter, selector))
+    return f"sum({' or '.join(risen)})"
+
+
+def _named(counter: Counter, selector: Selector) -> Iterator[str]:
+    """The counter's series under each of its names: ``or`` takes the first that a copy has."""
+    for one in counter.by_name:
+        yield selection([one], [selector])
 
 
 def filled_query(query: str, model: str, release: Release) -> str:

@@ -7,12 +7,13 @@ are asked for together.
 **Invariant**: of a selection nothing gets into a query but its metric and its matchers, each quoted anew.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import promql_parser
 
-from controller.adapters.metrics.packs import Answers, Counter, Histogram, Pack, Requests, Template
+from controller.adapters.metrics.counters import Answers, Counter, Histogram, Requests
+from controller.adapters.metrics.packs import Pack, Template
 from controller.adapters.metrics.queries import escaped
 from controller.domain.policy import Check, CheckKind
 
@@ -24,11 +25,15 @@ class Sought:
     """One counter, and what it counts for.
 
     ``measure`` is what its counts are filed under. ``versions`` are the labels that tell whose a series is.
+    Of a counter with several names each is sought by itself: ``renamed`` is the same for all of them, and
+    ``place`` says which it is, the newest first.
     """
 
     measure: str
     counter: Counter
     versions: Mapping[str, Template]
+    renamed: str = ""
+    place: int = 0
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -50,13 +55,24 @@ def sought_by(pack: Pack, checks: Iterable[Check]) -> tuple[Sought, ...]:
         counters = pack.counters(check.kind, check.measure) if check.query is None else ()
         found += [Sought(check.counts, counter, pack.versions) for counter in counters]
         found += _own(check)
-    return tuple({one.identity: one for one in found}.values())
+    named = (name for one in found for name in _by_each_name(one))
+    return tuple({one.identity: one for one in named}.values())
+
+
+def _by_each_name(one: Sought) -> Iterator[Sought]:
+    """The counter under each of its names, so that each is a counter of one name."""
+    counter = one.counter
+    if not counter.formerly:
+        yield one
+        return
+    for place, plain in enumerate(counter.by_name):
+        yield replace(one, counter=plain, renamed=f"{one.measure} {counter.identity}", place=place)
 
 
 def measurable(pack: Pack, check: Check) -> bool:
     """Whether the check's counts, or its query, can be asked for at all."""
     if check.kind is CheckKind.GAUGE:
-        return True
+        return check.query is not None or check.measure in pack.levels
     return bool(_own(check) if check.query is not None else pack.counters(check.kind, check.measure))
 
 

@@ -191,8 +191,8 @@ async def test_samples_that_are_not_counts_are_no_past() -> None:
 
 
 async def test_an_unknown_pack_is_an_error_of_the_target() -> None:
-    with pytest.raises(TargetError, match="there is no metrics pack 'istio'"):
-        await past(Prometheus(), rollout(metrics="istio"))
+    with pytest.raises(TargetError, match="there is no metrics pack 'haproxy'"):
+        await past(Prometheus(), rollout(metrics="haproxy"))
 
 
 async def test_no_more_is_read_than_any_window_may_hold() -> None:

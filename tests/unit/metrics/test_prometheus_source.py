@@ -413,9 +413,10 @@ async def test_counts_older_than_the_longest_window_are_left_out_and_told() -> N
 
 async def test_an_unknown_pack_is_an_error_of_the_target() -> None:
     with pytest.raises(
-        TargetError, match="there is no metrics pack 'istio'; known here: envoy, envoy-gateway, mlserver"
+        TargetError,
+        match="there is no metrics pack 'haproxy'; known here: ai-gateway, envoy, ",
     ):
-        await read(healthy(), rollout(metrics="istio"))
+        await read(healthy(), rollout(metrics="haproxy"))
 
 
 # Names of the gateway's own

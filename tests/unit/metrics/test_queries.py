@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.metrics.packs import Counter, Selector
-from controller.adapters.metrics.queries import LONGEST_QUERY_BYTES, filled_query, last_query, samples_query
+from controller.adapters.metrics.counters import Counter, Gauge
+from controller.adapters.metrics.packs import Selector
+from controller.adapters.metrics.queries import (
+    LONGEST_QUERY_BYTES,
+    filled_query,
+    last_query,
+    level_query,
+    samples_query,
+)
 from controller.adapters.naming import backend_name
 from controller.domain.release import Release
 
@@ -84,3 +91,18 @@ def test_a_filled_query_has_the_values_and_nothing_else(model: str, version: str
     values = [matcher.value for matcher in tree.lhs.expr.matchers.matchers]
     assert values == [backend_name(model, version), version]
     assert [matcher.value for matcher in tree.rhs.matchers.matchers] == [model]
+
+
+def test_a_level_is_the_largest_of_a_version_s_series_under_whichever_name_it_has() -> None:
+    gauge = Gauge(metric="usage", formerly=("old_usage",), divide_by=100)
+    query = level_query(gauge, Selector({"version": frozenset({"v2"})}))
+    assert query == 'max(usage{version=~"v2"} or old_usage{version=~"v2"}) / 100'
+
+
+def test_a_mean_divides_what_two_counters_rose() -> None:
+    gauge = Gauge(metric="us", per=Counter(metric="answers", where={"kind": "a"}), divide_by=1_000_000)
+    query = level_query(gauge, Selector({"version": frozenset({"v2"})}))
+    assert query == (
+        '(sum(increase(us{version=~"v2"}[300000ms]))'
+        ' / sum(increase(answers{kind=~"a",version=~"v2"}[300000ms]))) / 1000000'
+    )

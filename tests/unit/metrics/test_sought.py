@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controller.adapters.metrics.packs import Answers, Histogram, Requests, Template, load_pack
+from controller.adapters.metrics.counters import Answers, Histogram, Requests
+from controller.adapters.metrics.packs import Template, load_pack
 from controller.adapters.metrics.sought import measurable, sought_by
 from controller.domain.policy import Check, CheckKind
 from controller.policy.queries import QueryError, check_selection
@@ -23,6 +24,8 @@ histograms:
 ratios:
   refused:
     - {metric: answers_total, bad: {kind: refusal}}
+levels:
+  queue: {metric: depth}
 """,
 )
 ERRORS = Check("errors", CheckKind.RATIO, max=0.01)
@@ -62,6 +65,21 @@ def test_a_measure_that_the_pack_has_not_cannot_be_measured() -> None:
     assert metrics(missing) == ["requests_total"]
     assert not measurable(PACK, missing)
     assert measurable(PACK, Check("depth", CheckKind.GAUGE, query="depth"))
+    assert measurable(PACK, Check("queue", CheckKind.GAUGE, measure="queue"))
+    assert not measurable(PACK, Check("kv_cache", CheckKind.GAUGE, measure="kv_cache"))
+
+
+def test_a_counter_with_several_names_is_sought_under_each() -> None:
+    itl = Histogram(metric="new_bucket", formerly=("old_bucket", "oldest_bucket"))
+    pack = PACK.model_copy(update={"histograms": {"itl": itl}})
+    found = sought_by(pack, [Check("itl_p95", CheckKind.QUANTILE, measure="itl")])[1:]
+    assert [(one.counter.metric, one.place) for one in found] == [
+        ("new_bucket", 0),
+        ("old_bucket", 1),
+        ("oldest_bucket", 2),
+    ]
+    assert len({one.renamed for one in found}) == 1
+    assert not any(one.counter.formerly for one in found)
 
 
 def test_a_selection_becomes_a_counter_whose_placeholders_tell_versions_apart() -> None:

@@ -22,7 +22,7 @@ PLACES: list[tuple[str, type[Section]]] = [
     ("route.grpcRoute.", ObjectRoute),
     ("checks.errors.", ErrorsCheck),
     ("checks.latency_p99.9.", LatencyCheck),
-    ("checks.queue.", QueryCheck),
+    ("checks.depth.", QueryCheck),
     ("steps.", StepSection),
     ("steps.", AutoSteps),
     *[
