@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from controller.adapters.gates.question import GateAnswer, GateQuestion
+from controller.adapters.metrics.packs import Pack
 from controller.adapters.notify.cloudevent import RolloutEvent
 from controller.report.views import ReportView
 from controller.web.application import openapi
@@ -18,6 +19,7 @@ from docs.pages import (
     example_policies,
     metrics,
     model_rollout,
+    packs,
     permissions,
     policy_fields,
     reasons,
@@ -39,6 +41,8 @@ def pages() -> dict[Path, str]:
         FOLDER / "settings.md": settings.page(),
         FOLDER / "permissions.md": permissions.page(),
         FOLDER / "metrics.md": metrics.page(),
+        FOLDER / "packs.md": packs.page(),
+        FOLDER / "metrics-pack.schema.json": _schema(Pack, "metrics-pack", "A metrics pack"),
         FOLDER / "rollout-event.schema.json": _schema(
             RolloutEvent, "rollout-event:v1", "An event of a rollout"
         ),

@@ -37,6 +37,7 @@ FIRST: Mapping[str, Sequence[str]] = {
     "Reference": (
         "reference/policy-file.md",
         "reference/policy-fields.md",
+        "reference/packs.md",
         "reference/example-policies.md",
         "reference/command-line.md",
         "reference/settings.md",

@@ -69,6 +69,8 @@ def catalogue() -> Catalogue:
 
 def _measures(pack: "Pack") -> Measures:
     return Measures(
+        about=pack.about,
+        told_by=tuple(f"{label}={what}" for label, what in pack.versions.items()),
         histograms=frozenset(pack.histograms),
         ratios=frozenset(pack.ratios),
         levels=frozenset(pack.levels),

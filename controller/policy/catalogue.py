@@ -14,8 +14,9 @@ _LONGEST_WORD = 64
 class Measures:
     """What a pack of metrics measures: durations, of which checks have quantiles, shares of requests, levels.
 
-    ``lacks`` says of a check why it cannot be measured, ``refused`` why nothing can; ``of_gateway`` is a
-    gateway's, ``cluster_only`` tells versions apart only on a route of a cluster.
+    ``about`` says what it reads, ``told_by`` how it tells versions apart. ``lacks`` says of a check why it
+    cannot be measured, ``refused`` why nothing can; ``of_gateway`` is a gateway's, ``cluster_only`` tells
+    versions apart only on a route of a cluster.
     """
 
     histograms: frozenset[str] = frozenset()
@@ -27,6 +28,8 @@ class Measures:
     caveats: tuple[str, ...] = ()
     of_gateway: bool = False
     cluster_only: bool = False
+    about: str = ""
+    told_by: tuple[str, ...] = ()
 
     @property
     def checks(self) -> list[str]:

@@ -1,6 +1,8 @@
-"""Whether a policy may name a metrics pack: one that can tell its two versions apart, where its route is."""
+"""Whether a policy may name a metrics pack, and what a pack says of itself."""
 
-from controller.policy.catalogue import Catalogue, did_you_mean
+from collections.abc import Iterator
+
+from controller.policy.catalogue import Catalogue, Measures, did_you_mean
 from controller.policy.fields import complaint
 from controller.policy.quantities import shown
 from controller.policy.routes import OBJECT_KINDS
@@ -21,3 +23,29 @@ def usable_pack(name: str, known: Catalogue, route_kind: str | None) -> str:
         )
         raise complaint(sentence, "write metrics: envoy, or the pack of the engine")
     return name
+
+
+def explain_pack(name: str, known: Catalogue) -> str:
+    """What a pack reads and measures, what not and why. Raises `LookupError`, with a suggestion."""
+    pack = known.packs.get(name)
+    if pack is None:
+        suggestion = did_you_mean(name, frozenset(known.packs))
+        raise LookupError(f"there is no metrics pack {shown(name)}; {suggestion}")
+    return "\n".join([f"metrics: {name}", f"  {pack.about}", *_parts(pack)])
+
+
+def _parts(pack: Measures) -> Iterator[str]:
+    if pack.refused:
+        yield f"  Cannot be used: {pack.refused}."
+    else:
+        yield f"  Versions are told apart by: {', '.join(pack.told_by)}."
+        yield f"  Checks: {', '.join(checks_of(pack))}."
+    for check, reason in sorted(pack.lacks.items()):
+        yield f"  No {check}: {reason}."
+    yield from ("", "Keep in mind:")
+    yield from (f"  - {sentence}" for sentence in pack.caveats)
+
+
+def checks_of(pack: Measures) -> list[str]:
+    """The names of the checks that a pack measures, a quantile of each duration for all."""
+    return [*(["errors"] if pack.errors else []), *pack.checks]

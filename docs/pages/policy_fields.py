@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic.fields import FieldInfo
 
-from controller.policy.check_sections import ErrorsCheck, LatencyCheck, QueryCheck, SharesCheck
+from controller.policy.check_sections import (
+    ErrorsCheck,
+    FillCheck,
+    LatencyCheck,
+    LevelCheck,
+    MeanTimeCheck,
+    QueryCheck,
+    SharesCheck,
+)
 from controller.policy.explain import summary_of
 from controller.policy.fields import Section
 from controller.policy.findings import inline
@@ -28,6 +36,9 @@ _CHECKS: Mapping[type[Section], str] = {
     ErrorsCheck: "checks.errors",
     LatencyCheck: "checks.latency_pNN, checks.NAME_pNN",
     SharesCheck: "checks.NAME: a share",
+    LevelCheck: "checks.queue, checks.prompt_tokens, checks.output_tokens",
+    FillCheck: "checks.kv_cache",
+    MeanTimeCheck: "checks.mean_latency",
     QueryCheck: "checks.NAME: a query",
 }
 _FORMS: Mapping[type[Section], str] = {StepSection: "steps, each", AutoSteps: "steps: auto, or a mapping"}

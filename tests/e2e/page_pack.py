@@ -31,20 +31,19 @@ CHECKS = (
 
 
 class Engine:
-    """The metrics page of a vLLM that has answered so many requests, by how they finished."""
+    """The metrics page of an engine that has answered so many requests, by how they ended."""
 
     def __init__(self) -> None:
         self.finished = {"stop": 0, "length": 0, "abort": 0}
 
     def exposition(self) -> str:
         lines = [
-            f'vllm:request_success_total{{model_name="chat",finished_reason="{reason}"}} {count}'
-            for reason, count in self.finished.items()
+            f'house_answers_total{{ended="{reason}"}} {count}' for reason, count in self.finished.items()
         ]
         total = sum(self.finished.values())
-        for metric in ("e2e_request_latency", "time_to_first_token", "inter_token_latency"):
+        for metric in ("answer", "first_token", "token_latency"):
             bounds = (("0.5", total - self.finished["length"]), ("1.0", total), ("+Inf", total))
-            lines += [f'vllm:{metric}_seconds_bucket{{le="{bound}"}} {count}' for bound, count in bounds]
+            lines += [f'house_{metric}_seconds_bucket{{le="{bound}"}} {count}' for bound, count in bounds]
         return "\n".join([*lines, ""])
 
 
@@ -80,8 +79,8 @@ def write_pack(folder: Path, commands: str) -> Pack:
     )
     terminal = Terminal(folder, {"PYTHONPATH": str(folder)})
     assert "every policy is valid" in terminal.run(commands)
-    file = folder / "controller" / "adapters" / "metrics" / "packs" / "vllm.yaml"
-    return load_pack("vllm", file.read_text(encoding="utf-8"))
+    file = folder / "controller" / "adapters" / "metrics" / "packs" / "house-llm.yaml"
+    return load_pack("house-llm", file.read_text(encoding="utf-8"))
 
 
 def play_pack(folder: Path, commands: str) -> list[Block]:
@@ -101,7 +100,7 @@ async def _read(pack: Pack, folder: Path) -> list[Block]:
             ],
         )
         prometheus = stack.prometheus(admin_port=free_port())
-        source = PrometheusSource(f"http://127.0.0.1:{prometheus.port}", {"vllm": pack})
+        source = PrometheusSource(f"http://127.0.0.1:{prometheus.port}", {"house-llm": pack})
         try:
             return await counted(source, stable, canary)
         finally:
@@ -110,7 +109,7 @@ async def _read(pack: Pack, folder: Path) -> list[Block]:
 
 async def counted(source: PrometheusSource, stable: Engine, canary: Engine) -> list[Block]:
     """The blocks in which the two answer 200 and 50 requests."""
-    policy = Policy("chat", "ml", RouteRef("httpRoute", "chat"), "vllm", (), CHECKS, interval=SECOND)
+    policy = Policy("chat", "ml", RouteRef("httpRoute", "chat"), "house-llm", (), CHECKS, interval=SECOND)
     rollout = Rollout(
         "chat-2", "chat", Release("v2", ()), policy, datetime.now(UTC), "ann", stable=Release("v1", ())
     )

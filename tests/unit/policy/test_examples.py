@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from controller.adapters import registry
 from controller.domain.policy import Policy
-from controller.policy.catalogue import Catalogue, Measures
+from controller.policy.catalogue import Catalogue
 from controller.policy.document import parse_document
 from controller.policy.explain import json_schema
 from controller.policy.faults import PolicyFault
@@ -26,11 +27,7 @@ GOLDEN = sorted((FOLDER / "golden").iterdir())
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue(
-        frozenset({"envoy", "httpRoute", "grpcRoute"}),
-        dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
-        frozenset({"threshold", "sequential"}),
-    )
+    return registry.catalogue()
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)

@@ -1,0 +1,137 @@
+"""Which metrics packs a policy may name, and what is said of what a pack cannot measure."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from controller.adapters.registry import catalogue
+from controller.cli.main import app
+from controller.domain.policy import CheckKind, Policy
+from controller.policy.loader import beside, parse_policy
+from controller.policy.packs import explain_pack
+
+KNOWN = catalogue()
+GATEWAYS = "use a gateway's pack: metrics: ai-gateway, envoy, envoy-gateway, istio, traefik"
+
+
+def said(metrics: str, checks: str, route: str = "httpRoute: fraud") -> list[tuple[str, str]]:
+    text = f"model: fraud\nroute: {{{route}}}\nmetrics: {metrics}\nsteps: [1%]\nchecks: {{{checks}}}\n"
+    found = parse_policy(text.encode(), "x.yaml", KNOWN, beside(Path()))
+    return [] if isinstance(found, Policy) else [(fault.message, fault.suggestion) for fault in found]
+
+
+def policy(metrics: str, checks: str) -> Policy:
+    text = (
+        f"model: fraud\nroute: {{httpRoute: fraud}}\nmetrics: {metrics}\nsteps: [1%]\nchecks: {{{checks}}}\n"
+    )
+    found = parse_policy(text.encode(), "x.yaml", KNOWN, beside(Path()))
+    assert isinstance(found, Policy), found
+    return found
+
+
+def test_a_pack_that_tells_no_versions_apart_is_refused_with_its_reason() -> None:
+    ((sentence, suggestion),) = said("llamacpp", "errors: {max: 1%}")
+    assert "llamacpp cannot be used: llama.cpp counts neither requests" in sentence
+    assert "none of its series has a label that tells versions apart" in sentence
+    assert suggestion == GATEWAYS
+
+
+@pytest.mark.parametrize(
+    ("metrics", "check", "why"),
+    [
+        ("kserve", "errors: {max: 1%}", "do not count those that failed"),
+        ("trtllm", "errors: {max: 1%}", "a failed one is in no counter"),
+        ("triton", "latency_p99: {max: 1s}", "a mean (mean_latency) and no quantile"),
+        ("tgi", "ttft_p95: {max: 1s}", "no histogram of the time to the first token"),
+        ("envoy-gateway", "queue: {max: 5}", "a gateway knows no engine's queue"),
+    ],
+)
+def test_a_check_that_the_pack_cannot_measure_is_refused_with_the_pack_s_reason(
+    metrics: str, check: str, why: str
+) -> None:
+    ((sentence, suggestion),) = said(metrics, check)
+    assert f"is not measured by the metrics pack {metrics}: " in sentence
+    assert why in sentence
+    assert suggestion == GATEWAYS
+
+
+def test_a_pack_without_errors_still_measures_the_rest() -> None:
+    assert not said("kserve", "latency_p99: {max: 1s}")
+    own = (
+        'failed: {bad: \'x_total{version="$version",ok="no"}\', of: \'x_total{version="$version"}\', max: 1%}'
+    )
+    assert not said("kserve", f"latency_p99: {{max: 1s}}, {own}")
+
+
+@pytest.mark.parametrize("metrics", ["envoy-gateway", "traefik"])
+def test_a_pack_of_a_cluster_s_gateway_needs_a_route_of_a_cluster(metrics: str) -> None:
+    ((sentence, suggestion),) = said(metrics, "errors: {max: 1%}", "envoy: /fraud")
+    assert "by names that a cluster's gateway gives them, and a route of the kind envoy has none" in sentence
+    assert "metrics: envoy" in suggestion
+    assert not said(metrics, "errors: {max: 1%}")
+
+
+def test_levels_are_checks_by_name_with_limits_in_their_own_units() -> None:
+    checks = {
+        check.name: check
+        for check in policy(
+            "vllm", "queue: {max: 5}, kv_cache: {max: 95%}, output_tokens: {worse_by: 20%}, errors: {max: 1%}"
+        ).checks
+    }
+    assert {name: (check.kind, check.max, check.measure) for name, check in checks.items()} == {
+        "queue": (CheckKind.GAUGE, 5, "queue"),
+        "kv_cache": (CheckKind.GAUGE, 0.95, "kv_cache"),
+        "output_tokens": (CheckKind.GAUGE, None, "output_tokens"),
+        "errors": (CheckKind.RATIO, 0.01, ""),
+    }
+    assert checks["output_tokens"].worse_by_ratio == pytest.approx(0.2)
+    (mean,) = policy("triton", "mean_latency: {max: 200ms}").checks
+    assert mean.max == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        ("kv_cache: {max: 5}", "5"),
+        ("mean_latency: {max: 5}", "5"),
+        ("queue: {max: 5s}", "has a unit"),
+        ("queue: {worse_by: 2pp}", "only be said of shares"),
+        ("queue: {bad: 'x_total{v=\"$version\"}', of: 'x_total{v=\"$version\"}', max: 1%}", "takes no bad"),
+    ],
+)
+def test_a_level_s_limit_has_its_unit(check: str, words: str) -> None:
+    assert any(words in sentence for sentence, _ in said("vllm", check))
+
+
+def test_a_level_may_be_a_query_of_the_policy_s_own() -> None:
+    (depth,) = policy("envoy-gateway", "queue: {query: 'max(depth{v=\"$version\"})', max: 5}").checks
+    assert (depth.kind, depth.measure) == (CheckKind.GAUGE, "")
+
+
+def test_a_level_may_have_failures_with_the_sequential_judge() -> None:
+    assert not said("vllm", "errors: {max: 1%}, queue: {max: 5, failures: 7}")
+
+
+def test_explain_tells_what_a_pack_measures_and_what_not() -> None:
+    text = explain_pack("triton", KNOWN)
+    assert "Checks: errors, first_response_p99, mean_latency, queue." in text
+    assert "No latency: Triton counts microseconds" in text
+    assert "Versions are told apart by: model=$model, model_version=$version." in text
+    with pytest.raises(LookupError, match="did you mean triton"):
+        explain_pack("tritn", KNOWN)
+
+
+def test_lint_notes_what_to_keep_in_mind_once_for_each_pack(tmp_path: Path) -> None:
+    for model in ("a", "b"):
+        text = f"model: {model}\nroute: {{httpRoute: {model}}}\nmetrics: kserve\nsteps: [1%]\n"
+        (tmp_path / f"{model}.yaml").write_text(text + "checks: {latency_p99: {max: 1s}}\n")
+    result = CliRunner().invoke(app, ["lint", str(tmp_path)])
+    assert result.exit_code == 0
+    assert result.output.count("note: metrics: kserve: Failed predictions are not told from others") == 1
+    assert "note:" not in CliRunner().invoke(app, ["lint", "--format", "json", str(tmp_path)]).output
+
+
+def test_explain_knows_packs_on_the_command_line() -> None:
+    assert "metrics: vllm" in CliRunner().invoke(app, ["explain", "metrics.vllm"]).output
+    assert CliRunner().invoke(app, ["explain", "metrics.vlm"]).exit_code != 0
