@@ -27,6 +27,7 @@ from controller.domain.wording import duration
 from controller.errors import TargetError, TransientError
 from controller.ports import (
     Clock,
+    Engines,
     Fleet,
     Gates,
     MetricSource,
@@ -54,6 +55,7 @@ class World:
     validator: Validator
     gates: Gates
     fleet: Fleet
+    engines: Engines
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing
@@ -90,6 +92,9 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
     finally:
         reading.cancel()
     calibration = await _calibration(world, rollout) if wanted.calibrate else None
+    pack = None
+    if wanted.recognise and canary is not None and canary.ready:
+        pack = await world.engines.recognise(rollout, canary.endpoints)
     warm_up = None
     if wanted.warm_up and canary is not None and canary.ready:
         warm_up = await _warm_up(world, rollout, canary.endpoints)
@@ -107,6 +112,7 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
         validation=validation,
         reading=measured,
         calibration=calibration,
+        pack=pack,
         gates=_words(world, rollout, wanted.gates),
         serving=recorded,
     )

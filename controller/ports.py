@@ -17,6 +17,7 @@ from controller.domain.observation import (
     GateSeen,
     Measure,
     NoReading,
+    PackSeen,
     Readiness,
     Reading,
     RouteSeen,
@@ -218,6 +219,14 @@ class Validator(Protocol):
 
     async def validate(self, rollout: Rollout, endpoints: Sequence[str]) -> ValidationReport:
         """Send the policy's golden requests to every copy and compare the answers."""
+        ...
+
+
+class Engines(Protocol):
+    """What the canary's copies show of themselves."""
+
+    async def recognise(self, rollout: Rollout, endpoints: Sequence[str]) -> PackSeen:
+        """Which metrics pack reads them: from the metrics page of one, within a bounded time."""
         ...
 
 

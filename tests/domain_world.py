@@ -16,6 +16,7 @@ from controller.domain.observation import (
     GateSeen,
     GateWord,
     Observation,
+    PackSeen,
     Readiness,
     Reading,
     RouteSeen,
@@ -59,6 +60,8 @@ class World:
         """Who says yes to whatever is asked, as soon as it is."""
         self.gates: dict[str, GateWord] = {}
         """What each gate says to whatever it is asked; one that is not here says nothing."""
+        self.pack = PackSeen("vllm")
+        """What a copy of the canary shows, where the policy says auto."""
         self.records: dict[str, Rollout] = {}
         self.initial: dict[str, Rollout] = {}
         self.history: list[Fact] = []
@@ -279,6 +282,7 @@ class World:
             else None,
             validation=golden if wanted.validate else None,
             reading=reading,
+            pack=self.pack if wanted.recognise and how.ready else None,
             gates=tuple(
                 GateSeen(name, self.gates[name], "no route to host")
                 for name in wanted.gates

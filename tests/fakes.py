@@ -13,6 +13,7 @@ from controller.domain.observation import (
     GateSeen,
     Measure,
     NoReading,
+    PackSeen,
     Readiness,
     Reading,
     RouteSeen,
@@ -288,6 +289,18 @@ class FakeValidator:
         if self.never_answers:
             await asyncio.Event().wait()
         return self.report
+
+
+@dataclass
+class FakeEngines:
+    """Engines that show what a test says; ``asked`` are the copies that were looked at."""
+
+    seen: PackSeen = field(default_factory=lambda: PackSeen("vllm"))
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def recognise(self, rollout: Rollout, endpoints: Sequence[str]) -> PackSeen:
+        self.asked.append(tuple(endpoints))
+        return self.seen
 
 
 class FakeGates:

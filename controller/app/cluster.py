@@ -157,6 +157,7 @@ class ClusterDaemon(Daemon):
             validator=self._validator(stack),
             gates=self._gates(stack),
             fleet=self._fleet,
+            engines=self._engines(stack),
             notifier=notifier,
             telemetry=self._telemetry,
             tracing=self._tracing,

@@ -14,6 +14,7 @@ from controller.adapters.fleet.register import FleetRegister
 from controller.adapters.gates.keeper import GateKeeper
 from controller.adapters.metrics.packs import built_in_packs
 from controller.adapters.metrics.prometheus import PrometheusSource
+from controller.adapters.metrics.recognising import PackRecogniser
 from controller.adapters.metrics.servers import PrometheusServers
 from controller.adapters.notify.courier import Courier, Office
 from controller.adapters.notify.links import links_at, no_links
@@ -99,6 +100,11 @@ class Daemon(ABC):
         validator = HttpValidator(self._settings.policies_dir)
         stack.push_async_callback(validator.close)
         return validator
+
+    def _engines(self, stack: AsyncExitStack) -> PackRecogniser:
+        engines = PackRecogniser(built_in_packs())
+        stack.push_async_callback(engines.close)
+        return engines
 
     def _courier(self, stack: AsyncExitStack, outbox: Outbox) -> Courier:
         buttons = self._settings.slack_callbacks is not None

@@ -34,7 +34,17 @@ from controller.errors import StoreUnavailable, TransientError
 from controller.features import Feature
 from controller.kubernetes_settings import KubernetesSettings
 from controller.observer import World
-from controller.ports import Clock, Fleet, Gates, MetricSource, Notifier, Telemetry, Tracing, Validator
+from controller.ports import (
+    Clock,
+    Engines,
+    Fleet,
+    Gates,
+    MetricSource,
+    Notifier,
+    Telemetry,
+    Tracing,
+    Validator,
+)
 from controller.reconciler import Reconciler
 from controller.runtime.waking import Wake, apart, soonest
 
@@ -58,6 +68,7 @@ class Outside:
     validator: Validator
     gates: Gates
     fleet: Fleet
+    engines: Engines
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing
@@ -110,6 +121,7 @@ class Leader:
             validator=outside.validator,
             gates=outside.gates,
             fleet=outside.fleet,
+            engines=outside.engines,
             notifier=outside.notifier,
             telemetry=outside.telemetry,
             tracing=outside.tracing,

@@ -86,6 +86,7 @@ class MachineDaemon(Daemon):
             validator=validator,
             gates=self._gates(stack),
             fleet=self._fleet,
+            engines=self._engines(stack),
             notifier=courier,
             telemetry=self._telemetry,
             tracing=self._tracing,

@@ -45,7 +45,9 @@ def lint(
         raise typer.Exit(ExitCode.INVALID)
     say("every policy is valid")
     if output is Format.TEXT:
-        for pack in sorted({policy.metrics for policies, _ in read for policy in policies}):
+        for pack in sorted(
+            {policy.metrics for policies, _ in read for policy in policies} & set(known.packs)
+        ):
             for sentence in known.packs[pack].caveats:
                 say(f"note: metrics: {pack}: {sentence}")
 

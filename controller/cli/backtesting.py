@@ -71,12 +71,17 @@ def backtest(  # noqa: PLR0913, PLR0917 - each is an option
     from controller.cli.backtest.report import report_of, table  # noqa: PLC0415 - lazy
     from controller.cli.backtest.running import Wanted, progress, read, try_out  # noqa: PLC0415 - lazy
     from controller.cli.output import emit  # noqa: PLC0415 - lazy
+    from controller.control.errors import InvalidRequest  # noqa: PLC0415 - lazy
 
     session = session_of(context)
     span, policy = _span(since), _policy(file)
     regressions = _regressions(inject or [], policy)
     url, access = _prometheus(prometheus, settings, policy)
-    reader = PastReader(url, built_in_packs()[policy.metrics], policy, access)
+    pack = built_in_packs().get(policy.metrics)
+    if pack is None:
+        message = "metrics: auto is recognised from a copy that runs, and the past has none"
+        raise InvalidRequest(message, "write the pack's name into the policy: metrics: vllm")
+    reader = PastReader(url, pack, policy, access)
     session.closing.callback(reader.close)
     with progress(plain=session.plain) as bar:
         past = read(reader, Wanted(span, stable, tuple(endpoint or ()), series), bar)

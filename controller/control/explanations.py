@@ -164,6 +164,10 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             "a query gave several series where one was expected; the weight holds",
             "make the query of that check give one number per version, with sum or max",
         ),
+        Reason.METRICS_UNRECOGNISED: Explanation(
+            "metrics: auto found no single pack for what a copy of the canary shows; it gets no traffic",
+            "write the pack's name into the policy, or say where the metrics are: metrics_page",
+        ),
         Reason.CLOCK_STEPPED: Explanation(
             "the clock of the metric source jumped, so the counts at this weight begin anew",
             "wait; if it lasts, check the time synchronisation of that machine",

@@ -138,20 +138,20 @@ def record_view(rollout: Rollout, now: datetime) -> RecordView:
     return RecordView(
         status=status_view(rollout, now),
         why=why_view(rollout, now),
-        policy=policy_view(rollout.policy),
+        policy=policy_view(rollout.policy, rollout.pack),
         release=release_view(rollout.release),
     )
 
 
-def policy_view(policy: Policy) -> PolicyView:
-    """What of a policy says how a rollout had to go."""
+def policy_view(policy: Policy, pack: str = "") -> PolicyView:
+    """What of a policy says how a rollout had to go; ``pack`` is the one that was recognised."""
     rules = policy.judge_rules
     told = JudgeView(confidence=rules.confidence, budget=rules.budget, promote_ratio=rules.promote_ratio)
     return PolicyView(
         digest=policy.digest,
         namespace=policy.namespace,
         route=f"{policy.route.kind} {policy.route.name}",
-        metrics=policy.metrics,
+        metrics=f"{policy.metrics}: {pack}" if pack else policy.metrics,
         judge=policy.judge,
         rules=told if judge_of(policy).remembers else None,
         auto_steps=policy.auto_steps,

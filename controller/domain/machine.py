@@ -45,6 +45,7 @@ from controller.domain.judge.base import Assessment
 from controller.domain.model import Command, Decision, Entry, Rollout, SetSplit
 from controller.domain.observation import Measure, Observation, Plan
 from controller.domain.observing import fold
+from controller.domain.recognition import unrecognised
 from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
@@ -109,13 +110,15 @@ def _plan(rollout: Rollout) -> Plan:
             return Plan(survey=True)
         case Phase.PREPARING:
             warm_up = rollout.policy.warm_up_requests > 0
-            calibrate = judge_of(rollout.policy).remembers and rollout.stable is not None
+            unknown = unrecognised(rollout)
+            calibrate = judge_of(rollout.policy).remembers and rollout.stable is not None and not unknown
             return Plan(
                 survey=True,
                 supply_permille=rollout.supply_permille,
                 canary=True,
                 warm_up=warm_up,
                 calibrate=calibrate and rollout.calibration is None,
+                recognise=unknown,
             )
         case Phase.VALIDATING:
             asking, validate = rollout.asking, rollout.policy.validation is not None

@@ -3,6 +3,7 @@
 **Invariant**: closed names with fixed units, so that a policy can be read without knowing its pack.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -19,3 +20,15 @@ class Level(StrEnum):
     """Tokens of a prompt on average."""
     OUTPUT_TOKENS = "output_tokens"
     """Tokens of an answer on average."""
+
+
+AUTO = "auto"
+"""In place of a pack's name: the pack is recognised from what a copy of the canary shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPage:
+    """Where a copy shows its metrics; ``port`` is None for the port that answers requests."""
+
+    port: int | None = None
+    path: str = "/metrics"

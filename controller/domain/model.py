@@ -130,6 +130,8 @@ class Rollout:
     evidence: Evidence = field(default_factory=Evidence)
     calibration: Calibration | None = None
     """What stable's past said before the canary's first request; None where nobody knows it."""
+    pack: str = ""
+    """The metrics pack that was recognised, where the policy names none."""
     unready_passes: int = 0
     """Passes in a row on which the canary was not ready while it had traffic."""
     told: tuple[Reason, ...] = ()

@@ -132,6 +132,14 @@ class GateSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class PackSeen:
+    """The metrics pack that was recognised; without one ``message`` says why, and what to do."""
+
+    pack: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All that one pass saw. What the plan did not ask for is None."""
 
@@ -145,6 +153,7 @@ class Observation:
     validation: ValidationReport | None = None
     reading: Reading | NoReading | None = None
     calibration: Calibration | NoReading | None = None
+    pack: PackSeen | None = None
     gates: tuple[GateSeen, ...] = ()
     """Of the gates that were to be asked, those that have answered."""
     fleet: FleetSeen | None = None
@@ -170,8 +179,8 @@ class Plan:
 
     ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
     before they are looked at. It stands in the record already, so making it anew is harmless. ``calibrate``
-    asks for what stable's past says. ``gates`` are those whose word on the rollout's asking is awaited.
-    ``fleet`` asks for what other models' rollouts and the hour say.
+    asks for what stable's past says, ``recognise`` for the metrics pack. ``gates`` are those whose word on
+    the rollout's asking is awaited. ``fleet`` asks for what other models' rollouts and the hour say.
     """
 
     survey: bool = False
@@ -185,3 +194,4 @@ class Plan:
     calibrate: bool = False
     gates: tuple[str, ...] = ()
     fleet: bool = False
+    recognise: bool = False

@@ -14,6 +14,7 @@ from controller.domain.judge.series import EPOCH
 from controller.domain.model import ZERO, Evidence, Rollout, Route, SetSplit
 from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.recognition import unrecognised
 from controller.domain.release import Split
 from controller.domain.timing import asking_after, clocks_after, elapsed_since
 from controller.domain.vocabulary import Phase, Reason, Verdict
@@ -48,6 +49,8 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     rollout = replace(rollout, told=_told(rollout, seen))
     if isinstance(seen.calibration, Calibration):
         rollout = replace(rollout, calibration=seen.calibration)
+    if seen.pack is not None and unrecognised(rollout):
+        rollout = replace(rollout, pack=seen.pack.pack)
     clocks = clocks_after(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
     asking = asking_after(rollout, seen)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from controller.domain.fleet.rules import FleetRules
+from controller.domain.measures import MetricsPage
 
 FULL_WEIGHT_PERMILLE = 1000
 
@@ -232,6 +233,7 @@ class Policy:
     prometheus: str = ""
     """Which of the operator's Prometheus servers measures the model; empty for the usual one."""
     fleet: FleetRules = field(default_factory=FleetRules)
+    metrics_page: MetricsPage = field(default_factory=MetricsPage)
     digest: str = ""
     """SHA-256 of the policy file, in hex: which text a rollout was judged by."""
 

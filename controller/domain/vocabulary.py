@@ -127,6 +127,7 @@ class Reason(StrEnum):
     METRICS_INVALID = "MetricsInvalid"
     METRICS_PARTIAL = "MetricsPartial"
     METRICS_AMBIGUOUS = "MetricsAmbiguous"
+    METRICS_UNRECOGNISED = "MetricsUnrecognised"
     CLOCK_STEPPED = "ClockStepped"
 
     GATEWAY_UNAVAILABLE = "GatewayUnavailable"

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from controller.domain.measures import MetricsPage
 from controller.domain.policy import ApprovalRules, Fallback, JudgeRules, NoData, OnDrift, Policy, Validation
 from controller.policy.catalogue import Catalogue
 from controller.policy.checks import to_check
@@ -119,5 +120,6 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         gates=tuple(gate.to_rules() for gate in section.gates),
         prometheus=section.prometheus or "",
         fleet=section.to_fleet(),
+        metrics_page=section.metrics_page.to_page() if section.metrics_page else MetricsPage(),
         digest=digest,
     )

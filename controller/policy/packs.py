@@ -1,18 +1,47 @@
 """Whether a policy may name a metrics pack, and what a pack says of itself."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
+from pydantic import Field, StringConstraints
+
+from controller.domain.measures import AUTO, MetricsPage
 from controller.policy.catalogue import Catalogue, Measures, did_you_mean
-from controller.policy.fields import complaint
+from controller.policy.fields import Section, complaint
 from controller.policy.quantities import shown
 from controller.policy.routes import OBJECT_KINDS
+
+_PATH = r"^/[A-Za-z0-9._~/-]*$"
+
+
+class MetricsPageSection(Section):
+    """Where a copy shows its metrics."""
+
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of the metrics; that of requests where there is none.",
+        examples=[8082],
+    )
+    path: Annotated[str, StringConstraints(pattern=_PATH, max_length=200)] = Field(
+        default="/metrics", description="Path of the metrics.", examples=["/v1/metrics"]
+    )
+
+    def to_page(self) -> MetricsPage:
+        """In the words of the domain."""
+        return MetricsPage(self.port, self.path)
 
 
 def usable_pack(name: str, known: Catalogue, route_kind: str | None) -> str:
     """The pack's name; ``route_kind`` is None where the route has a fault of its own. Raises a complaint."""
+    if name == AUTO:
+        return name
     pack = known.packs.get(name)
     if pack is None:
-        raise complaint(f"{shown(name)} is not a metrics pack", did_you_mean(name, frozenset(known.packs)))
+        raise complaint(
+            f"{shown(name)} is not a metrics pack", did_you_mean(name, frozenset({*known.packs, AUTO}))
+        )
     if pack.refused:
         sentence = f"the metrics pack {name} cannot be used: {pack.refused}"
         raise complaint(sentence, f"use a gateway's pack: metrics: {known.gateways}")

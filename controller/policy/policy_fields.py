@@ -9,6 +9,7 @@ from controller.policy.checks import Checks
 from controller.policy.fields import Duration, Section, written
 from controller.policy.judging import DEFAULT_JUDGE, Budget, Confidence, PromoteRatio
 from controller.policy.names import Label, Model
+from controller.policy.packs import MetricsPageSection
 from controller.policy.routes import Route
 from controller.policy.sections import NoDataSection, OnSilence, ValidationSection, WarmUpSection
 from controller.policy.steps import Steps
@@ -31,8 +32,16 @@ class OwnFields(Section):
         examples=[{"envoy": "/v2/models/fraud-detector"}, {"httpRoute": "fraud-detector"}],
     )
     metrics: str = Field(
-        description="Pack that says how errors and latencies are read from the metric source.",
+        description=(
+            "Pack that says how errors and latencies are read from the metric source; or auto, and the"
+            " engine's pack is recognised from what a copy of the canary shows."
+        ),
         examples=["envoy"],
+    )
+    metrics_page: MetricsPageSection | None = Field(
+        default=None,
+        description="Where a copy shows its metrics, for metrics: auto, which recognises the pack from them.",
+        examples=[{"port": 8082}],
     )
     prometheus: Label | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import ModelWrapValidatorHandler as Handler
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from controller.domain.measures import AUTO
 from controller.policy.approvals import ApprovalSection, GateSection, approval_trouble, gate_troubles
 from controller.policy.catalogue import did_you_mean
 from controller.policy.check_sections import AnyCheck
@@ -18,7 +19,7 @@ from controller.policy.checks import unmeasured
 from controller.policy.fields import catalogue_of, complaint, complaints, together
 from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
-from controller.policy.packs import usable_pack
+from controller.policy.packs import MetricsPageSection, usable_pack
 from controller.policy.policy_fields import OwnFields
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
@@ -48,6 +49,13 @@ class PolicySection(FleetFields, OwnFields):
     def _known_pack(cls, value: str, info: ValidationInfo) -> str:
         route = info.data.get("route")
         return usable_pack(value, catalogue_of(info), route.kind if route else None)
+
+    @field_validator("metrics_page")
+    @classmethod
+    def _looked_at(cls, value: MetricsPageSection | None, info: ValidationInfo) -> MetricsPageSection | None:
+        if value is not None and info.data.get("metrics", AUTO) != AUTO:
+            raise complaint("only metrics: auto looks at a page", "write metrics: auto, or remove it")
+        return value
 
     @field_validator("checks")
     @classmethod

@@ -28,6 +28,7 @@ from tests.fakes import (
     EPOCH,
     GOLDEN,
     FakeClock,
+    FakeEngines,
     FakeFleet,
     FakeGates,
     FakeMetrics,
@@ -56,6 +57,7 @@ class Stage:
         self.validator = FakeValidator()
         self.gates = FakeGates()
         self.fleet = FakeFleet()
+        self.engines = FakeEngines()
         self.notifier = FakeNotifier()
         self.telemetry = FakeTelemetry()
         self.exported = InMemorySpanExporter()
@@ -70,6 +72,7 @@ class Stage:
             validator=self.validator,
             gates=self.gates,
             fleet=self.fleet,
+            engines=self.engines,
             notifier=self.notifier,
             telemetry=self.telemetry,
             tracing=self.tracing,

@@ -87,6 +87,7 @@ _NO_METRICS = frozenset(
         Reason.METRICS_INVALID,
         Reason.METRICS_PARTIAL,
         Reason.METRICS_AMBIGUOUS,
+        Reason.METRICS_UNRECOGNISED,
         Reason.CLOCK_STEPPED,
     }
 )

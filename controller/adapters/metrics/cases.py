@@ -16,6 +16,7 @@ from controller.adapters.metrics.sought import Sought, sought_by
 from controller.domain.judge.series import Arm, Role, Series, Window, newcomers
 from controller.domain.model import Rollout
 from controller.domain.observation import NoReading
+from controller.domain.recognition import pack_of
 from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 
@@ -64,7 +65,7 @@ class Case:
                 self._check_series(release.version, dict(self.rollout.route.series).get(release.version, ""))
         selectors = tuple(self.selectors(self.pack.versions).values())
         if len(selectors) > 1 and selectors[0].overlaps(selectors[1]):
-            pack = self.rollout.policy.metrics
+            pack = pack_of(self.rollout)
             self.fail(Reason.METRICS_AMBIGUOUS, f"the metrics pack {pack} cannot tell the two versions apart")
 
     def _check_series(self, version: str, name: str) -> None:

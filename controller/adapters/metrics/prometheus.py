@@ -20,6 +20,7 @@ from controller.adapters.metrics.packs import Pack
 from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Rollout
 from controller.domain.observation import Measure, NoReading, Reading
+from controller.domain.recognition import pack_of
 from controller.errors import TargetError
 
 _THREADS_APART = 1
@@ -73,8 +74,9 @@ class PrometheusSource:
         return await read_history(self._asker, self._access, pack, rollout, rollout.stable, at)
 
     def _pack(self, rollout: Rollout) -> Pack:
-        pack = self._packs.get(rollout.policy.metrics)
+        name = pack_of(rollout)
+        pack = self._packs.get(name)
         if pack is None:
             known = ", ".join(sorted(self._packs))
-            raise TargetError(f"there is no metrics pack {rollout.policy.metrics!r}; known here: {known}")
+            raise TargetError(f"there is no metrics pack {name!r}; known here: {known}")
         return pack

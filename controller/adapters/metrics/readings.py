@@ -11,6 +11,7 @@ from controller.adapters.metrics.sought import measurable
 from controller.domain.judge.blocks import assemble
 from controller.domain.judge.series import Arm, Series, Window, fresh, instant_of, micros, micros_of, patience
 from controller.domain.observation import NoReading, Reading
+from controller.domain.recognition import pack_of
 from controller.domain.vocabulary import Reason
 
 
@@ -24,7 +25,7 @@ def reading_of(case: Case, window: Window) -> Reading | NoReading:
     policy = case.rollout.policy
     assembly = assemble(series, policy.checks, window)
     unserved = tuple(
-        f"{check.name} cannot be measured by the metrics pack {policy.metrics}"
+        f"{check.name} cannot be measured by the metrics pack {pack_of(case.rollout)}"
         for check in policy.checks
         if not measurable(case.pack, check)
     )

@@ -6,9 +6,10 @@ from datetime import timedelta
 from controller.domain.approval import needed_for_step, needed_to_promote, needed_to_start
 from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
-from controller.domain.observation import Observation
+from controller.domain.observation import Observation, PackSeen
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, CheckKind
+from controller.domain.recognition import unrecognised
 from controller.domain.release import Release, Split
 from controller.domain.rules import fleet
 from controller.domain.rules.approving import awaited
@@ -122,8 +123,13 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
 
 
 def ready(folded: Folded, seen: Observation) -> Turn | None:
-    """The canary answers, and is warm where the policy asks for it."""
+    """The canary answers, is warm where the policy asks for it, and it is known how to measure it.
+
+    A pack that was recognised just now first has to say what stable's past was.
+    """
     rollout = _calibrated(folded.rollout)
+    if unrecognised(rollout) or seen.pack is not None:
+        return None
     cold = rollout.policy.warm_up_requests > 0 and not (seen.warm_up and seen.warm_up.ok)
     unroutable = seen.survey is not None and seen.survey.problem is not None
     few = seen.canary is not None and seen.canary.carries_permille < rollout.supply_permille
@@ -162,6 +168,8 @@ def not_ready(folded: Folded, seen: Observation) -> Turn | None:
         reason = seen.canary.problem
     if seen.warm_up is not None and not seen.warm_up.ok:
         reason, why = Reason.WARM_UP_FAILED, seen.warm_up.message
+    elif seen.pack is not None:
+        reason, why = _recognised(seen.pack)
     if seen.survey is not None and seen.survey.problem is not None:
         reason, why = seen.survey.problem, seen.survey.message
     deadline = rollout.policy.ready_deadline
@@ -169,6 +177,12 @@ def not_ready(folded: Folded, seen: Observation) -> Turn | None:
         return hold(folded, reason, why)
     end = Reason.READY_DEADLINE_EXCEEDED if reason is Reason.WAITING_FOR_READY else reason
     return refuse(rollout, end, f"not ready within {duration(deadline)}: {why}")
+
+
+def _recognised(seen: PackSeen) -> tuple[Reason, str]:
+    if seen.pack:
+        return Reason.WAITING_FOR_READY, f"its metrics are those of the pack {seen.pack}"
+    return Reason.METRICS_UNRECOGNISED, seen.message
 
 
 def invalid(folded: Folded, seen: Observation) -> Turn | None:

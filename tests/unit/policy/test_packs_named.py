@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from controller.adapters.registry import catalogue
 from controller.cli.main import app
+from controller.domain.measures import MetricsPage
 from controller.domain.policy import CheckKind, Policy
 from controller.policy.loader import beside, parse_policy
 from controller.policy.packs import explain_pack
@@ -111,6 +112,38 @@ def test_a_level_may_be_a_query_of_the_policy_s_own() -> None:
 
 def test_a_level_may_have_failures_with_the_sequential_judge() -> None:
     assert not said("vllm", "errors: {max: 1%}, queue: {max: 5, failures: 7}")
+
+
+AUTO = "model: m\nroute: {httpRoute: m}\nsteps: [1%]\nchecks: {errors: {max: 1%}}\n"
+
+
+def test_auto_needs_checks_that_some_pack_measures_and_takes_a_page() -> None:
+    assert policy("auto", "errors: {max: 1%}, ttft_p95: {max: 1s}, queue: {max: 5}").metrics == "auto"
+    ((sentence, _),) = said("auto", "errors: {max: 1%}, speed_p95: {max: 1s}")
+    assert "speed_p95 is not measured by the metrics pack" in sentence
+    text = f"{AUTO}metrics: auto\nmetrics_page: {{port: 8082, path: /v1/metrics}}\n"
+    found = parse_policy(text.encode(), "x.yaml", KNOWN, beside(Path()))
+    assert isinstance(found, Policy)
+    assert found.metrics_page == MetricsPage(8082, "/v1/metrics")
+
+
+@pytest.mark.parametrize(
+    ("page", "metrics", "words"),
+    [
+        ("{port: 8082}", "vllm", "only metrics: auto looks at a page"),
+        ("{port: 0}", "auto", "metrics_page.port"),
+        ("{path: http://x/}", "auto", "metrics_page.path"),
+        ("{path: '/a?b=c'}", "auto", "metrics_page.path"),
+        ("{host: x}", "auto", "unknown key"),
+    ],
+)
+def test_a_page_is_a_port_and_a_path_of_the_copy_and_nothing_else(
+    page: str, metrics: str, words: str
+) -> None:
+    text = f"{AUTO}metrics: {metrics}\nmetrics_page: {page}\n"
+    found = parse_policy(text.encode(), "x.yaml", KNOWN, beside(Path()))
+    assert isinstance(found, tuple)
+    assert any(words in str(fault) for fault in found)
 
 
 def test_explain_tells_what_a_pack_measures_and_what_not() -> None:
