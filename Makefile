@@ -11,7 +11,7 @@ MLSERVER ?=
 COMPARE ?=
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo check docs test test-faults bench bench-judge bench-fleet bench-soak format lock clean
+.PHONY: help setup demo check docs test test-engines test-faults bench bench-judge bench-fleet bench-soak format lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,7 +36,10 @@ docs: setup ## Build the documentation as a site, strictly: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build
 
 test: setup ## All tests, on real Envoy, Prometheus and served models
-	$(PYTEST) -m "not faults" $(IN_PARALLEL)
+	$(PYTEST) -m "not faults and not engines" $(IN_PARALLEL)
+
+test-engines: setup ## Packs on real engines: MLServer and Ray Serve, installed in .cache
+	$(PYTEST) -m engines tests/integration/test_real_engines.py
 
 test-faults: setup ## The long fault runs: 2,000 runs of the state machine and more
 	SERINUS_FAULT_RUNS=2000 $(PYTEST) tests/property tests/faults tests/integration

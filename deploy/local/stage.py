@@ -7,10 +7,7 @@ of its own. Nothing listens beyond 127.0.0.1.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -21,9 +18,10 @@ from ruamel.yaml import YAML
 from controller.control.client import ControlClient
 from controller.domain.wording import duration
 from deploy.local.daemon import LocalDaemon
+from deploy.local.engines import install_engine
 from deploy.local.render import LOOPBACK, EngineTarget
 from deploy.local.serving import train
-from deploy.local.stack import REPOSITORY, Service, Stack, StackError
+from deploy.local.stack import REPOSITORY, Service, Stack
 from deploy.local.stream import Stream
 
 MODEL = "tumor-classifier"
@@ -36,7 +34,6 @@ _MODELS = REPOSITORY / "deploy" / "local" / ".build" / "models"
 POLICIES = REPOSITORY / "deploy" / "local" / "policies"
 CLASSIC_POLICIES = POLICIES.with_name("policies-classic")
 """The same with the classic rule, to compare with."""
-_MLSERVER = REPOSITORY / ".cache" / "mlserver-venv"
 
 Engine = Literal["onnx", "mlserver"]
 
@@ -100,7 +97,7 @@ class Stage:
         """Start the engine of a version, at a port where one was before or at a free one."""
         model = _MODELS / version
         if self._engine == "mlserver":
-            return self.stack.mlserver(install_mlserver(), model)
+            return self.stack.mlserver(install_engine("mlserver") / "bin" / "mlserver", model)
         return self.stack.model_server(model, port)
 
     def restart_gateway(self) -> None:
@@ -143,27 +140,6 @@ def write_golden(trained: Path, golden: Path) -> None:
     ]
     with golden.open("w") as file:
         YAML().dump({"protocol": "oip-v2", "timeout": "5s", "requests": requests}, file)
-
-
-def install_mlserver() -> Path:
-    """MLServer in a virtual environment of its own, hash-checked; installed on the first call."""
-    program = _MLSERVER / "bin" / "mlserver"
-    requirements = REPOSITORY / "deploy" / "local" / "serving" / "mlserver-requirements.txt"
-    stamp = _MLSERVER / "requirements.txt"
-    if program.exists() and stamp.exists() and stamp.read_bytes() == requirements.read_bytes():
-        return program
-    uv = str(REPOSITORY / ".cache" / "uv" / "bin" / "uv")
-    environment = {**os.environ, "VIRTUAL_ENV": str(_MLSERVER)}
-    for command in (
-        (uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(_MLSERVER)),
-        (uv, "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)),
-    ):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            msg = f"MLServer could not be installed:\n{done.stderr[-2000:]}"
-            raise StackError(msg)
-    shutil.copy(requirements, stamp)
-    return program
 
 
 def since(seconds: float) -> str:

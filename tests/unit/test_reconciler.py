@@ -137,6 +137,18 @@ async def test_a_first_deployment_goes_to_everyone_after_validation() -> None:
     assert stage.router.written[0] == Split(canary=a_release("v2"), weight_permille=1000)
 
 
+async def test_a_pack_is_recognised_from_a_ready_copy_of_the_canary(stage: Stage) -> None:
+    stage.workload.unready = {"v2"}
+    await stage.deploy(a_rollout(a_policy(metrics="auto")))
+    for _ in range(4):
+        await stage.one_pass()
+    assert stage.engines.asked == []
+    stage.workload.unready = set()
+    done = await stage.run(Phase.SUCCEEDED)
+    assert stage.engines.asked == [a_release("v2").endpoints]
+    assert done.pack == "vllm"
+
+
 async def test_a_bad_version_is_rolled_back_in_one_write(stage: Stage) -> None:
     stage.metrics.bad_ratio = 0.2
     await stage.deploy(a_rollout())
