@@ -38,7 +38,7 @@ docs: setup ## Build the documentation as a site, strictly: site/index.html
 test: setup ## All tests, on real Envoy, Prometheus and served models
 	$(PYTEST) -m "not faults and not engines" $(IN_PARALLEL)
 
-test-engines: setup ## Packs on real engines: MLServer and Ray Serve, installed in .cache
+test-engines: setup ## Packs on MLServer, Ray Serve and llama.cpp themselves, installed in .cache
 	$(PYTEST) -m engines tests/integration/test_real_engines.py
 
 test-faults: setup ## The long fault runs: 2,000 runs of the state machine and more

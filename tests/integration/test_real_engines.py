@@ -1,4 +1,4 @@
-"""Packs on the engines themselves, each installed in an environment of its own: MLServer and Ray Serve.
+"""Packs on engines themselves, each installed in an environment of its own: MLServer, Ray Serve, llama.cpp.
 
 Most of the time is their start, so they start together, once. What a pack does in all cases is shown in
 ``tests/contract/test_packs.py``; here it is shown that the engines show what the packs read.
@@ -94,6 +94,22 @@ def rayserve(stack: Stack, folder: Path) -> Engine:
     return Engine("rayserve", metrics_port, lambda fail: post(port, "/fraud", b"fail" if fail else b"x"))
 
 
+def llamacpp(stack: Stack, folder: Path) -> Engine:
+    """An OpenAI-compatible server on a language model that is made here."""
+    port = free_port()
+    python = install_engine("llamacpp") / "bin" / "python"
+    app = REPOSITORY / "deploy" / "local" / "serving" / "llamacpp_app.py"
+    argv = (str(python), str(app), str(port), str(folder))
+    service = stack.launch("llamacpp", argv, port, {"PYTHONPATH": ""})
+    wait_until_ready(service, port, "/health", timeout_seconds=START_SECONDS)
+
+    def ask(fail: bool) -> int:
+        body = {"prompt": "hello", "max_tokens": "many" if fail else 4}
+        return post(port, "/v1/completions", json.dumps(body).encode())
+
+    return Engine("llamacpp", port, ask)
+
+
 @contextmanager
 def engines(folder: Path) -> Iterator[dict[str, Engine]]:
     """Both, and a Prometheus that scrapes them each second as the versions of a model each."""
@@ -105,6 +121,7 @@ def engines(folder: Path) -> Iterator[dict[str, Engine]]:
         starting = [
             threads.submit(mlserver, stack, folder),
             threads.submit(rayserve, stack, Path(short)),
+            threads.submit(llamacpp, stack, folder),
         ]
         found = {one.pack: one for one in (each.result() for each in starting)}
         targets = [
@@ -204,3 +221,33 @@ async def test_the_engine_is_recognised_by_what_it_shows(
     finally:
         await recogniser.close()
     assert seen.pack == pack
+
+
+async def test_a_language_model_s_server_that_tells_no_versions_apart_is_recognised_and_refused(
+    running: tuple[str, dict[str, Engine]],
+) -> None:
+    engine = running[1]["llamacpp"]
+    assert [engine.ask(fail) for fail in (False, True)] == [200, 400]
+    page = await asyncio.to_thread(fetched, engine.metrics_port)
+    samples = [line.split()[0] for line in page.splitlines() if line and not line.startswith("#")]
+    assert "llamacpp:requests_deferred" in samples
+    assert not any("{" in name for name in samples), "then its pack could tell versions apart"
+    counted = [name for name in samples if "request" in name and name.endswith("_total")]
+    assert not counted, "then its pack could count requests"
+    recogniser = PackRecogniser(built_in_packs())
+    try:
+        what = rollout("llamacpp", AUTO, MetricsPage(engine.metrics_port))
+        seen = await recogniser.recognise(what, ["127.0.0.1:1"])
+    finally:
+        await recogniser.close()
+    assert not seen.pack
+    assert "llamacpp, which cannot be used" in seen.message
+
+
+def fetched(port: int) -> str:
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

@@ -98,7 +98,7 @@ async def test_an_engine_that_tells_no_versions_apart_is_named_with_the_reason()
     with serving(exposition("llamacpp").encode()) as endpoint:
         found = await look(endpoint)
     assert not found.pack
-    assert "llamacpp, which cannot be used: llama.cpp counts neither requests" in found.message
+    assert "llamacpp, which cannot be used: llama.cpp counts tokens and seconds but neither" in found.message
 
 
 async def test_an_engine_that_cannot_measure_a_check_is_named_with_the_reason() -> None:

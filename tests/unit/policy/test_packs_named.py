@@ -33,7 +33,7 @@ def policy(metrics: str, checks: str) -> Policy:
 
 def test_a_pack_that_tells_no_versions_apart_is_refused_with_its_reason() -> None:
     ((sentence, suggestion),) = said("llamacpp", "errors: {max: 1%}")
-    assert "llamacpp cannot be used: llama.cpp counts neither requests" in sentence
+    assert "llamacpp cannot be used: llama.cpp counts tokens and seconds but neither" in sentence
     assert "none of its series has a label that tells versions apart" in sentence
     assert suggestion == GATEWAYS
 
