@@ -59,9 +59,10 @@ class Counter(Part):
         """The counter under each of its names, the newest first; itself where it has one."""
         if not self.formerly:
             return (self,)
+        # made anew: a copy would keep the identity that is remembered
         fields = {name: getattr(self, name) for name in type(self).model_fields} | {"formerly": ()}
         names = (self.metric, *self.formerly)
-        return tuple(type(self)(**{**fields, "metric": name}) for name in names)  # a copy would keep the caches
+        return tuple(type(self)(**{**fields, "metric": name}) for name in names)
 
 
 class Answers(Counter):
