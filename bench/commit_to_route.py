@@ -20,7 +20,8 @@ from controller.adapters.kube.reflector import whole
 from controller.adapters.kube.resources import HTTP_ROUTES
 from controller.adapters.store.kubernetes import KubernetesStore, rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
-from controller.adapters.traffic.gateway_api import GatewayRouter
+from controller.adapters.traffic.gateway_api import HTTP_ROUTE
+from controller.adapters.traffic.object_router import ObjectRouter
 from controller.domain.commands import announce
 from controller.domain.model import Rollout, Route
 from controller.domain.release import Backend, BackendKind, Release, Split
@@ -51,7 +52,7 @@ class _Rollouts:
         self.cache = rollout_cache(client, [NAMESPACE], index.changed)
         self.routes = Mirror(client, HTTP_ROUTES, [NAMESPACE], changed=lambda _old, _new: None, keep=whole)
         self._store = KubernetesStore(client, self.cache, index, reign)
-        self._router = GatewayRouter(client, HTTP_ROUTES, self.routes, reign, allowed=lambda _: True)
+        self._router = ObjectRouter(client, HTTP_ROUTE, self.routes, reign, allowed=lambda _: True)
 
     async def begin(self, rollout: Rollout) -> Stored:
         """Its record, before any weight."""

@@ -1,7 +1,8 @@
 """Names to builders: what a policy or a setting may name, and what is built for it.
 
-A new gateway is one file and one line in `_ROUTERS`, or in `_CLUSTER_ROUTES` for one that only a cluster has,
-where the routers share what follows the API; a metrics pack is one file in ``metrics/packs``.
+A new gateway is one file, one line in `_CAPABILITIES`, and one in `_ROUTERS`; for a kind of object of a
+cluster, a dialect and a line in `controller.adapters.traffic.dialects`. A pack is one file in
+``metrics/packs``.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from controller.domain.capabilities import Capabilities
 from controller.domain.judge import JUDGES
 from controller.errors import InvariantError, TargetError
 from controller.policy.catalogue import Catalogue, Measures
@@ -50,8 +52,12 @@ def _envoy(settings: Settings) -> OwnedRouter:
 
 
 _ROUTERS: Mapping[str, Callable[[Settings], OwnedRouter]] = {"envoy": _envoy}
-_CLUSTER_ROUTES = frozenset({"httpRoute", "grpcRoute"})
-"""Kinds of `controller.adapters.traffic.gateway_api`; names alone, for lint needs no client of a cluster."""
+_CAPABILITIES: Mapping[str, Capabilities] = {
+    "envoy": Capabilities(),
+    "httpRoute": Capabilities(),
+    "grpcRoute": Capabilities(),
+}
+"""All kinds of route, those of a cluster too: lint needs no client of one."""
 
 
 def routers(settings: Settings) -> Mapping[str, OwnedRouter]:
@@ -64,7 +70,7 @@ def catalogue() -> Catalogue:
     from controller.adapters.metrics.packs import built_in_packs  # noqa: PLC0415 - other commands read none
 
     packs = {name: _measures(pack) for name, pack in built_in_packs().items()}
-    return Catalogue(frozenset(_ROUTERS) | _CLUSTER_ROUTES, packs, frozenset(JUDGES))
+    return Catalogue(_CAPABILITIES, packs, frozenset(JUDGES))
 
 
 def _measures(pack: "Pack") -> Measures:

@@ -15,8 +15,6 @@ from controller.adapters.kube.reflector import Changed, Reflector, whole, withou
 from controller.adapters.kube.resources import (
     CONFIG_MAPS,
     ENDPOINT_SLICES,
-    GRPC_ROUTES,
-    HTTP_ROUTES,
     MODEL_ROLLOUTS,
     PODS,
     Obj,
@@ -27,6 +25,7 @@ from controller.adapters.kube.succession import Estate
 from controller.adapters.kube.wakes import Wakes
 from controller.adapters.store.kubernetes import rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
+from controller.adapters.traffic.dialects import dialects
 from controller.adapters.workload.kube_view import kept_pod
 from controller.adapters.workload.kubernetes import WATCHED
 from controller.domain.model import Rollout
@@ -73,7 +72,8 @@ class Caches:
             name=PAUSE_NAME,
         )
         self._mirrors = {MODEL_ROLLOUTS: self.rollouts}
-        for resource in _routes(settings.features):
+        self._routes = frozenset(each.resource for each in dialects(settings.features).values())
+        for resource in self._routes:
             self._mirrors[resource] = Mirror(
                 client, resource, settings.namespaces, changed=wakes.route_changed, keep=whole
             )
@@ -90,7 +90,7 @@ class Caches:
     @property
     def routes(self) -> Mapping[Resource, Mirror]:
         """The caches of routes, by their kind."""
-        return {resource: mirror for resource, mirror in self._mirrors.items() if resource in _ROUTES}
+        return {resource: mirror for resource, mirror in self._mirrors.items() if resource in self._routes}
 
     def of(self, resource: Resource, namespace: str) -> Mirror | None:  # noqa: ARG002 - one for all namespaces
         """The cache of a resource, None where it is not followed."""
@@ -160,13 +160,6 @@ class Caches:
         for each in self._followed:
             if each.failure is not None:
                 yield each.resource.plural, str(each.failure)
-
-
-_ROUTES = (HTTP_ROUTES, GRPC_ROUTES)
-
-
-def _routes(features: Collection[Feature]) -> list[Resource]:
-    return [HTTP_ROUTES, *([GRPC_ROUTES] if Feature.GRPC_ROUTES in features else [])]
 
 
 def _on(feature: Feature, features: Collection[Feature]) -> bool:

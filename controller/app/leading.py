@@ -1,7 +1,7 @@
 """What the leader does: one pass over one model, from what people wrote to what is left to clean up."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -13,13 +13,14 @@ from controller.adapters.kube.fencing import Leadership
 from controller.adapters.kube.inbox import Inbox, Unfit
 from controller.adapters.kube.mirror import EVERYWHERE
 from controller.adapters.kube.modelrollout import ModelRolloutSpec
-from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, INFERENCE_POOLS, SERVICES, Resource
+from controller.adapters.kube.resources import INFERENCE_POOLS, SERVICES, Resource
 from controller.adapters.kube.sharding import mark_on_routes
 from controller.adapters.kube.succession import Estate, succeed
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.store.kubernetes import KubernetesStore
 from controller.adapters.store.kubernetes_objects import RolloutObjects
-from controller.adapters.traffic.gateway_api import GatewayRouter
+from controller.adapters.traffic.dialects import DIALECTS, dialects
+from controller.adapters.traffic.object_router import ObjectRouter
 from controller.adapters.workload.kube_finding import find_backend
 from controller.adapters.workload.kube_names import copy_name
 from controller.adapters.workload.kube_problem import Problem
@@ -49,9 +50,6 @@ from controller.reconciler import Reconciler
 from controller.runtime.waking import Wake, apart, soonest
 
 log = structlog.get_logger(__name__)
-
-ROUTES: Mapping[str, Resource] = {"httpRoute": HTTP_ROUTES, "grpcRoute": GRPC_ROUTES}
-"""The kinds of route that a policy may name here."""
 
 _MOST_SHOWN = 10_000
 
@@ -91,16 +89,15 @@ class Leader:
         self._store = outside.store
         self._objects = RolloutObjects(self._store, caches.index, outside.clock, self._shard)
         self._routers = {
-            kind: GatewayRouter(
+            kind: ObjectRouter(
                 client,
-                resource,
-                caches.routes[resource],
+                dialect,
+                caches.routes[dialect.resource],
                 outside.leadership,
                 allowed=settings.allows,
                 mark=mark_on_routes(self._shard),
             )
-            for kind, resource in ROUTES.items()
-            if resource in caches.routes
+            for kind, dialect in dialects(settings.features).items()
         }
         workload = KubernetesWorkload(
             client,
@@ -186,9 +183,10 @@ class Leader:
                 continue
             for each in opened:
                 policy = each.rollout.policy
-                resource = ROUTES.get(policy.route.kind)
-                if resource is not None and resource in self._outside.caches.routes:
-                    found.add(Estate(resource, policy.namespace, policy.route.name, mark))
+                dialect = DIALECTS.get(policy.route.kind)
+                if dialect is not None and dialect.resource in self._outside.caches.routes:
+                    name = dialect.object_name(each.rollout.routed)
+                    found.add(Estate(dialect.resource, policy.namespace, name, mark))
         return sorted(found, key=lambda estate: (estate.namespace, estate.name))
 
     def models(self) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from controller.domain.capabilities import Capabilities
+
 _LONGEST_WORD = 64
 
 
@@ -39,9 +41,9 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Known names: kinds of route, packs of metrics with what they measure, judges."""
+    """Known names: kinds of route with what they can do, packs of metrics with what they measure, judges."""
 
-    routes: frozenset[str]
+    routes: Mapping[str, Capabilities]
     packs: Mapping[str, Measures]
     judges: frozenset[str]
 

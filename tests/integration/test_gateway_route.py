@@ -15,8 +15,10 @@ from controller.adapters.kube.errors import Forbidden
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION
 from controller.adapters.kube.permissions import rules
 from controller.adapters.kube.reflector import Pace, Reflector, whole
-from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, Obj, Resource
-from controller.adapters.traffic.gateway_api import PERMISSIONS, GatewayRouter
+from controller.adapters.kube.resources import Obj, Resource
+from controller.adapters.traffic import gateway_api, object_router
+from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
+from controller.adapters.traffic.object_router import ObjectRouter
 from controller.domain.observation import RouteSeen
 from controller.domain.policy import RouteRef
 from controller.domain.release import RoutedModel, Split
@@ -53,7 +55,8 @@ class World:
 
     def __init__(self, server: "ApiServer", namespace: str, kind: str) -> None:
         self.server, self.namespace, self.kind = server, namespace, kind
-        self.resource: Resource = HTTP_ROUTES if kind == "HTTPRoute" else GRPC_ROUTES
+        self.dialect = HTTP_ROUTE if kind == "HTTPRoute" else GRPC_ROUTE
+        self.resource: Resource = self.dialect.resource
         self.leader = Leader(4)
 
     def routed(self, **changes: Any) -> RoutedModel:
@@ -102,7 +105,7 @@ class World:
         """The Role that the adapter's declarations make."""
         role = f"{identity}-routes"
         metadata = {"name": role, "namespace": self.namespace}
-        granted = rules(PERMISSIONS, [Feature.GRPC_ROUTES])
+        granted = rules([*gateway_api.PERMISSIONS, *object_router.PERMISSIONS], [Feature.GRPC_ROUTES])
         group = "rbac.authorization.k8s.io"
         api = f"{group}/v1"
         self.server.admin.create({"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": granted})
@@ -114,7 +117,7 @@ class World:
     @asynccontextmanager
     async def router(
         self, identity: str = "serinus-a", leader: Leader | None = None
-    ) -> AsyncIterator[GatewayRouter]:
+    ) -> AsyncIterator[ObjectRouter]:
         client = await connect(self.server.kubeconfig(identity))
         routes = Reflector(
             client, self.resource, self.namespace, changed=lambda *_: None, keep=whole, pace=PACE
@@ -128,12 +131,12 @@ class World:
             following.cancel()
             await client.close()
 
-    def _router(self, client: KubeClient, routes: Reflector, leader: Leader) -> GatewayRouter:
-        return GatewayRouter(
-            client, self.resource, routes, leader, allowed=lambda _: True, patience=timedelta(0)
+    def _router(self, client: KubeClient, routes: Reflector, leader: Leader) -> ObjectRouter:
+        return ObjectRouter(
+            client, self.dialect, routes, leader, allowed=lambda _: True, patience=timedelta(0)
         )
 
-    async def until(self, router: GatewayRouter, wanted: Split, *, accepted: bool) -> RouteSeen:
+    async def until(self, router: ObjectRouter, wanted: Split, *, accepted: bool) -> RouteSeen:
         """Look until the cache has it: the watch brings what others did."""
         async with asyncio.timeout(20):
             while True:
@@ -142,7 +145,7 @@ class World:
                     return seen
                 await asyncio.sleep(0.02)
 
-    async def until_problem(self, router: GatewayRouter) -> RouteSeen:
+    async def until_problem(self, router: ObjectRouter) -> RouteSeen:
         async with asyncio.timeout(20):
             while True:
                 seen = await router.observe(self.routed())
@@ -290,7 +293,7 @@ async def test_a_rollback_without_a_record_is_latched_over_a_restart(world: Worl
 
 async def test_without_the_right_to_patch_a_write_is_refused_with_the_rule_to_add(world: World) -> None:
     metadata = {"name": "serinus-a-routes", "namespace": world.namespace}
-    reading = rules(PERMISSIONS, [])
+    reading = rules([*gateway_api.PERMISSIONS, *object_router.PERMISSIONS], [])
     for rule in reading:
         rule["verbs"] = [verb for verb in rule["verbs"] if verb != "patch"]
     role = {
@@ -306,7 +309,7 @@ async def test_without_the_right_to_patch_a_write_is_refused_with_the_rule_to_ad
     assert '"resources": ["httproutes"], "verbs": ["patch"]' in str(caught.value)
 
 
-async def write_for_ever(world: World, router: GatewayRouter) -> None:
+async def write_for_ever(world: World, router: ObjectRouter) -> None:
     """The server's RBAC learns of a change in a while."""
     async with asyncio.timeout(20):
         while True:

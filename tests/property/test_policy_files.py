@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from controller.domain.capabilities import Capabilities
 from controller.domain.policy import Policy
 from controller.policy.catalogue import Catalogue, Measures
 from controller.policy.document import Limits, parse_document
@@ -34,7 +35,7 @@ from controller.policy.steps import AutoSteps
 from controller.policy.tree import Document, plain
 
 CATALOGUE = Catalogue(
-    frozenset({"envoy", "httpRoute"}),
+    dict.fromkeys(("envoy", "httpRoute"), Capabilities()),
     {"envoy": Measures(frozenset({"latency"}))},
     frozenset({"threshold", "sequential"}),
 )

@@ -7,7 +7,7 @@ from controller.adapters.kube import access_review, discovery, doorman, elector,
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
 from controller.adapters.store import kubernetes as store
-from controller.adapters.traffic import gateway_api
+from controller.adapters.traffic import gateway_api, object_router
 from controller.adapters.workload import kube_releasing
 from controller.adapters.workload import kubernetes as workload
 
@@ -16,6 +16,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     *pauses.PERMISSIONS,
     *store.PERMISSIONS,
     *gateway_api.PERMISSIONS,
+    *object_router.PERMISSIONS,
     *workload.PERMISSIONS,
     *discovery.PERMISSIONS,
     *events.PERMISSIONS,

@@ -1,245 +1,73 @@
-"""Splits traffic with the weights of an HTTPRoute or GRPCRoute of the Gateway API.
+"""The dialect of HTTPRoute and GRPCRoute of the Gateway API: weights of backends in a rule."""
 
-The route is the source of truth of what the gateway shall run; its status says whether it was taken. Reads
-come from a cache that follows the routes. Every write is one JSON Patch that tests the version of the route
-that it was made for and the leader's epoch on it, so a read that is stale, or a leader that was deposed,
-costs a `Conflict` and changes nothing. A route that was written by somebody else is read anew and looked at
-once more, because its gateway writes its status all the time.
+from dataclasses import dataclass
 
-What cannot be had is told, not raised, while a pass only looks: a route that is gone, a right that was taken
-away. A write without the right raises `Forbidden`, a `TargetError`: trying again would not help, and the
-message holds the rule of RBAC to add. Both only once it has been so for a while (`Patience`).
-"""
-
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Protocol
-
-from controller.adapters.kube.client import FIELD_MANAGER, KubeClient
-from controller.adapters.kube.errors import Forbidden, NotFound, NotServed
-from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership, fence, latch_of, stamp, take_over
-from controller.adapters.kube.permissions import Feature, Permission
-from controller.adapters.kube.resources import (
-    GRPC_ROUTES,
-    HTTP_ROUTES,
-    INFERENCE_POOLS,
-    SERVICES,
-    Obj,
-    Resource,
-)
-from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.kube.client import FIELD_MANAGER
+from controller.adapters.kube.permissions import Permission
+from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, Obj, Resource
+from controller.adapters.traffic.dialect import Companion, Standing, Surveyed
 from controller.adapters.traffic.gateway_emergency import with_versions
 from controller.adapters.traffic.gateway_patch import patch_for
-from controller.adapters.traffic.gateway_patience import Patience
 from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
-from controller.adapters.traffic.gateway_seen import agrees, described, normal, route_seen, standing
+from controller.adapters.traffic.gateway_seen import agrees, described, route_seen, standing_words
 from controller.adapters.traffic.gateway_split import read_split
+from controller.adapters.traffic.gateway_status import Verdict, acceptance
 from controller.adapters.traffic.gateway_survey import survey_of
-from controller.adapters.workload.kube_labels import VERSION
-from controller.domain.observation import RouteSeen, Survey
-from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
-from controller.domain.vocabulary import Reason
-from controller.errors import Conflict, ControllerError, TargetError, TransientError
+from controller.domain.observation import RouteSeen
+from controller.domain.release import Release, RoutedModel, Split
+from controller.errors import Conflict, TargetError
+from controller.features import Feature
 
 _VERBS = frozenset({"get", "list", "watch", "patch"})
 PERMISSIONS = (
     Permission(HTTP_ROUTES, _VERBS, Feature.CORE),
     Permission(GRPC_ROUTES, _VERBS, Feature.GRPC_ROUTES),
-    Permission(SERVICES, frozenset({"get"}), Feature.CORE),
-    Permission(INFERENCE_POOLS, frozenset({"get"}), Feature.INFERENCE_POOLS),
 )
-_BACKENDS = {BackendKind.SERVICE: SERVICES, BackendKind.INFERENCE_POOL: INFERENCE_POOLS}
 
 
-class Routes(Protocol):
-    """The routes as they were last heard of, whole: with the record of who set which field."""
+@dataclass(frozen=True, slots=True)
+class GatewayRoutes:
+    """`Dialect` of one of the two kinds. Nothing is generated from a route: its status says all."""
 
-    def get(self, namespace: str, name: str) -> Obj | None:
-        """The route; None if it is not there, or not followed."""
-        ...
+    resource: Resource
+    feature: Feature
 
-    def put(self, obj: Obj) -> None:
-        """Take the answer to a write of our own."""
-        ...
+    def object_name(self, routed: RoutedModel) -> str:
+        """The name in the policy."""
+        return routed.route.name
 
-    @property
-    def age(self) -> timedelta:
-        """How long ago the server last said what there is."""
-        ...
+    def companions(self, route: Obj, routed: RoutedModel) -> tuple[Companion, ...]:  # noqa: ARG002 - as `Dialect` has it
+        """None."""
+        return ()
 
-    @property
-    def failure(self) -> ControllerError | None:
-        """Why they cannot be followed now; None when they can."""
-        ...
+    def survey(self, standing: Standing, routed: RoutedModel, recorded: Release | None) -> Surveyed:
+        """Of the model's rule."""
+        return survey_of(standing.route, routed, recorded)
+
+    def accepted(self, standing: Standing) -> Verdict:
+        """By all of the route's gateways."""
+        return acceptance(standing.route)
+
+    def seen(self, standing: Standing, routed: RoutedModel, mark: str) -> RouteSeen:
+        """The weights, who wrote last, and whether the gateways took them."""
+        return route_seen(standing.route, self.resource.kind, routed, FIELD_MANAGER, mark)
+
+    def change(self, route: Obj, routed: RoutedModel, split: Split, expected: Split) -> list[Obj]:
+        """The pair's weights, and the canary's ref."""
+        pair = _pair(route, routed)
+        if not agrees(read_split(pair, routed), routed, split, expected):
+            stands = standing_words(route, pair, routed, FIELD_MANAGER)
+            raise Conflict(f"{stands}; expected was {described(expected)}")
+        return patch_for(pair, routed, split)
+
+    def emergency(self, route: Obj, routed: RoutedModel) -> list[Obj]:
+        """Serinus' mark tells the canary where the record cannot."""
+        known = with_versions(route, routed)
+        return patch_for(_pair(route, known), known, Split(stable=known.stable))
 
 
-class GatewayRouter:
-    """`TrafficRouter` for the routes of one kind: ``resource`` is `HTTP_ROUTES` or `GRPC_ROUTES`.
-
-    ``allowed`` tells in which namespaces policies may act, ``mark`` which annotation bears our epoch. A route
-    last confirmed longer than ``stalest`` ago is asked for again; a healthy watch confirms every minute.
-    """
-
-    def __init__(  # noqa: PLR0913 - one for each thing outside
-        self,
-        client: KubeClient,
-        resource: Resource,
-        routes: Routes,
-        leadership: Leadership,
-        *,
-        allowed: Callable[[str], bool],
-        mark: str = EPOCH_ANNOTATION,
-        stalest: timedelta = timedelta(seconds=75),
-        patience: timedelta = timedelta(seconds=20),
-    ) -> None:
-        self._client = client
-        self._resource = resource
-        self._routes = routes
-        self._leadership = leadership
-        self._allowed = allowed
-        self._mark = mark
-        self._stalest = stalest
-        self._patience = Patience(patience)
-
-    async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
-        """Who serves on the route, and what stands in the way of a rollout. Raises `TransientError`."""
-        if not self._allowed(routed.namespace):
-            return Survey(problem=Reason.PERMISSION_LOST, message=self._banned(routed), hopeless=True)
-        try:
-            route = await self._look(routed)
-        except Forbidden as error:
-            return Survey(problem=Reason.PERMISSION_LOST, message=str(error))
-        except NotServed as error:
-            return Survey(problem=Reason.ROUTE_NOT_FOUND, message=str(error))
-        if route is None:
-            return Survey(problem=Reason.ROUTE_NOT_FOUND, message=self._missing(routed))
-        found = survey_of(route, routed, recorded)
-        version = await self._label(routed, found.nameless) if found.nameless else ""
-        return found.named(version) if version else found.survey
-
-    async def observe(self, routed: RoutedModel) -> RouteSeen:
-        """What the route says, who wrote it last, and whether its gateways took it.
-
-        Raises `TransientError` when the server does not answer and nothing is known of the route.
-        """
-        known = self._routes.get(routed.namespace, routed.route.name)
-        try:
-            route = await self._look(routed)
-        except Forbidden as error:
-            return self._lost(known, routed, Reason.PERMISSION_LOST, str(error))
-        except NotServed as error:
-            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, str(error))
-        except TransientError as error:
-            if known is None:
-                raise
-            return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, str(error))
-        if route is None:
-            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(routed))
-        self._patience.restore(("read", routed.namespace, routed.route.name))
-        return route_seen(route, self._resource.kind, routed, FIELD_MANAGER, self._mark)
-
-    async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
-        """Write the split, unless the route has it, and undo a latch. Returns before the gateway took it."""
-        split, expected = normal(split), normal(expected)
-
-        def change(route: Obj) -> list[Obj]:
-            pair = _pair(route, routed)
-            if not agrees(read_split(pair, routed), routed, split, expected):
-                stands = standing(route, pair, routed, FIELD_MANAGER)
-                raise Conflict(f"{stands}; expected was {described(expected)}")
-            latched = latch_of(route, self._mark)
-            unlatch = stamp(route, self._leadership.epoch, None, self._mark) if latched else []
-            return [*patch_for(pair, routed, split), *unlatch]
-
-        await self._write(routed, change)
-
-    async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
-        """Give everything to stable and latch it, in one patch, whatever the route holds.
-
-        Without versions the route must tell them itself: raises `TargetError` when it does not.
-        """
-
-        def change(route: Obj) -> list[Obj]:
-            known = with_versions(route, routed)
-            weights = patch_for(_pair(route, known), known, Split(stable=known.stable))
-            if not weights and latch_of(route, self._mark) is not None:
-                return []
-            return [*weights, *stamp(route, self._leadership.epoch, reason, self._mark)]
-
-        await self._write(routed, change)
-
-    async def _write(self, routed: RoutedModel, change: Callable[[Obj], list[Obj]]) -> None:
-        """Make a change of the route as it is known; after a `Conflict` once more, as it is by then."""
-        key = ("write", routed.namespace, routed.route.name)
-        try:
-            route = await self._for_writing(routed, fresh=False)
-            try:
-                await self._patch(routed, route, change)
-            except Conflict:
-                await self._patch(routed, await self._for_writing(routed, fresh=True), change)
-        except (Forbidden, NotFound) as error:
-            if self._patience.is_over(key):
-                raise
-            raise TransientError(str(error)) from error
-        self._patience.restore(key)
-
-    async def _patch(self, routed: RoutedModel, route: Obj, change: Callable[[Obj], list[Obj]]) -> None:
-        if not change(route):
-            return
-        epoch = self._leadership.epoch
-        ours = await take_over(self._client, self._resource, route, epoch, self._mark)
-        operations = [*fence(ours, epoch, self._mark), *change(ours)]
-        where = routed.namespace, routed.route.name
-        self._routes.put(await self._client.json_patch(self._resource, *where, operations))
-
-    async def _for_writing(self, routed: RoutedModel, *, fresh: bool) -> Obj:
-        if not self._allowed(routed.namespace):
-            raise TargetError(self._banned(routed))
-        route = await (self._ask(routed) if fresh else self._look(routed))
-        if route is None:
-            raise NotFound(self._missing(routed))
-        return route
-
-    async def _look(self, routed: RoutedModel) -> Obj | None:
-        """The route from the cache, if that is fresh and has it, else from the server."""
-        known = self._routes.get(routed.namespace, routed.route.name)
-        fresh = self._routes.failure is None and self._routes.age <= self._stalest
-        return known if known is not None and fresh else await self._ask(routed)
-
-    async def _ask(self, routed: RoutedModel) -> Obj | None:
-        return await self._client.get(self._resource, routed.namespace, routed.route.name)
-
-    async def _label(self, routed: RoutedModel, backend: Backend) -> str:
-        """The version that the backend's label gives; empty if that cannot be had."""
-        try:
-            found = await self._client.get(_BACKENDS[backend.kind], routed.namespace, backend.name)
-        except TargetError:
-            return ""
-        return text(mapping(mapping(mapping(found).get("metadata")).get("labels")).get(VERSION))
-
-    def _lost(self, known: Obj | None, routed: RoutedModel, problem: Reason, message: str) -> RouteSeen:
-        """What a person must mend, once it has lasted; until then the gateway cannot be asked."""
-        if self._patience.is_over(("read", routed.namespace, routed.route.name)):
-            return self._unseen(known, routed, problem, message)
-        if known is None:
-            raise TransientError(message)
-        return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, message)
-
-    def _unseen(self, known: Obj | None, routed: RoutedModel, problem: Reason, message: str) -> RouteSeen:
-        """What is still known of a route that cannot be looked at."""
-        if known is None:
-            return RouteSeen(Split(), accepted=False, problem=problem, message=message)
-        seen = route_seen(known, self._resource.kind, routed, FIELD_MANAGER, self._mark)
-        return RouteSeen(seen.split, accepted=False, problem=problem, message=message, latched=seen.latched)
-
-    def _missing(self, routed: RoutedModel) -> str:
-        return f"there is no {self._resource.kind} {routed.route.name} in the namespace {routed.namespace}"
-
-    def _banned(self, routed: RoutedModel) -> str:
-        return (
-            f"policies may not act in the namespace {routed.namespace}: "
-            "the operator allows namespaces in SERINUS_KUBERNETES__NAMESPACES"
-        )
+HTTP_ROUTE = GatewayRoutes(HTTP_ROUTES, Feature.CORE)
+GRPC_ROUTE = GatewayRoutes(GRPC_ROUTES, Feature.GRPC_ROUTES)
 
 
 def _pair(route: Obj, routed: RoutedModel) -> Pair:

@@ -32,7 +32,7 @@ def route_seen(
             latched=latched,
         )
     held, verdict = read_split(pair, routed), acceptance(route)
-    problem, message = None, standing(route, pair, routed, manager)
+    problem, message = None, standing_words(route, pair, routed, manager)
     if held.strange:
         problem = Reason.DRIFT_DETECTED
     elif verdict.refused:
@@ -47,7 +47,7 @@ def route_seen(
     )
 
 
-def standing(route: Obj, pair: Pair, routed: RoutedModel, manager: str) -> str:
+def standing_words(route: Obj, pair: Pair, routed: RoutedModel, manager: str) -> str:
     """What stands on the route, and who else wrote its rules last."""
     return f"the route {routed.route.name} has {pair.shown}{_culprit(route, manager)}"
 

@@ -1,9 +1,10 @@
 """What stands on a route before a rollout has any traffic, and why none can be given. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.dialect import Surveyed
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, Trouble, find_rule, pair_in
 from controller.adapters.traffic.gateway_status import acceptance, gateways_of, owner
 from controller.adapters.traffic.gateway_weights import present_sum, too_small
@@ -13,19 +14,6 @@ from controller.domain.vocabulary import Reason
 
 _MOST_REFS = 16
 """Backends that a rule can have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surveyed:
-    """The survey; ``nameless`` is the backend that serves where only its own name stands for its version."""
-
-    survey: Survey
-    nameless: Backend | None = None
-
-    def named(self, version: str) -> Survey:
-        """With the version that is said of the nameless backend."""
-        serving = self.survey.serving
-        return replace(self.survey, serving=replace(serving, version=version) if serving else None)
 
 
 def survey_of(route: Obj, routed: RoutedModel, recorded: Release | None) -> Surveyed:

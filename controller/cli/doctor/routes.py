@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.adapters.kube.identity import Key
-from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, Obj, Resource
-from controller.adapters.traffic.gateway_status import acceptance, owner
-from controller.adapters.traffic.gateway_survey import survey_of
+from controller.adapters.kube.resources import Obj, Resource
+from controller.adapters.traffic.dialect import Dialect, Standing
+from controller.adapters.traffic.dialects import DIALECTS
+from controller.adapters.traffic.gateway_status import owner
 from controller.adapters.workload.kube_endpoints import Endpoints, of_slices, service_port
 from controller.adapters.workload.kube_problem import Problem
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
@@ -18,9 +19,6 @@ from controller.domain.release import Backend, BackendKind, Release, RoutedModel
 from controller.domain.vocabulary import Phase, Reason
 from controller.features import Feature
 
-KINDS = {"httpRoute": HTTP_ROUTES, "grpcRoute": GRPC_ROUTES}
-_FEATURES = {"grpcRoute": Feature.GRPC_ROUTES}
-
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -31,13 +29,28 @@ class Model:
 
     @property
     def key(self) -> Key:
-        """The route's namespace and name."""
-        return Key(self.policy.namespace, self.policy.route.name)
+        """The namespace and name of the object that splits the traffic."""
+        name = self.dialect.object_name(self.routed) if self.dialect else self.policy.route.name
+        return Key(self.policy.namespace, name)
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """What understands the route; None for a gateway of one machine."""
+        return DIALECTS.get(self.policy.route.kind)
 
     @property
     def resource(self) -> Resource | None:
         """The kind of objects that the route is one of; None for a gateway of one machine."""
-        return KINDS.get(self.policy.route.kind)
+        return self.dialect.resource if self.dialect else None
+
+    @property
+    def routed(self) -> RoutedModel:
+        """The model at its gateway, with the versions that an open rollout moves traffic between."""
+        if self.open is not None:
+            return self.open.routed
+        policy = self.policy
+        steps = tuple(step.weight_permille for step in policy.steps)
+        return RoutedModel(policy.model, policy.route, policy.namespace, steps_permille=steps)
 
     @property
     def open(self) -> Rollout | None:
@@ -65,8 +78,8 @@ def allowed(model: Model, setup: Setup) -> Finding | None:
             f"its namespace {policy.namespace} is not one where this daemon may act",
             f"add it to SERINUS_KUBERNETES__NAMESPACES, and bind the daemon's Role in {policy.namespace}",
         )
-    feature = _FEATURES.get(policy.route.kind)
-    if model.resource is None or (feature is not None and not setup.does(feature)):
+    feature = model.dialect.feature if model.dialect else None
+    if feature is None or (feature is not Feature.CORE and not setup.does(feature)):
         known = "httpRoute" if feature is None else f"httpRoute, or switch on the feature {feature}"
         return failed(
             "policy",
@@ -88,12 +101,13 @@ class Looked:
 def route(model: Model, found: Obj | None) -> Looked:
     """The route as it is now."""
     name, key = model.policy.model, f"{model.policy.route.kind} {model.key}"
-    if found is None:
+    if found is None or model.dialect is None:
         return Looked(failed("route", name, f"{key} does not exist", _remedy(Reason.ROUTE_NOT_FOUND, name)))
     if holder := owner(found):
         message = f"{key} belongs to {holder}, which would undo every change"
         return Looked(failed("route", name, message, _remedy(Reason.ROUTE_OWNED, name)))
-    taken = acceptance(found)
+    standing = Standing(found)
+    taken = model.dialect.accepted(standing)
     moving = model.open
     if moving is not None:
         # two backends share the rule while a rollout goes on: only the daemon knows what shall be
@@ -101,10 +115,7 @@ def route(model: Model, found: Obj | None) -> Looked:
         if taken.accepted:
             return Looked(ok("route", name, f"{key} is accepted; {moving.id} moves it"), serving)
         return Looked(failed("route", name, f"{key}: {taken.message}", _describe(model)), serving)
-    policy = model.policy
-    steps = tuple(step.weight_permille for step in policy.steps)
-    routed = RoutedModel(name, policy.route, policy.namespace, steps_permille=steps)
-    survey = survey_of(found, routed, model.serving).survey
+    survey = model.dialect.survey(standing, model.routed, model.serving).survey
     serving = survey.serving.backend if survey.serving else None
     if survey.problem is None:
         who = f", {survey.serving.version} serves" if survey.serving else ", nobody serves yet"

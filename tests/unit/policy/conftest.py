@@ -2,6 +2,7 @@
 
 import pytest
 
+from controller.domain.capabilities import Capabilities
 from controller.policy.catalogue import Catalogue, Measures
 
 
@@ -20,7 +21,7 @@ checks:
 @pytest.fixture
 def catalogue() -> Catalogue:
     return Catalogue(
-        frozenset({"envoy", "httpRoute", "grpcRoute"}),
+        dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
         dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.domain.capabilities import Capabilities
 from controller.policy.catalogue import Catalogue, Measures
 from controller.policy.loader import beside, parse_policy
 from controller.policy.render import Format, render
@@ -21,7 +22,7 @@ PLACE = re.compile(r"[\w./-]+\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S.*")
 @pytest.fixture
 def catalogue() -> Catalogue:
     return Catalogue(
-        frozenset({"envoy", "httpRoute", "grpcRoute"}),
+        dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
         dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),
     )

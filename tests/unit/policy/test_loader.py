@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.domain.capabilities import Capabilities
 from controller.domain.policy import (
     ApprovalRules,
     Check,
@@ -141,7 +142,7 @@ def test_the_digest_tells_texts_and_golden_files_apart(policy_text: str, catalog
 
 
 def test_names_that_the_catalogue_knows_are_allowed(policy_text: str) -> None:
-    catalogue = Catalogue(frozenset({"istio"}), {"istio": Measures()}, frozenset({"sequential"}))
+    catalogue = Catalogue({"istio": Capabilities()}, {"istio": Measures()}, frozenset({"sequential"}))
     text = policy_text.replace("{envoy: /v2/models/fraud-detector}", "{istio: fraud}").replace(
         "envoy", "istio"
     )
@@ -238,7 +239,7 @@ MEASURED = """
 
 
 def test_checks_say_what_they_count(policy_text: str) -> None:
-    known = Catalogue(frozenset({"envoy"}), {"envoy": LLM}, frozenset({"sequential"}))
+    known = Catalogue({"envoy": Capabilities()}, {"envoy": LLM}, frozenset({"sequential"}))
     found = {check.name: check for check in parsed(policy_text.rstrip() + MEASURED, known).checks}
     assert {
         name: (check.kind, check.quantile, check.measure, check.query, check.of)
@@ -256,7 +257,8 @@ def test_checks_say_what_they_count(policy_text: str) -> None:
 
 
 def test_a_check_of_another_pack_s_measure_is_a_fault(policy_text: str) -> None:
-    known = Catalogue(frozenset({"envoy"}), {"envoy": Measures(), "vllm": LLM}, frozenset({"sequential"}))
+    packs = {"envoy": Measures(), "vllm": LLM}
+    known = Catalogue({"envoy": Capabilities()}, packs, frozenset({"sequential"}))
     text = policy_text.rstrip() + "\n  ttft_p95: {max: 750ms}\n  aborted: {max: 1%}\n"
     said = "is not measured by the metrics pack envoy and has no"
     assert faults_of(text, known) == [

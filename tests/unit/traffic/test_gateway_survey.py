@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.dialect import Surveyed
 from controller.adapters.traffic.gateway_status import gateways_of
-from controller.adapters.traffic.gateway_survey import Surveyed, survey_of
+from controller.adapters.traffic.gateway_survey import survey_of
 from controller.domain.observation import Survey
 from controller.domain.policy import RouteRef
 from controller.domain.release import Backend, BackendKind, Release

@@ -12,8 +12,9 @@ from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION
 from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, INFERENCE_POOLS, SERVICES, Obj
-from controller.adapters.traffic.gateway_api import GatewayRouter
+from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
 from controller.adapters.traffic.gateway_seen import described
+from controller.adapters.traffic.object_router import ObjectRouter
 from controller.domain.observation import RouteSeen
 from controller.domain.policy import RouteRef
 from controller.domain.release import RoutedModel, Split
@@ -64,10 +65,10 @@ class World:
 
     def new_router(
         self, leader: Leader, known: Known | None = None, patience: timedelta = timedelta(0)
-    ) -> GatewayRouter:
+    ) -> ObjectRouter:
         allowed: Callable[[str], bool] = lambda namespace: namespace in self.allowed  # noqa: E731
-        return GatewayRouter(
-            self.client, HTTP_ROUTES, known or self.known, leader, allowed=allowed, patience=patience
+        return ObjectRouter(
+            self.client, HTTP_ROUTE, known or self.known, leader, allowed=allowed, patience=patience
         )
 
     def put(self, route: Obj, manager: str = "kubectl-edit") -> None:
@@ -492,7 +493,7 @@ async def test_a_grpc_route_is_a_route_like_any_other() -> None:
     world = World()
     route = a_route(a_rule(ref("fraud-v6", 1)), kind="GRPCRoute")
     world.api.put(GRPC_ROUTES, route)
-    router = GatewayRouter(world.client, GRPC_ROUTES, Known(), Leader(), allowed=lambda _: True)
+    router = ObjectRouter(world.client, GRPC_ROUTE, Known(), Leader(), allowed=lambda _: True)
     await router.apply(routed(), STEP, Split(S))
     seen = await router.observe(routed())
     assert seen.split == STEP

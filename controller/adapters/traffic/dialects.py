@@ -1,0 +1,21 @@
+"""The kinds of objects in a cluster that may split traffic, by the names that policies use.
+
+A new kind is a dialect and a line here, and one in `controller.adapters.registry`, which says what it can do.
+"""
+
+from collections.abc import Collection, Mapping
+
+from controller.adapters.traffic.dialect import Dialect
+from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
+from controller.features import Feature
+
+DIALECTS: Mapping[str, Dialect] = {"httpRoute": HTTP_ROUTE, "grpcRoute": GRPC_ROUTE}
+
+
+def dialects(features: Collection[Feature]) -> Mapping[str, Dialect]:
+    """Those that the operator has switched on."""
+    return {
+        kind: dialect
+        for kind, dialect in DIALECTS.items()
+        if dialect.feature is Feature.CORE or dialect.feature in features
+    }

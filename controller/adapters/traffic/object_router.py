@@ -1,0 +1,241 @@
+"""Splits traffic with an object of a cluster: a route, whose `Dialect` says what it means.
+
+The route is the source of truth of what the gateway shall run; its status says whether it was taken. Reads
+come from a cache that follows the routes. Every write is one JSON Patch that tests the version of the route
+that it was made for and the leader's epoch on it, so a read that is stale, or a leader that was deposed,
+costs a `Conflict` and changes nothing. A route that was written by somebody else is read anew and looked at
+once more, because its gateway writes its status all the time.
+
+What cannot be had is told, not raised, while a pass only looks: a route that is gone, a right that was taken
+away. A write without the right raises `Forbidden`, a `TargetError`: trying again would not help, and the
+message holds the rule of RBAC to add. Both only once it has been so for a while (`Patience`).
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+from controller.adapters.kube.client import KubeClient
+from controller.adapters.kube.errors import Forbidden, NotFound, NotServed
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership, fence, latch_of, stamp, take_over
+from controller.adapters.kube.permissions import Feature, Permission
+from controller.adapters.kube.resources import INFERENCE_POOLS, SERVICES, Obj
+from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.traffic.dialect import Dialect, Standing
+from controller.adapters.traffic.gateway_patience import Patience
+from controller.adapters.traffic.gateway_seen import normal
+from controller.adapters.workload.kube_labels import VERSION
+from controller.domain.observation import RouteSeen, Survey
+from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
+from controller.domain.vocabulary import Reason
+from controller.errors import Conflict, ControllerError, TargetError, TransientError
+
+PERMISSIONS = (
+    Permission(SERVICES, frozenset({"get"}), Feature.CORE),
+    Permission(INFERENCE_POOLS, frozenset({"get"}), Feature.INFERENCE_POOLS),
+)
+_BACKENDS = {BackendKind.SERVICE: SERVICES, BackendKind.INFERENCE_POOL: INFERENCE_POOLS}
+
+
+class Routes(Protocol):
+    """The routes as they were last heard of, whole: with the record of who set which field."""
+
+    def get(self, namespace: str, name: str) -> Obj | None:
+        """The route; None if it is not there, or not followed."""
+        ...
+
+    def put(self, obj: Obj) -> None:
+        """Take the answer to a write of our own."""
+        ...
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the server last said what there is."""
+        ...
+
+    @property
+    def failure(self) -> ControllerError | None:
+        """Why they cannot be followed now; None when they can."""
+        ...
+
+
+class ObjectRouter:
+    """`TrafficRouter` for the routes of one kind, which ``dialect`` understands.
+
+    ``allowed`` tells in which namespaces policies may act, ``mark`` which annotation bears our epoch. A route
+    last confirmed longer than ``stalest`` ago is asked for again; a healthy watch confirms every minute.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each thing outside
+        self,
+        client: KubeClient,
+        dialect: Dialect,
+        routes: Routes,
+        leadership: Leadership,
+        *,
+        allowed: Callable[[str], bool],
+        mark: str = EPOCH_ANNOTATION,
+        stalest: timedelta = timedelta(seconds=75),
+        patience: timedelta = timedelta(seconds=20),
+    ) -> None:
+        self._client = client
+        self._dialect = dialect
+        self._routes = routes
+        self._leadership = leadership
+        self._allowed = allowed
+        self._mark = mark
+        self._stalest = stalest
+        self._patience = Patience(patience)
+
+    async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
+        """Who serves on the route, and what stands in the way of a rollout. Raises `TransientError`."""
+        if not self._allowed(routed.namespace):
+            return Survey(problem=Reason.PERMISSION_LOST, message=self._banned(routed), hopeless=True)
+        try:
+            standing = await self._stand(routed)
+        except Forbidden as error:
+            return Survey(problem=Reason.PERMISSION_LOST, message=str(error))
+        except NotServed as error:
+            return Survey(problem=Reason.ROUTE_NOT_FOUND, message=str(error))
+        if standing is None:
+            return Survey(problem=Reason.ROUTE_NOT_FOUND, message=self._missing(routed))
+        found = self._dialect.survey(standing, routed, recorded)
+        version = await self._label(routed, found.nameless) if found.nameless else ""
+        return found.named(version) if version else found.survey
+
+    async def observe(self, routed: RoutedModel) -> RouteSeen:
+        """What the route says, who wrote it last, and whether its gateways took it.
+
+        Raises `TransientError` when the server does not answer and nothing is known of the route.
+        """
+        known = self._known(routed)
+        try:
+            standing = await self._stand(routed)
+        except Forbidden as error:
+            return self._lost(known, routed, Reason.PERMISSION_LOST, str(error))
+        except NotServed as error:
+            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, str(error))
+        except TransientError as error:
+            if known is None:
+                raise
+            return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, str(error))
+        if standing is None:
+            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(routed))
+        self._patience.restore(self._key("read", routed))
+        return self._dialect.seen(standing, routed, self._mark)
+
+    async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
+        """Write the split, unless the route has it, and undo a latch. Returns before the gateway took it."""
+        split, expected = normal(split), normal(expected)
+
+        def change(route: Obj) -> list[Obj]:
+            changes = self._dialect.change(route, routed, split, expected)
+            latched = latch_of(route, self._mark)
+            return [*changes, *(stamp(route, self._leadership.epoch, None, self._mark) if latched else [])]
+
+        await self._write(routed, change)
+
+    async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
+        """Give everything to stable and latch it, in one patch, whatever the route holds.
+
+        Without versions the route must tell them itself: raises `TargetError` when it does not.
+        """
+
+        def change(route: Obj) -> list[Obj]:
+            weights = self._dialect.emergency(route, routed)
+            if not weights and latch_of(route, self._mark) is not None:
+                return []
+            return [*weights, *stamp(route, self._leadership.epoch, reason, self._mark)]
+
+        await self._write(routed, change)
+
+    async def _write(self, routed: RoutedModel, change: Callable[[Obj], list[Obj]]) -> None:
+        """Make a change of the route as it is known; after a `Conflict` once more, as it is by then."""
+        key = self._key("write", routed)
+        try:
+            route = await self._for_writing(routed, fresh=False)
+            try:
+                await self._patch(routed, route, change)
+            except Conflict:
+                await self._patch(routed, await self._for_writing(routed, fresh=True), change)
+        except (Forbidden, NotFound) as error:
+            if self._patience.is_over(key):
+                raise
+            raise TransientError(str(error)) from error
+        self._patience.restore(key)
+
+    async def _patch(self, routed: RoutedModel, route: Obj, change: Callable[[Obj], list[Obj]]) -> None:
+        if not change(route):
+            return
+        epoch = self._leadership.epoch
+        ours = await take_over(self._client, self._dialect.resource, route, epoch, self._mark)
+        operations = [*fence(ours, epoch, self._mark), *change(ours)]
+        where = routed.namespace, self._dialect.object_name(routed)
+        self._routes.put(await self._client.json_patch(self._dialect.resource, *where, operations))
+
+    async def _for_writing(self, routed: RoutedModel, *, fresh: bool) -> Obj:
+        if not self._allowed(routed.namespace):
+            raise TargetError(self._banned(routed))
+        route = await (self._ask(routed) if fresh else self._look(routed))
+        if route is None:
+            raise NotFound(self._missing(routed))
+        return route
+
+    async def _stand(self, routed: RoutedModel) -> Standing | None:
+        """The route and what its dialect wants looked at beside it; a companion is always asked for."""
+        route = await self._look(routed)
+        if route is None:
+            return None
+        beside = self._dialect.companions(route, routed)
+        found = [await self._client.get(each.resource, routed.namespace, each.name) for each in beside]
+        return Standing(route, tuple(found))
+
+    def _known(self, routed: RoutedModel) -> Obj | None:
+        return self._routes.get(routed.namespace, self._dialect.object_name(routed))
+
+    def _key(self, act: str, routed: RoutedModel) -> tuple[str, str, str]:
+        """What patience is had with."""
+        return act, routed.namespace, self._dialect.object_name(routed)
+
+    async def _look(self, routed: RoutedModel) -> Obj | None:
+        """The route from the cache, if that is fresh and has it, else from the server."""
+        known = self._known(routed)
+        fresh = self._routes.failure is None and self._routes.age <= self._stalest
+        return known if known is not None and fresh else await self._ask(routed)
+
+    async def _ask(self, routed: RoutedModel) -> Obj | None:
+        name = self._dialect.object_name(routed)
+        return await self._client.get(self._dialect.resource, routed.namespace, name)
+
+    async def _label(self, routed: RoutedModel, backend: Backend) -> str:
+        """The version that the backend's label gives; empty if that cannot be had."""
+        try:
+            found = await self._client.get(_BACKENDS[backend.kind], routed.namespace, backend.name)
+        except TargetError:
+            return ""
+        return text(mapping(mapping(mapping(found).get("metadata")).get("labels")).get(VERSION))
+
+    def _lost(self, known: Obj | None, routed: RoutedModel, problem: Reason, message: str) -> RouteSeen:
+        """What a person must mend, once it has lasted; until then the gateway cannot be asked."""
+        if self._patience.is_over(self._key("read", routed)):
+            return self._unseen(known, routed, problem, message)
+        if known is None:
+            raise TransientError(message)
+        return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, message)
+
+    def _unseen(self, known: Obj | None, routed: RoutedModel, problem: Reason, message: str) -> RouteSeen:
+        """What is still known of a route that cannot be looked at."""
+        if known is None:
+            return RouteSeen(Split(), accepted=False, problem=problem, message=message)
+        seen = self._dialect.seen(Standing(known), routed, self._mark)
+        return RouteSeen(seen.split, accepted=False, problem=problem, message=message, latched=seen.latched)
+
+    def _missing(self, routed: RoutedModel) -> str:
+        kind, name = self._dialect.resource.kind, self._dialect.object_name(routed)
+        return f"there is no {kind} {name} in the namespace {routed.namespace}"
+
+    def _banned(self, routed: RoutedModel) -> str:
+        return (
+            f"policies may not act in the namespace {routed.namespace}: "
+            "the operator allows namespaces in SERINUS_KUBERNETES__NAMESPACES"
+        )
