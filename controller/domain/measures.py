@@ -20,6 +20,8 @@ class Level(StrEnum):
     """Tokens of a prompt on average."""
     OUTPUT_TOKENS = "output_tokens"
     """Tokens of an answer on average."""
+    TOKEN_LATENCY = "token_latency"
+    """Seconds that whole answers took for each of their tokens, on average."""
 
 
 AUTO = "auto"

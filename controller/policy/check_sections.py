@@ -176,7 +176,7 @@ class FillCheck(CheckSection):
 
 
 class MeanTimeCheck(CheckSection):
-    """A mean time that the metrics pack reads, where there is no histogram: mean_latency."""
+    """A mean time that the metrics pack reads: mean_latency of a request, token_latency of a token."""
 
     max: Latency | None = Field(
         default=None, description="The longest mean time allowed.", examples=["200ms"]
@@ -193,6 +193,7 @@ LEVELS: Mapping[str, type[LevelCheck | FillCheck | MeanTimeCheck]] = {
     Level.MEAN_LATENCY: MeanTimeCheck,
     Level.PROMPT_TOKENS: LevelCheck,
     Level.OUTPUT_TOKENS: LevelCheck,
+    Level.TOKEN_LATENCY: MeanTimeCheck,
 }
 """The section of each level that a pack may have."""
 

@@ -62,13 +62,17 @@ def unmeasured(checks: Mapping[str, AnyCheck], pack: str, known: Catalogue) -> l
 
 
 def _lacking(name: str, pack: str, measures: Measures, known: Catalogue) -> Any:
-    """What the pack itself says of a check that it cannot measure."""
+    """What the pack itself says of a check that it cannot measure, and which packs can."""
     match = QUANTILE.fullmatch(name)
     reason = measures.lacks.get(match[1] if match else name)
     if reason is None:
         return None
     sentence = f"{shown(name)} is not measured by the metrics pack {pack}: {reason}"
-    return complaint(sentence, f"use a gateway's pack: metrics: {known.gateways}", KEY_COMPLAINT)
+    able = {one: each for one, each in known.packs.items() if not each.refused and _known(name, [each])}
+    gateways = sorted(one for one, each in able.items() if each.of_gateway)
+    if gateways and not measures.of_gateway:
+        return complaint(sentence, f"use a gateway's pack: metrics: {', '.join(gateways)}", KEY_COMPLAINT)
+    return complaint(sentence, f"packs that measure it: {', '.join(sorted(able))}", KEY_COMPLAINT)
 
 
 def _known(name: str, packs: Iterable[Measures]) -> bool:

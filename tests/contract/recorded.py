@@ -50,17 +50,17 @@ class Served:
         return {name: sum(each.get(name, 0) for each in happened) for name in names} | dict(self.now)
 
 
-OLD = {"good": 1000, "bad": 1, "slow": 10, "cut": 5, "noise": 3}
-NEW = {"good": 0, "bad": 0, "slow": 0, "cut": 0, "noise": 0}
+OLD = {"good": 1000, "bad": 1, "failed": 0, "slow": 10, "cut": 5, "noise": 3}
+NEW = dict.fromkeys(OLD, 0)
 STABLE = Served(
-    {"good": 120, "bad": 0, "slow": 12, "cut": 2, "noise": 30},
-    {"good": 80, "bad": 0, "slow": 8, "cut": 1, "noise": 20},
+    {"good": 120, "bad": 0, "failed": 0, "slow": 12, "cut": 2, "noise": 30},
+    {"good": 80, "bad": 0, "failed": 0, "slow": 8, "cut": 1, "noise": 20},
     OLD | {"bad": 0},
     {"waiting": 2, "fill": 0.5, "prompt": 80, "output": 20, "mean": 0.125},
 )
 CANARY = Served(
-    {"good": 30, "bad": 4, "slow": 10, "cut": 6, "noise": 7},
-    {"good": 20, "bad": 2, "slow": 5, "cut": 3, "noise": 5},
+    {"good": 30, "bad": 4, "failed": 1, "slow": 10, "cut": 6, "noise": 7},
+    {"good": 20, "bad": 2, "failed": 1, "slow": 5, "cut": 3, "noise": 5},
     NEW,
     {"waiting": 7, "fill": 0.97, "prompt": 100, "output": 30, "mean": 0.25},
 )

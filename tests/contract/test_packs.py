@@ -46,6 +46,7 @@ LEVELS = {
     Level.MEAN_LATENCY: (0.25, 0.125),
     Level.PROMPT_TOKENS: (100, 80),
     Level.OUTPUT_TOKENS: (30, 20),
+    Level.TOKEN_LATENCY: (0.25 / 30, 0.25 / 20),
 }
 ALL_TIMED = frozenset({"envoy", "envoy-gateway", "kserve"})
 """Those whose histograms hold failed requests, too."""
@@ -68,7 +69,8 @@ def checks_of(pack: Pack) -> tuple[Check, ...]:
         for name in pack.histograms
     ]
     levels = [Check(name, CheckKind.GAUGE, max=5, measure=name) for name in pack.levels]
-    return (*errors, *ratios, *times, *levels)
+    tokens = [Check(f"{name}_mix", CheckKind.QUANTILE, measure=name) for name in pack.token_histograms]
+    return (*errors, *ratios, *times, *levels, *tokens)
 
 
 def model_of(pack: str, scene: str) -> str:
@@ -130,6 +132,7 @@ def older(pack: str, text: str) -> str:
 
 def counters_of(pack: Pack) -> list[Counter]:
     groups = [*pack.ratios.values(), pack.answers, pack.histograms.values(), pack.levels.values()]
+    groups.append(pack.token_histograms.values())
     found: list[Counter] = [one for group in groups for one in group]
     found += [gauge.per for gauge in pack.levels.values() if gauge.per is not None]
     found += [one for histogram in pack.histograms.values() for one in histogram.beyond]
@@ -200,13 +203,22 @@ def requests(outcome: Reading | NoReading) -> tuple[int, int]:
 
 
 def expected(pack: str, served: Served, check: Check) -> Tally:
-    good, bad, slow, cut = (served.early[key] + served.late[key] for key in ("good", "bad", "slow", "cut"))
+    keys = ("good", "bad", "failed", "slow", "cut")
+    good, bad, failed, slow, cut = (served.early[key] + served.late[key] for key in keys)
+    if check.measure in PACKS[pack].token_histograms:
+        return Tally(good, bounds=(1.0, 50.0), buckets=(cut, good - slow - cut, slow))
     if check.kind is CheckKind.QUANTILE:
         timed = bad if pack in ALL_TIMED and check.measure != "postprocess" else 0
         return Tally(good + timed, bounds=(0.5, 1.0), buckets=(good - slow + timed, slow, 0))
     if check.measure == "truncated":
         whole = good + bad if pack == "vllm" else good
         return Tally(whole, cut)
+    if check.measure == "empty":
+        return Tally(good, cut)
+    if check.measure == "errored":
+        return Tally(good + bad, failed)
+    if check.measure == "aborted" and pack == "trtllm":
+        return Tally(good, failed)
     return Tally(good + bad, bad)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -81,7 +81,9 @@ class Pack(Part):
 
     ``answers`` are the requests and what the check ``errors`` reads. ``histograms`` are durations by name:
     ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
-    ones for further checks, by their names; ``levels`` are numbers as they are now. ``lacks`` says of a check
+    ones for further checks, by their names; ``levels`` are numbers as they are now. ``token_histograms`` count
+    requests by their tokens and are no checks: they tell whether two versions get the same kind of requests;
+    their bounds are tokens. ``lacks`` says of a check
     that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
     metrics that nothing else shows. ``caveats`` is what people should know who use it.
     """
@@ -96,6 +98,9 @@ class Pack(Part):
         default_factory=dict
     )
     levels: Mapping[Annotated[Level, Field(strict=False)], Gauge] = Field(default_factory=dict)
+    token_histograms: Annotated[
+        Mapping[Literal["prompt_tokens", "output_tokens"], Histogram], Field(strict=False)
+    ] = Field(default_factory=dict)
     lacks: Mapping[MeasureName, Sentence] = Field(default_factory=dict)
     recognised_by: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
     caveats: Annotated[tuple[Sentence, ...], Field(strict=False)] = ()
@@ -127,10 +132,14 @@ class Pack(Part):
         **Shape**: empty if the pack does not measure it.
         """
         if kind is CheckKind.QUANTILE:
-            histogram = self.histograms.get(measure or LATENCY)
+            histogram = self.histograms.get(measure or LATENCY) or self._of_tokens(measure)
             return (histogram, *histogram.beyond) if histogram else ()
         answers = self.ratios.get(measure, ()) if measure else self.answers
         return answers if any(one.bad for one in answers) else ()
+
+    def _of_tokens(self, measure: str) -> Histogram | None:
+        found = (histogram for name, histogram in self.token_histograms.items() if name == measure)
+        return next(found, None)
 
     @property
     def counts_errors(self) -> bool:
