@@ -233,6 +233,11 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             "stable breaks the limit as well: it is an incident that the canary did not cause",
             "end the incident; the weight holds until then",
         ),
+        Reason.TOKEN_MIX_DIFFERS: Explanation(
+            "the versions' prompts or answers are shown to differ in length, so whole answers do not compare",
+            "nothing where ttft, itl or token_latency are checked: they decide; else add one of them, "
+            "or on your own word: serinus promote {model}",
+        ),
         Reason.BUDGET_SPENT: Explanation(
             "at a higher weight a bad canary could cost more bad requests than the policy's budget",
             "wait for more good answers, or raise budget in the policy",

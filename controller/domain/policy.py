@@ -13,6 +13,8 @@ from controller.domain.fleet.rules import FleetRules
 from controller.domain.measures import MetricsPage
 
 FULL_WEIGHT_PERMILLE = 1000
+PROBES = "probes"
+"""The check, and what it counts: Serinus' own requests through the gateway."""
 
 
 class CheckKind(StrEnum):
@@ -125,6 +127,11 @@ class Check:
     def counts(self) -> str:
         """What its counts are filed under, the same for all checks that count the same."""
         return self.measure or "\n".join(text for text in (self.query, self.of) if text)
+
+    @property
+    def of_probes(self) -> bool:
+        """Whether Serinus counts it itself, by requests of its own, and no metric source does."""
+        return self.measure == PROBES and self.query is None
 
     @property
     def budget(self) -> int:

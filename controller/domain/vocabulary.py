@@ -150,6 +150,7 @@ class Reason(StrEnum):
     NOT_YET_SHOWN = "NotYetShown"
     BOTH_ABOVE_LIMIT = "BothAboveLimit"
     BUDGET_SPENT = "BudgetSpent"
+    TOKEN_MIX_DIFFERS = "TokenMixDiffers"  # noqa: S105 - tokens of a language
 
 
 CONSENT_LACKS = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_GATE, Reason.GATE_FAILED})

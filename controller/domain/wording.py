@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 
-from controller.domain.judge.base import CheckResult
+from controller.domain.judge.base import CheckResult, MixShown
+from controller.domain.measures import Level
 from controller.domain.policy import Check, CheckKind
 from controller.domain.vocabulary import Reason, Verdict
 
@@ -75,8 +76,17 @@ def sentence(check: Check, result: CheckResult) -> str:
         requests=f"{result.requests:,}",
         stable_requests=f"{result.stable_requests:,}",
         on=on,
+        mix=mix_words(result.mix),
     )
     return f"{check.name}{said}" if said.startswith(":") else f"{check.name} {said}"
+
+
+def mix_words(mix: MixShown | None) -> str:
+    """``the canary's prompts have about 310 tokens, stable's 190``."""
+    if mix is None:
+        return "its requests are not like stable's"
+    what = "prompts" if mix.tokens is Level.PROMPT_TOKENS else "answers"
+    return f"the canary's {what} have about {mix.canary_mean:,.3g} tokens, stable's {mix.stable_mean:,.3g}"
 
 
 _SENTENCES: Mapping[Reason, str] = MappingProxyType(
@@ -94,6 +104,7 @@ _SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.EVIDENCE_AGAINST: "{value}{beside}: there is evidence that it is worse{on}",
         Reason.SHOWN_GOOD: "{value} is shown to be as good as the policy asks{on}",
         Reason.NOTHING_AGAINST: "{value}: nothing speaks against it{on}",
+        Reason.TOKEN_MIX_DIFFERS: "{value}{beside} says nothing of the version: {mix}",
         Reason.NOT_YET_SHOWN: "{value}{beside} is not shown yet to be as good as the policy asks{on}",
     }
 )

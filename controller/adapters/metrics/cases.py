@@ -12,7 +12,7 @@ from datetime import datetime
 from controller.adapters.metrics.answers import NAME_LABEL, RawSeries
 from controller.adapters.metrics.counters import Counter, Histogram, Pulse, role_of
 from controller.adapters.metrics.packs import Pack, Selector, Template, selector_of
-from controller.adapters.metrics.sought import Sought, sought_by
+from controller.adapters.metrics.sought import Sought, counted_of, sought_by
 from controller.domain.judge.series import Arm, Role, Series, Window, newcomers
 from controller.domain.model import Rollout
 from controller.domain.observation import NoReading
@@ -49,7 +49,7 @@ class Case:
     @property
     def sought(self) -> tuple[Sought, ...]:
         """What is counted, besides the pulse."""
-        return sought_by(self.pack, self.rollout.policy.checks)
+        return sought_by(self.pack, counted_of(self.rollout))
 
     def selectors(self, versions: Mapping[str, Template]) -> dict[Arm, Selector]:
         """Whose series are read, where these labels tell versions apart."""

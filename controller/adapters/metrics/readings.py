@@ -7,7 +7,7 @@ it was scraped.
 from collections.abc import Sequence
 
 from controller.adapters.metrics.cases import Case
-from controller.adapters.metrics.sought import measurable
+from controller.adapters.metrics.sought import counted_of, measurable
 from controller.domain.judge.blocks import assemble
 from controller.domain.judge.series import Arm, Series, Window, fresh, instant_of, micros, micros_of, patience
 from controller.domain.observation import NoReading, Reading
@@ -23,11 +23,11 @@ def reading_of(case: Case, window: Window) -> Reading | NoReading:
         if not fresh(own, window):
             return _silence(case, arm, release.version, own, window)
     policy = case.rollout.policy
-    assembly = assemble(series, policy.checks, window)
+    assembly = assemble(series, counted_of(case.rollout), window)
     unserved = tuple(
         f"{check.name} cannot be measured by the metrics pack {pack_of(case.rollout)}"
         for check in policy.checks
-        if not measurable(case.pack, check)
+        if not check.of_probes and not measurable(case.pack, check)
     )
     warnings = (*case.warnings, *unserved, *assembly.warnings)
     return Reading(window.server_time, assembly.blocks, warnings=warnings)

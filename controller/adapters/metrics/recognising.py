@@ -87,7 +87,7 @@ def _trouble(pack: Pack, checks: Sequence[Check]) -> str:
     """Why the pack cannot read what the policy asks for; empty if it can."""
     if pack.refused:
         return f"which cannot be used: {pack.refused}"
-    lacking = [check.name for check in checks if not measurable(pack, check)]
+    lacking = [check.name for check in checks if not check.of_probes and not measurable(pack, check)]
     if not lacking:
         return ""
     reasons = {name: pack.lacks.get(name.partition("_p")[0]) for name in lacking}

@@ -15,6 +15,8 @@ import promql_parser
 from controller.adapters.metrics.counters import Answers, Counter, Histogram, Requests
 from controller.adapters.metrics.packs import Pack, Template
 from controller.adapters.metrics.queries import escaped
+from controller.domain.judge.mix import mix_checks
+from controller.domain.model import Rollout
 from controller.domain.policy import Check, CheckKind
 
 _OWN_TEMPLATES = (Template.BACKEND, Template.VERSION, Template.MODEL)
@@ -67,6 +69,12 @@ def _by_each_name(one: Sought) -> Iterator[Sought]:
         return
     for place, plain in enumerate(counter.by_name):
         yield replace(one, counter=plain, renamed=f"{one.measure} {counter.identity}", place=place)
+
+
+def counted_of(rollout: Rollout) -> tuple[Check, ...]:
+    """The checks that the metric source is asked for, and what must be counted to know that they compare."""
+    asked = tuple(check for check in rollout.policy.checks if not check.of_probes)
+    return (*asked, *mix_checks(rollout.policy)) if rollout.stable is not None else asked
 
 
 def measurable(pack: Pack, check: Check) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
+from controller.domain.measures import Level
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.vocabulary import Reason, Verdict
 
@@ -40,6 +41,18 @@ class Strength:
 
 
 @dataclass(frozen=True, slots=True)
+class MixShown:
+    """A shown difference between the versions' requests: about how many tokens each has on average.
+
+    ``tokens`` says which are meant: those of prompts, or of answers.
+    """
+
+    tokens: Level
+    canary_mean: float
+    stable_mean: float
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One check as last measured. Values are in the check's own unit: ratio, seconds, or the gauge's.
 
@@ -59,6 +72,8 @@ class CheckResult:
     budget: int = 1
     report_only: bool = False
     strength: Strength | None = None
+    mix: MixShown | None = None
+    """Why the two versions cannot be compared by it."""
 
 
 @dataclass(frozen=True, slots=True)

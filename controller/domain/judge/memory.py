@@ -12,6 +12,9 @@ from typing import Any
 from controller.domain.judge.contest import Contest
 from controller.domain.judge.counts import Tally
 from controller.domain.judge.evidence import Counts, Difference, Process
+from controller.domain.judge.mix import Mixes
+from controller.domain.judge.mix import read_rows as read_mixes
+from controller.domain.judge.mix import rows as mix_rows
 from controller.domain.judge.questions import Known
 
 _FORM = 1
@@ -59,6 +62,8 @@ class Memory:
     gauges: str
     traffic: tuple[tuple[float, int], ...] = ()
     compare: bool | None = None
+    mixes: Mixes = field(default_factory=dict)
+    """How many tokens requests have, by kind; empty where nobody counts them."""
 
     @property
     def requests_per_second(self) -> float:
@@ -85,6 +90,7 @@ def dump(memory: Memory) -> str:
         "gauges": memory.gauges,
         "traffic": memory.traffic,
         "compare": memory.compare,
+        "mixes": mix_rows(memory.mixes),
     }
     return json.dumps(document, separators=(",", ":"))
 
@@ -99,6 +105,7 @@ def load(state: str) -> Memory | None:
         gauges=document["gauges"],
         traffic=tuple((span, requests) for span, requests in document["traffic"]),
         compare=document["compare"],
+        mixes=read_mixes(document.get("mixes", {})),
     )
 
 

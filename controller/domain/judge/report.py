@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from controller.domain.judge.base import Assessment, CheckResult, Strength, Terms
+from controller.domain.judge.base import Assessment, CheckResult, MixShown, Strength, Terms
 from controller.domain.judge.contest import ENOUGH_IN_FAVOUR, Contest, Question, requests_needed
 from controller.domain.judge.evidence import summed
 from controller.domain.judge.memory import CheckMemory, Memory
+from controller.domain.judge.mix import is_free_of_length, shown_difference
 from controller.domain.judge.questions import asked_of, counts_of
 from controller.domain.judge.values import limit, unanswerable, value
 from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of, excess_upper
@@ -27,16 +28,20 @@ SHOWN_CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One check with its questions and what they brought. ``evidence`` is its part of the whole, from 1."""
+    """One check with its questions and what they brought. ``evidence`` is its part of the whole, from 1.
+
+    With a ``mix`` the versions get different requests: what compares them is left out of ``pairs``.
+    """
 
     check: Check
     memory: CheckMemory
-    asked: Sequence[Question]
+    pairs: Sequence[tuple[Question, Contest]]
     evidence: float
+    mix: MixShown | None = None
 
     @property
-    def pairs(self) -> list[tuple[Question, Contest]]:
-        return list(zip(self.asked, self.memory.contests, strict=True))
+    def asked(self) -> list[Question]:
+        return [question for question, _ in self.pairs]
 
     @property
     def own(self) -> float:
@@ -91,14 +96,20 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
         suspicion = _Suspicion(accused=accused, guilty=leads and weighed >= enough)
         results.append(_result(each, terms, memory.block_seconds, suspicion))
     ceiling, held = _ceiling(policy, memory, voting, evidence)
-    verdict = _verdict(results, gauges.verdict, guilty=evidence >= enough)
+    verdict = _verdict(policy, results, gauges.verdict, guilty=evidence >= enough)
     return Assessment(verdict, tuple(results), ceiling, held)
 
 
-def _verdict(results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -> Verdict:
+def _verdict(policy: Policy, results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -> Verdict:
     if guilty or gauges is Verdict.FAIL:
         return Verdict.FAIL
-    counted = [result for result in results if not result.report_only]
+    others = any(is_free_of_length(check) and not check.report_only for check in policy.checks)
+    # of versions that get different requests, the checks that are free of their length decide
+    counted = [
+        result
+        for result in results
+        if not result.report_only and not (others and result.reason is Reason.TOKEN_MIX_DIFFERS)
+    ]
     if all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in counted):
         return Verdict.PASS
     return Verdict.UNKNOWN
@@ -108,12 +119,16 @@ def _seen(policy: Policy, check: Check, memory: Memory) -> _Seen:
     mine = memory.checks.get(check.name, CheckMemory())
     if mine.known is None or not mine.contests:
         return _Seen(check, mine, (), mine.kept)
-    asked = asked_of(policy, check, mine.known, compare=bool(memory.compare))
-    gained = sum(
-        question.share * (contest.against.wealth - 1)
+    compare = bool(memory.compare)
+    mix = shown_difference(memory.mixes, check) if compare else None
+    asked = asked_of(policy, check, mine.known, compare=compare)
+    pairs = [
+        (question, contest)
         for question, contest in zip(asked, mine.contests, strict=True)
-    )
-    return _Seen(check, mine, asked, 1 + gained)
+        if mix is None or not question.relative
+    ]
+    gained = sum(question.share * (contest.against.wealth - 1) for question, contest in pairs)
+    return _Seen(check, mine, pairs, 1 + gained, mix)
 
 
 def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspicion) -> CheckResult:
@@ -131,6 +146,7 @@ def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspici
         failures=int(suspicion.guilty),
         report_only=check.report_only,
         strength=_strength(seen, block_seconds) if seen.asked else None,
+        mix=seen.mix,
     )
 
 
@@ -141,6 +157,8 @@ def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, R
     if missing is not None:
         return Verdict.UNKNOWN, missing
     if not seen.asked:
+        if seen.mix is not None:
+            return Verdict.UNKNOWN, Reason.TOKEN_MIX_DIFFERS
         return Verdict.SKIPPED, Reason.NO_STABLE_TRAFFIC
     if suspicion.accused and not seen.as_good:
         return Verdict.UNKNOWN, Reason.EVIDENCE_AGAINST
@@ -148,6 +166,8 @@ def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, R
         return Verdict.UNKNOWN, Reason.BOTH_ABOVE_LIMIT
     if terms.final and not seen.as_good:
         return Verdict.UNKNOWN, Reason.NOT_YET_SHOWN
+    if seen.mix is not None:
+        return Verdict.UNKNOWN, Reason.TOKEN_MIX_DIFFERS
     return Verdict.PASS, Reason.SHOWN_GOOD if seen.as_good else Reason.NOTHING_AGAINST
 
 
@@ -225,5 +245,5 @@ def _ceiling(
 
 
 def _spends(seen: _Seen) -> bool:
-    """Whether a bad request of the check counts against the budget: errors do, slow answers are answers."""
-    return seen.check.kind is CheckKind.RATIO
+    """Whether a bad request of the check counts against the budget: slow answers are answers, probes nobody's."""
+    return seen.check.kind is CheckKind.RATIO and not seen.check.of_probes

@@ -22,6 +22,7 @@ from controller.domain.judge.counts import Block, CheckCounts, GaugeSample
 from controller.domain.judge.dependence import design_effect
 from controller.domain.judge.evidence import Counts, summed
 from controller.domain.judge.memory import CheckMemory, Memory, dump, load
+from controller.domain.judge.mix import mixes_after
 from controller.domain.judge.questions import Known, asked_of, counts_of, shares_of
 from controller.domain.judge.report import assessment
 from controller.domain.judge.threshold import ThresholdJudge
@@ -88,7 +89,7 @@ class SequentialJudge:
             check.name: self._with_counts(check, memory, counts.get(check.name), terms)
             for check in self._counted
         }
-        return replace(memory, checks=checks)
+        return replace(memory, checks=checks, mixes=mixes_after(memory.mixes, counts))
 
     def _alone(self, memory: Memory) -> Memory:
         """Stable has no traffic any more: what was gathered is bet on the limits alone."""
@@ -150,7 +151,7 @@ class SequentialJudge:
         contests = []
         for question, contest in zip(asked, mine.contests, strict=True):
             worse, better = at[question.bound_seconds], at[question.good_bound_seconds]
-            if check.kind is CheckKind.RATIO:
+            if check.kind is CheckKind.RATIO and not check.of_probes:
                 worse = _expected(worse, terms)
             contests.append(contest.after(question, worse, better, setting))
         told = at[asked[-1].bound_seconds]
