@@ -32,6 +32,7 @@ from controller.ports import (
     Gates,
     MetricSource,
     Notifier,
+    Probes,
     RolloutStore,
     Telemetry,
     Tracing,
@@ -56,6 +57,7 @@ class World:
     gates: Gates
     fleet: Fleet
     engines: Engines
+    probes: Probes
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing
@@ -113,6 +115,7 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
         reading=measured,
         calibration=calibration,
         pack=pack,
+        probes=tuple(world.probes.rounds(rollout)) if wanted.probe else (),
         gates=_words(world, rollout, wanted.gates),
         serving=recorded,
     )

@@ -27,6 +27,7 @@ from controller.domain.observation import (
     WarmUpReport,
 )
 from controller.domain.policy import Policy
+from controller.domain.probes import ProbeRound
 from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 
@@ -227,6 +228,17 @@ class Engines(Protocol):
 
     async def recognise(self, rollout: Rollout, endpoints: Sequence[str]) -> PackSeen:
         """Which metrics pack reads them: from the metrics page of one, within a bounded time."""
+        ...
+
+
+class Probes(Protocol):
+    """Requests of Serinus' own through the gateway, as users send them."""
+
+    def rounds(self, rollout: Rollout) -> Sequence[ProbeRound]:
+        """The rounds that are over and that the record does not hold yet, oldest first.
+
+        At once: a round that is due begins by itself, and delays no pass.
+        """
         ...
 
 

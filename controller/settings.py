@@ -22,6 +22,7 @@ from controller.control.client import default_socket
 from controller.errors import TargetError
 from controller.fleet_settings import FleetSettings
 from controller.kubernetes_settings import KubernetesSettings
+from controller.probe_settings import ProbeGatewaySettings
 from controller.prometheus_settings import HttpUrl, PrometheusServers, PrometheusSettings
 from controller.slack_settings import SlackCallbackSettings
 
@@ -138,6 +139,8 @@ class Settings(BaseSettings):
     """Notification destinations by the name that policies use."""
     gates: dict[str, GateSettings] = Field(default_factory=dict)
     """Programs that policies may have asked, by the name that policies use."""
+    probe_gateways: dict[str, ProbeGatewaySettings] = Field(default_factory=dict)
+    """Gateways that probes go through, by the name that policies use; ``default`` where they use none."""
     slack_callbacks: SlackCallbackSettings | None = None
     """Buttons in the messages of the destinations of kind ``slack``; none when absent."""
     fleet: FleetSettings = Field(default_factory=FleetSettings)

@@ -23,6 +23,7 @@ from controller.domain.observation import (
     WarmUpReport,
 )
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
+from controller.domain.probes import ProbeRound, uncounted
 from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, PermissionDenied, PolicyError, StoreUnavailable, TargetError
@@ -301,6 +302,18 @@ class FakeEngines:
     async def recognise(self, rollout: Rollout, endpoints: Sequence[str]) -> PackSeen:
         self.asked.append(tuple(endpoints))
         return self.seen
+
+
+class FakeProbes:
+    """Probes whose rounds a test sets; ``asked`` are the rollouts that looked for them."""
+
+    def __init__(self) -> None:
+        self.over: list[ProbeRound] = []
+        self.asked: list[str] = []
+
+    def rounds(self, rollout: Rollout) -> Sequence[ProbeRound]:
+        self.asked.append(rollout.id)
+        return uncounted(self.over, rollout.evidence.probed)
 
 
 class FakeGates:

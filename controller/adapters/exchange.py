@@ -91,7 +91,7 @@ async def exchange(
     except (TimeoutError, httpx2.TimeoutException):
         return NoAnswer(f"no answer within {within.total_seconds():g} s")
     except httpx2.HTTPError as error:
-        return NoAnswer(_why(error))
+        return NoAnswer(why(error))
     latency = timedelta(seconds=time.monotonic() - begun)
     return Answer(response.status_code, response.headers, body, truncated, latency)
 
@@ -105,7 +105,7 @@ async def _read(response: httpx2.Response, most_bytes: int) -> tuple[bytes, bool
     return bytes(body), False
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     """The operating system's word for it where there is one, else the kind of the failure."""
     cause: BaseException | None = error
     while cause is not None:

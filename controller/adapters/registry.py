@@ -16,6 +16,7 @@ from controller.domain.judge import JUDGES
 from controller.errors import InvariantError, TargetError
 from controller.policy.catalogue import Catalogue, Measures
 from controller.ports import TrafficRouter
+from controller.probe_settings import ProbeGatewaySettings
 from controller.prometheus_settings import PrometheusSettings, no_server
 from controller.settings import DestinationSettings, GateSettings, Settings
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from controller.adapters.notify.destination import Destination, Subscription
     from controller.adapters.notify.posting import Target
     from controller.adapters.notify.slack import SlackChannel
+    from controller.adapters.probing.asking import ProbeGateway
 
     Build = Callable[[str, DestinationSettings], Destination]
 
@@ -134,6 +136,16 @@ def gates(settings: Mapping[str, GateSettings]) -> "list[Gate]":
     from controller.adapters.gates.webhook import WebhookGate  # noqa: PLC0415 - as above
 
     return [WebhookGate(_target(name, each, "gate")) for name, each in settings.items()]
+
+
+def probe_gateways(settings: Mapping[str, ProbeGatewaySettings]) -> "dict[str, ProbeGateway]":
+    """Where probes are sent, by the names that policies use. Raises `TargetError` for a missing secret."""
+    from controller.adapters.probing.asking import ProbeGateway  # noqa: PLC0415 - as above
+
+    return {
+        name: ProbeGateway(each.url, {header: _secret(file) for header, file in each.header_files.items()})
+        for name, each in settings.items()
+    }
 
 
 def destinations(

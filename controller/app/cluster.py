@@ -158,6 +158,7 @@ class ClusterDaemon(Daemon):
             gates=self._gates(stack),
             fleet=self._fleet,
             engines=self._engines(stack),
+            probes=self._probes(stack),
             notifier=notifier,
             telemetry=self._telemetry,
             tracing=self._tracing,

@@ -18,6 +18,7 @@ from controller.adapters.metrics.recognising import PackRecogniser
 from controller.adapters.metrics.servers import PrometheusServers
 from controller.adapters.notify.courier import Courier, Office
 from controller.adapters.notify.links import links_at, no_links
+from controller.adapters.probing.prober import Prober
 from controller.adapters.telemetry import PrometheusTelemetry
 from controller.adapters.tracing import tracing
 from controller.adapters.validation import HttpValidator
@@ -105,6 +106,11 @@ class Daemon(ABC):
         engines = PackRecogniser(built_in_packs())
         stack.push_async_callback(engines.close)
         return engines
+
+    def _probes(self, stack: AsyncExitStack) -> Prober:
+        prober = Prober(registry.probe_gateways(self._settings.probe_gateways))
+        stack.push_async_callback(prober.close)
+        return prober
 
     def _courier(self, stack: AsyncExitStack, outbox: Outbox) -> Courier:
         buttons = self._settings.slack_callbacks is not None

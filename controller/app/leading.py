@@ -42,6 +42,7 @@ from controller.ports import (
     Gates,
     MetricSource,
     Notifier,
+    Probes,
     Telemetry,
     Tracing,
     Validator,
@@ -67,6 +68,7 @@ class Outside:
     gates: Gates
     fleet: Fleet
     engines: Engines
+    probes: Probes
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing
@@ -119,6 +121,7 @@ class Leader:
             gates=outside.gates,
             fleet=outside.fleet,
             engines=outside.engines,
+            probes=outside.probes,
             notifier=outside.notifier,
             telemetry=outside.telemetry,
             tracing=outside.tracing,

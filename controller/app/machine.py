@@ -87,6 +87,7 @@ class MachineDaemon(Daemon):
             gates=self._gates(stack),
             fleet=self._fleet,
             engines=self._engines(stack),
+            probes=self._probes(stack),
             notifier=courier,
             telemetry=self._telemetry,
             tracing=self._tracing,

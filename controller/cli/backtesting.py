@@ -113,7 +113,7 @@ def _policy(file: Path) -> "Policy":
     if not isinstance(found, Policy):
         write(render(found, FaultFormat.TEXT) + "\n")
         raise typer.Exit(ExitCode.INVALID)
-    if all(check.kind is CheckKind.GAUGE for check in found.checks):
+    if all(check.kind is CheckKind.GAUGE or check.of_probes for check in found.checks):
         complain("the policy has no check that counts requests: there is nothing to replay")
         raise typer.Exit(ExitCode.INVALID)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from controller.control.check_views import amount
+from controller.control.probe_views import ProbeRulesView
 from controller.control.record_view import (
     ApprovalRulesView,
     GateRulesView,
@@ -35,6 +36,8 @@ def _fields(policy: PolicyView) -> Iterator[tuple[str, str]]:
         yield from _step(f"steps[{_weight(step)}]", step)
     for limit in policy.limits:
         yield from _limit(f"checks.{limit.name}", limit)
+    if policy.probe is not None:
+        yield from _probe(policy.probe)
     yield "judge", policy.judge
     if policy.rules is not None:
         yield "budget", f"{policy.rules.budget} bad requests"
@@ -103,6 +106,18 @@ def _limit(name: str, limit: LimitView) -> Iterator[tuple[str, str]]:
     if limit.of is not None:
         yield f"{name}.of", limit.of
     yield f"{name}.report_only", _truth(limit.report_only)
+
+
+def _probe(probe: ProbeRulesView) -> Iterator[tuple[str, str]]:
+    yield "probe.every", _span(probe.every_seconds)
+    yield "probe.requests", str(probe.requests)
+    yield "probe.path", probe.path
+    yield "probe.gateway", probe.gateway
+    yield "probe.served_model", probe.served_model
+    yield "probe.max_tokens", str(probe.max_tokens)
+    yield "probe.first_token", _span(probe.first_token_seconds)
+    yield "probe.timeout", _span(probe.timeout_seconds)
+    yield "probe.version_header", probe.version_header
 
 
 def _asked(name: str, rules: ApprovalRulesView | GateRulesView) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ own unit.
 from datetime import datetime
 
 from controller.control.check_views import UNITS, Unit, View
+from controller.control.probe_views import ProbeRulesView, probe_rules_view
 from controller.control.release_views import ReleaseView, release_view
 from controller.control.views import Document, StatusView, status_view
 from controller.control.why import WhyView, why_view
@@ -122,6 +123,7 @@ class PolicyView(View):
     workload: WorkloadRulesView | None = None
     notify: tuple[str, ...] | None = None
     prometheus: str = ""
+    probe: ProbeRulesView | None = None
 
 
 class RecordView(Document):
@@ -171,6 +173,7 @@ def policy_view(policy: Policy, pack: str = "") -> PolicyView:
         workload=_workload(policy.workload),
         notify=policy.notify,
         prometheus=policy.prometheus,
+        probe=probe_rules_view(policy.probe) if policy.probe else None,
     )
 
 

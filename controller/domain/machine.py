@@ -129,9 +129,10 @@ def _plan(rollout: Rollout) -> Plan:
             has_route = exposed or rollout.phase is not Phase.PAUSED
             supplied = rollout.phase in (Phase.PROGRESSING, Phase.PROMOTING)
             supply = rollout.supply_permille if supplied else None
-            return Plan(
-                supply_permille=supply, route=has_route, canary=exposed, stable=alone, measure=measure
-            )
+            probe = exposed and rollout.policy.probe is not None
+            probe = probe and rollout.phase in (Phase.PROGRESSING, Phase.BAKING)
+            watched = Plan(route=has_route, canary=exposed, stable=alone, measure=measure, probe=probe)
+            return replace(watched, supply_permille=supply)
         case Phase.HALTED:
             return Plan(route=True, stable=True)
         case Phase.FROZEN | Phase.ROLLING_BACK:

@@ -20,7 +20,7 @@ class Level(StrEnum):
     """Tokens of a prompt on average."""
     OUTPUT_TOKENS = "output_tokens"
     """Tokens of an answer on average."""
-    TOKEN_LATENCY = "token_latency"
+    TOKEN_LATENCY = "token_latency"  # noqa: S105 - tokens of a language
     """Seconds that whole answers took for each of their tokens, on average."""
 
 

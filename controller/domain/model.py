@@ -15,6 +15,7 @@ from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.calibration import Calibration
 from controller.domain.observation import Observation, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
+from controller.domain.probes import ProbeMark
 from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Phase, Reason, Verdict, waits_for_person
 
@@ -87,6 +88,8 @@ class Evidence:
     """Why that is less than all."""
     answered: bool = False
     """Whether the canary was ever measured to answer a request, at any weight."""
+    probed: ProbeMark | None = None
+    """The last round of probes that was counted."""
     warnings: tuple[Flaw, ...] = ()
     """What was wrong with the measurements of this rollout, at any weight."""
 

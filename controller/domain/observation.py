@@ -11,6 +11,7 @@ from controller.domain.fleet.facts import FleetSeen
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.probes import ProbeRound
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 
@@ -154,6 +155,8 @@ class Observation:
     reading: Reading | NoReading | None = None
     calibration: Calibration | NoReading | None = None
     pack: PackSeen | None = None
+    probes: tuple[ProbeRound, ...] = ()
+    """Rounds of probes that are over and were not counted yet."""
     gates: tuple[GateSeen, ...] = ()
     """Of the gates that were to be asked, those that have answered."""
     fleet: FleetSeen | None = None
@@ -180,7 +183,8 @@ class Plan:
     ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
     before they are looked at. It stands in the record already, so making it anew is harmless. ``calibrate``
     asks for what stable's past says, ``recognise`` for the metrics pack. ``gates`` are those whose word on
-    the rollout's asking is awaited. ``fleet`` asks for what other models' rollouts and the hour say.
+    the rollout's asking is awaited. ``fleet`` asks for what other models' rollouts and the hour say,
+    ``probe`` for requests of Serinus' own through the gateway.
     """
 
     survey: bool = False
@@ -195,3 +199,4 @@ class Plan:
     gates: tuple[str, ...] = ()
     fleet: bool = False
     recognise: bool = False
+    probe: bool = False

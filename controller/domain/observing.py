@@ -14,6 +14,7 @@ from controller.domain.judge.series import EPOCH
 from controller.domain.model import ZERO, Evidence, Rollout, Route, SetSplit
 from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.probes import PROBES, ProbeRound, uncounted, with_probes
 from controller.domain.recognition import unrecognised
 from controller.domain.release import Split
 from controller.domain.timing import asking_after, clocks_after, elapsed_since
@@ -44,7 +45,7 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     rollout = replace(rollout, route=route)
     before = rollout.evidence
     if drift is None:
-        rollout = replace(rollout, evidence=_evidence(rollout, seen.reading))
+        rollout = replace(rollout, evidence=_evidence(rollout, seen.reading, seen.probes))
     unready = _unready(rollout, seen)
     rollout = replace(rollout, told=_told(rollout, seen))
     if isinstance(seen.calibration, Calibration):
@@ -100,10 +101,10 @@ def _at_new_weight(rollout: Rollout) -> Evidence:
     """Counts start anew; a judge that remembers goes on from where it is."""
     evidence, judge = rollout.evidence, judge_of(rollout.policy)
     if not evidence.judge_state:
-        return Evidence(judge_state=judge.begin())
+        return Evidence(judge_state=judge.begin(), probed=evidence.probed)
     state = judge.at_new_weight(evidence.judge_state)
     if not judge.remembers:
-        return Evidence(judge_state=state, warnings=evidence.warnings)
+        return Evidence(judge_state=state, probed=evidence.probed, warnings=evidence.warnings)
     return replace(
         evidence,
         since=None,
@@ -116,7 +117,8 @@ def _at_new_weight(rollout: Rollout) -> Evidence:
 
 def judged_anew(rollout: Rollout) -> Rollout:
     """The record without any evidence."""
-    return replace(rollout, evidence=Evidence(judge_state=judge_of(rollout.policy).begin()))
+    anew = Evidence(judge_state=judge_of(rollout.policy).begin(), probed=rollout.evidence.probed)
+    return replace(rollout, evidence=anew)
 
 
 def _present(route: Route) -> Split:
@@ -143,7 +145,9 @@ def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None
     return replace(route, in_force=False, foreign=seen.split), None, seen
 
 
-def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence:
+def _evidence(
+    rollout: Rollout, reading: Reading | NoReading | None, probes: Sequence[ProbeRound]
+) -> Evidence:
     evidence = rollout.evidence
     if isinstance(reading, NoReading) and reading.reason is Reason.CLOCK_STEPPED:
         return replace(evidence, cursor=None, since=None)
@@ -162,6 +166,11 @@ def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence
         blocks = settled
     if not blocks:
         return evidence
+    rounds = uncounted(probes, evidence.probed)
+    if rounds:
+        blocks[-1] = with_probes(blocks[-1], rounds, PROBES)
+        evidence = replace(evidence, probed=rounds[-1].mark)
+    faults = tuple(fault for one in rounds for fault in one.faults)
     state = judge.fold(evidence.judge_state or judge.begin(), blocks, reading.gauges, terms)
     assessment = judge.assess(state, terms)
     return replace(
@@ -176,7 +185,7 @@ def _evidence(rollout: Rollout, reading: Reading | NoReading | None) -> Evidence
         held=assessment.held,
         answered=evidence.answered or _sum(blocks, canary=True) > 0,
         # only of readings that brought blocks: the others are repeated by the next one
-        warnings=with_warnings(evidence.warnings, reading.warnings),
+        warnings=with_warnings(evidence.warnings, (*reading.warnings, *faults)),
     )
 
 

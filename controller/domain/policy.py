@@ -11,10 +11,9 @@ from enum import StrEnum
 
 from controller.domain.fleet.rules import FleetRules
 from controller.domain.measures import MetricsPage
+from controller.domain.probes import PROBES, ProbeRules
 
 FULL_WEIGHT_PERMILLE = 1000
-PROBES = "probes"
-"""The check, and what it counts: Serinus' own requests through the gateway."""
 
 
 class CheckKind(StrEnum):
@@ -241,6 +240,8 @@ class Policy:
     """Which of the operator's Prometheus servers measures the model; empty for the usual one."""
     fleet: FleetRules = field(default_factory=FleetRules)
     metrics_page: MetricsPage = field(default_factory=MetricsPage)
+    probe: ProbeRules | None = None
+    """The requests of Serinus' own that the check `PROBES` counts; None where there is none."""
     digest: str = ""
     """SHA-256 of the policy file, in hex: which text a rollout was judged by."""
 

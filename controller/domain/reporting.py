@@ -7,19 +7,24 @@ from datetime import timedelta
 
 from controller.domain.judge.base import CheckResult, Strength
 from controller.domain.policy import Check, CheckKind
-from controller.domain.wording import duration, quantity
+from controller.domain.wording import duration, mix_words, quantity
 
 _WHOLE_POINTS = 10
+_NOT_COMPARED = (
+    "whole answers are not compared with stable's, for {mix}: the time to the first token, from token to"
+    " token and for each token decides; a limit of its own still counts"
+)
 _SLIGHT, _SUBSTANTIAL, _STRONG, _DECISIVE = 2.0, 5.0, 20.0, 100.0
 
 
 def details(check: Check, result: CheckResult) -> tuple[str, ...]:
     """Counts, difference, evidence, and what is still needed; empty for a check without evidence."""
     found = result.strength
+    aside = [_NOT_COMPARED.format(mix=mix_words(result.mix))] if result.mix is not None else []
     if found is None or check.kind is CheckKind.GAUGE:
-        return ()
+        return tuple(aside)
     lines = [_counts(result, found), _difference(found), _against(found), _needed(found), *_caveats(found)]
-    return tuple(line for line in lines if line)
+    return (*aside, *(line for line in lines if line))
 
 
 def in_words(against: float) -> str:

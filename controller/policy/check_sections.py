@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from controller.domain.measures import Level
+from controller.domain.probes import PROBES
 from controller.policy.fields import (
     Kind,
     Latency,
@@ -105,6 +106,10 @@ class ErrorsCheck(CheckSection):
     )
 
 
+class ProbesCheck(ErrorsCheck):
+    """The share of Serinus' own streamed requests (probe) whose answer failed, though it began with 200."""
+
+
 class SharesCheck(ErrorsCheck):
     """A share of bad ones among all, from the metrics pack or from two counters of the policy's own."""
 
@@ -186,7 +191,16 @@ class MeanTimeCheck(CheckSection):
     )
 
 
-AnyCheck = ErrorsCheck | SharesCheck | LatencyCheck | QueryCheck | LevelCheck | FillCheck | MeanTimeCheck
+AnyCheck = (
+    ErrorsCheck
+    | ProbesCheck
+    | SharesCheck
+    | LatencyCheck
+    | QueryCheck
+    | LevelCheck
+    | FillCheck
+    | MeanTimeCheck
+)
 LEVELS: Mapping[str, type[LevelCheck | FillCheck | MeanTimeCheck]] = {
     Level.QUEUE: LevelCheck,
     Level.KV_CACHE: FillCheck,
@@ -200,8 +214,8 @@ LEVELS: Mapping[str, type[LevelCheck | FillCheck | MeanTimeCheck]] = {
 
 def check_section(name: str, written: Collection[str] | None = None) -> type[AnyCheck]:
     """The section that a check of this name is written in; ``written`` are its keys, if they are known."""
-    if name == ERRORS:
-        return ErrorsCheck
+    if name in (ERRORS, PROBES):
+        return ErrorsCheck if name == ERRORS else ProbesCheck
     if name.startswith(f"{LATENCY}_p"):
         return LatencyCheck
     if "query" in (written or ()):

@@ -14,6 +14,7 @@ from pydantic import PlainValidator, ValidationError, ValidationInfo, WithJsonSc
 
 from controller.domain.measures import AUTO
 from controller.domain.policy import Check, CheckKind
+from controller.domain.probes import PROBES
 from controller.policy.catalogue import Catalogue, Measures, did_you_mean
 from controller.policy.check_sections import (
     ERRORS,
@@ -23,6 +24,7 @@ from controller.policy.check_sections import (
     AnyCheck,
     ErrorsCheck,
     LatencyCheck,
+    ProbesCheck,
     QueryCheck,
     SharesCheck,
     check_section,
@@ -79,6 +81,8 @@ def _known(name: str, packs: Iterable[Measures]) -> bool:
     """Whether one of the packs measures what a check of this name reads."""
     if match := QUANTILE.fullmatch(name):
         return any(match[1] in pack.histograms for pack in packs)
+    if name == PROBES:
+        return True
     if name == ERRORS:
         return any(pack.errors for pack in packs)
     return any(name in pack.ratios or name in pack.levels for pack in packs)
@@ -180,6 +184,9 @@ def _name_trouble(name: str, raw: object, packs: Mapping[str, Measures]) -> Any:
         return complaint(sentence, _OWN_NAME, KEY_COMPLAINT)
     if own is None and isinstance(raw, dict) and not _known(name, packs.values()):
         return _unknown(name, "the metrics pack", packs.values())
+    if own is not None and section is ProbesCheck:
+        sentence = f"{shown(name)} is counted by Serinus itself and takes no {own}"
+        return complaint(sentence, _OWN_NAME, KEY_COMPLAINT)
     if own is not None and (section is ErrorsCheck or name.startswith(f"{LATENCY}_p")):
         sentence = f"{shown(name)} is measured by the metrics pack and takes no {own}"
         return complaint(sentence, _OWN_NAME, KEY_COMPLAINT)
@@ -194,7 +201,8 @@ Checks = Annotated[
             "type": "object",
             "minProperties": 1,
             "properties": {
-                "errors": json_schema_of(ErrorsCheck),
+                ERRORS: json_schema_of(ErrorsCheck),
+                PROBES: json_schema_of(ProbesCheck),
                 **{
                     str(name): {"anyOf": [json_schema_of(section), json_schema_of(QueryCheck)]}
                     for name, section in LEVELS.items()

@@ -7,7 +7,14 @@ from pydantic.fields import FieldInfo
 
 from controller.errors import InvariantError
 from controller.policy.catalogue import did_you_mean
-from controller.policy.check_sections import LEVELS, ErrorsCheck, LatencyCheck, QueryCheck, SharesCheck
+from controller.policy.check_sections import (
+    LEVELS,
+    ErrorsCheck,
+    LatencyCheck,
+    ProbesCheck,
+    QueryCheck,
+    SharesCheck,
+)
 from controller.policy.fields import Section, json_schema_of
 from controller.policy.findings import inline
 from controller.policy.quantities import shown
@@ -19,6 +26,7 @@ _HINT = "serinus explain FIELD says more, for example: serinus explain steps.min
 _CHECK_KINDS: tuple[tuple[str, type[Section]], ...] = (
     ("errors", ErrorsCheck),
     ("latency_p99", LatencyCheck),
+    ("probes", ProbesCheck),
     *LEVELS.items(),
     ("any other name", SharesCheck),
     ("any other name", QueryCheck),

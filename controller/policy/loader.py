@@ -120,6 +120,7 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         gates=tuple(gate.to_rules() for gate in section.gates),
         prometheus=section.prometheus or "",
         fleet=section.to_fleet(),
+        probe=section.probe.to_rules(section.model) if section.probe else None,
         metrics_page=section.metrics_page.to_page() if section.metrics_page else MetricsPage(),
         digest=digest,
     )

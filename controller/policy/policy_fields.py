@@ -10,6 +10,7 @@ from controller.policy.fields import Duration, Section, written
 from controller.policy.judging import DEFAULT_JUDGE, Budget, Confidence, PromoteRatio
 from controller.policy.names import Label, Model
 from controller.policy.packs import MetricsPageSection
+from controller.policy.probing import ProbeSection
 from controller.policy.routes import Route
 from controller.policy.sections import NoDataSection, OnSilence, ValidationSection, WarmUpSection
 from controller.policy.steps import Steps
@@ -115,6 +116,11 @@ class OwnFields(Section):
         max_length=10,
         description="Programs that must let a rollout pass, and where; a step says gate: NAME itself.",
         examples=[[{"name": "release-desk", "before": ["promotion"]}]],
+    )
+    probe: ProbeSection | None = Field(
+        default=None,
+        description="Streamed requests of Serinus' own through the gateway, for the check probes.",
+        examples=[{"every": "1m", "requests": 10}],
     )
     workload: WorkloadSection = Field(
         default_factory=WorkloadSection,

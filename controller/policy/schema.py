@@ -21,6 +21,7 @@ from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
 from controller.policy.packs import MetricsPageSection, usable_pack
 from controller.policy.policy_fields import OwnFields
+from controller.policy.probing import ProbeSection, probe_troubles
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
@@ -100,6 +101,15 @@ class PolicySection(FleetFields, OwnFields):
         if "steps" not in info.data:
             return value
         if found := gate_troubles(value, info.data["steps"], info.data.get("deadline")):
+            raise complaints(found)
+        return value
+
+    @field_validator("probe")
+    @classmethod
+    def _told_apart(cls, value: ProbeSection | None, info: ValidationInfo) -> ProbeSection | None:
+        if "checks" not in info.data:
+            return value
+        if found := probe_troubles(value, info.data.get("route"), frozenset(info.data["checks"])):
             raise complaints(found)
         return value
 

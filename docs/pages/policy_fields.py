@@ -11,6 +11,7 @@ from controller.policy.check_sections import (
     LatencyCheck,
     LevelCheck,
     MeanTimeCheck,
+    ProbesCheck,
     QueryCheck,
     SharesCheck,
 )
@@ -35,10 +36,11 @@ whole ones: [examples](example-policies.md).
 _CHECKS: Mapping[type[Section], str] = {
     ErrorsCheck: "checks.errors",
     LatencyCheck: "checks.latency_pNN, checks.NAME_pNN",
+    ProbesCheck: "checks.probes",
     SharesCheck: "checks.NAME: a share",
     LevelCheck: "checks.queue, checks.prompt_tokens, checks.output_tokens",
     FillCheck: "checks.kv_cache",
-    MeanTimeCheck: "checks.mean_latency",
+    MeanTimeCheck: "checks.mean_latency, checks.token_latency",
     QueryCheck: "checks.NAME: a query",
 }
 _FORMS: Mapping[type[Section], str] = {StepSection: "steps, each", AutoSteps: "steps: auto, or a mapping"}

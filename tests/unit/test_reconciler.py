@@ -33,6 +33,7 @@ from tests.fakes import (
     FakeGates,
     FakeMetrics,
     FakeNotifier,
+    FakeProbes,
     FakeRouter,
     FakeStore,
     FakeTelemetry,
@@ -58,6 +59,7 @@ class Stage:
         self.gates = FakeGates()
         self.fleet = FakeFleet()
         self.engines = FakeEngines()
+        self.probes = FakeProbes()
         self.notifier = FakeNotifier()
         self.telemetry = FakeTelemetry()
         self.exported = InMemorySpanExporter()
@@ -73,6 +75,7 @@ class Stage:
             gates=self.gates,
             fleet=self.fleet,
             engines=self.engines,
+            probes=self.probes,
             notifier=self.notifier,
             telemetry=self.telemetry,
             tracing=self.tracing,

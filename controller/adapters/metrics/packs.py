@@ -81,10 +81,9 @@ class Pack(Part):
 
     ``answers`` are the requests and what the check ``errors`` reads. ``histograms`` are durations by name:
     ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
-    ones for further checks, by their names; ``levels`` are numbers as they are now. ``token_histograms`` count
-    requests by their tokens and are no checks: they tell whether two versions get the same kind of requests;
-    their bounds are tokens. ``lacks`` says of a check
-    that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
+    ones for further checks, by their names; ``levels`` are numbers as they are now. ``token_histograms``,
+    whose bounds are tokens, are no checks: they tell whether both versions get like requests. ``lacks`` says
+    of a check that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
     metrics that nothing else shows. ``caveats`` is what people should know who use it.
     """
 

@@ -68,7 +68,9 @@ def report_of(policy: Policy, past: Past, seed: int, scenarios: Sequence[Scenari
         requests=past.requests,
         requests_per_second=past.requests / (past.end - past.begin).total_seconds(),
         seed=seed,
-        not_replayed=tuple(check.name for check in policy.checks if check.kind is CheckKind.GAUGE),
+        not_replayed=tuple(
+            check.name for check in policy.checks if check.kind is CheckKind.GAUGE or check.of_probes
+        ),
         scenarios=tuple(_scenario(each) for each in scenarios),
     )
 

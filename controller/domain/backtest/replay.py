@@ -68,7 +68,9 @@ class Outcome:
 
 def replayable(policy: Policy) -> Policy:
     """The policy without what the past does not tell: gauges, warm-up, golden requests, anybody's word."""
-    checks = tuple(check for check in policy.checks if check.kind is not CheckKind.GAUGE)
+    checks = tuple(
+        check for check in policy.checks if check.kind is not CheckKind.GAUGE and not check.of_probes
+    )
     steps = tuple(replace(step, approval=False, gate="") for step in policy.steps)
     bare = replace(policy, checks=checks, steps=steps, approval=ApprovalRules(), gates=())
     return replace(bare, warm_up_requests=0, validation=None)

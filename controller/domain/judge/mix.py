@@ -35,7 +35,7 @@ _LEAST_ALLOWED = 2e-4
 
 @dataclass(frozen=True, slots=True)
 class TokenMix:
-    """The counts of one kind of token. **Shape**: ``differences`` has one for each of ``bounds``, ascending."""
+    """The counts of one kind of token. **Shape**: one of ``differences`` for each bound, ascending."""
 
     canary: Tally = field(default_factory=Tally)
     stable: Tally = field(default_factory=Tally)
@@ -66,7 +66,7 @@ class TokenMix:
         for bound, difference in zip(self.bounds, self.differences, strict=True):
             usual = self.stable.above(bound) / self.stable.requests
             low, high = difference.interval(miss)
-            # the share above and the share below are two ways to say the same: the smaller one is the stricter
+            # the share above and the share below say the same: the smaller one is the stricter
             allowed = allowed_ratio * min(usual, 1 - usual) + _LEAST_ALLOWED
             if low > allowed or high < -allowed:
                 return True
@@ -117,12 +117,14 @@ def shown_difference(mixes: Mixes, check: Check) -> MixShown | None:
 
 
 def mean_tokens(tally: Tally) -> float:
-    """About how many tokens a request has: each counts as the middle of its bucket, as the last bound above it."""
+    """About how many tokens a request has: the middle of its bucket, or the last bound."""
     edges = [0.0, *tally.bounds]
     middles = [(low + high) / 2 for low, high in zip(edges, tally.bounds, strict=False)]
     middles.append(tally.bounds[-1] if tally.bounds else 0.0)
     total = sum(tally.buckets)
-    return sum(middle * n for middle, n in zip(middles, tally.buckets, strict=False)) / total if total else 0.0
+    return (
+        sum(middle * n for middle, n in zip(middles, tally.buckets, strict=False)) / total if total else 0.0
+    )
 
 
 def rows(mixes: Mixes) -> dict[str, Any]:
@@ -142,7 +144,9 @@ def read_rows(document: Mapping[str, Sequence[Any]]) -> dict[Level, TokenMix]:
     return {Level(name): _mix(*row) for name, row in document.items()}
 
 
-def _mix(canary: Sequence[Any], stable: Sequence[Any], bounds: Sequence[float], sums: Sequence[Any]) -> TokenMix:
+def _mix(
+    canary: Sequence[Any], stable: Sequence[Any], bounds: Sequence[float], sums: Sequence[Any]
+) -> TokenMix:
     tallies = [Tally(n, bounds=tuple(at), buckets=tuple(buckets)) for n, at, buckets in (canary, stable)]
     differences = tuple(Difference(tuple((a, b) for a, b in each)) for each in sums)
     return TokenMix(tallies[0], tallies[1], tuple(bounds), differences)

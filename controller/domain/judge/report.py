@@ -103,13 +103,10 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
 def _verdict(policy: Policy, results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -> Verdict:
     if guilty or gauges is Verdict.FAIL:
         return Verdict.FAIL
-    others = any(is_free_of_length(check) and not check.report_only for check in policy.checks)
     # of versions that get different requests, the checks that are free of their length decide
-    counted = [
-        result
-        for result in results
-        if not result.report_only and not (others and result.reason is Reason.TOKEN_MIX_DIFFERS)
-    ]
+    others = any(is_free_of_length(check) and not check.report_only for check in policy.checks)
+    aside = {Reason.TOKEN_MIX_DIFFERS} if others else set[Reason]()
+    counted = [result for result in results if not result.report_only and result.reason not in aside]
     if all(result.verdict in (Verdict.PASS, Verdict.SKIPPED) for result in counted):
         return Verdict.PASS
     return Verdict.UNKNOWN
@@ -156,19 +153,23 @@ def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, R
     missing = _missing(seen)
     if missing is not None:
         return Verdict.UNKNOWN, missing
-    if not seen.asked:
-        if seen.mix is not None:
-            return Verdict.UNKNOWN, Reason.TOKEN_MIX_DIFFERS
+    if not seen.asked and seen.mix is None:
         return Verdict.SKIPPED, Reason.NO_STABLE_TRAFFIC
-    if suspicion.accused and not seen.as_good:
-        return Verdict.UNKNOWN, Reason.EVIDENCE_AGAINST
-    if _both_above(seen):
-        return Verdict.UNKNOWN, Reason.BOTH_ABOVE_LIMIT
-    if terms.final and not seen.as_good:
-        return Verdict.UNKNOWN, Reason.NOT_YET_SHOWN
+    open_ = _open(seen, terms, suspicion) if seen.asked else None
     if seen.mix is not None:
-        return Verdict.UNKNOWN, Reason.TOKEN_MIX_DIFFERS
+        open_ = open_ or Reason.TOKEN_MIX_DIFFERS
+    if open_ is not None:
+        return Verdict.UNKNOWN, open_
     return Verdict.PASS, Reason.SHOWN_GOOD if seen.as_good else Reason.NOTHING_AGAINST
+
+
+def _open(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> Reason | None:
+    """What keeps the check from passing."""
+    if suspicion.accused and not seen.as_good:
+        return Reason.EVIDENCE_AGAINST
+    if _both_above(seen):
+        return Reason.BOTH_ABOVE_LIMIT
+    return Reason.NOT_YET_SHOWN if terms.final and not seen.as_good else None
 
 
 def _both_above(seen: _Seen) -> bool:
@@ -245,5 +246,5 @@ def _ceiling(
 
 
 def _spends(seen: _Seen) -> bool:
-    """Whether a bad request of the check counts against the budget: slow answers are answers, probes nobody's."""
+    """Whether a bad request counts against the budget: slow answers are answers, probes are nobody's."""
     return seen.check.kind is CheckKind.RATIO and not seen.check.of_probes

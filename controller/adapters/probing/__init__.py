@@ -1,0 +1,1 @@
+"""Requests of Serinus' own through the gateway, read as a user's program reads the answer."""
