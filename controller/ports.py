@@ -27,7 +27,7 @@ from controller.domain.observation import (
     WarmUpReport,
 )
 from controller.domain.policy import Policy
-from controller.domain.probes import ProbeRound
+from controller.domain.probed import ProbeRound
 from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 

@@ -23,7 +23,7 @@ from controller.domain.observation import (
     WarmUpReport,
 )
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
-from controller.domain.probes import ProbeRound, uncounted
+from controller.domain.probed import ProbeRound, uncounted
 from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, PermissionDenied, PolicyError, StoreUnavailable, TargetError

@@ -15,7 +15,7 @@ from controller.domain.judge.base import Assessment, CheckResult
 from controller.domain.judge.calibration import Calibration
 from controller.domain.observation import Observation, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
-from controller.domain.probes import ProbeMark
+from controller.domain.probed import ProbeMark
 from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.vocabulary import Phase, Reason, Verdict, waits_for_person
 

@@ -11,7 +11,7 @@ from controller.domain.fleet.facts import FleetSeen
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
-from controller.domain.probes import ProbeRound
+from controller.domain.probed import ProbeRound
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 

@@ -14,7 +14,8 @@ from controller.domain.judge.series import EPOCH
 from controller.domain.model import ZERO, Evidence, Rollout, Route, SetSplit
 from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
-from controller.domain.probes import PROBES, ProbeRound, uncounted, with_probes
+from controller.domain.probed import ProbeRound, uncounted, with_probes
+from controller.domain.probes import PROBES
 from controller.domain.recognition import unrecognised
 from controller.domain.release import Split
 from controller.domain.timing import asking_after, clocks_after, elapsed_since

@@ -86,7 +86,7 @@ def mix_words(mix: MixShown | None) -> str:
     if mix is None:
         return "its requests are not like stable's"
     what = "prompts" if mix.tokens is Level.PROMPT_TOKENS else "answers"
-    return f"the canary's {what} have about {mix.canary_mean:,.3g} tokens, stable's {mix.stable_mean:,.3g}"
+    return f"the canary's {what} have about {mix.canary_mean:,.0f} tokens, stable's {mix.stable_mean:,.0f}"
 
 
 _SENTENCES: Mapping[Reason, str] = MappingProxyType(

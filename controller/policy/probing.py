@@ -65,8 +65,8 @@ class ProbeSection(Section):
     version_header: Annotated[str, StringConstraints(pattern=_HEADER)] | None = Field(
         default=None,
         description=(
-            "Header of the answer in which each version names itself. On a route of the kind envoy the gateway"
-            " adds one by itself; any other needs it."
+            "Header of the answer in which each version names itself. On a route of the kind envoy the"
+            " gateway adds one by itself; any other needs it."
         ),
         examples=["x-model-version"],
     )

@@ -17,6 +17,11 @@ _WORDS = ("content", "reasoning_content", "reasoning", "refusal")
 """Where a token's text may stand in a delta."""
 
 
+def _is_error(chunk: dict[str, Any]) -> bool:
+    """Some servers stream ``{"object": "error"}`` and no ``error``."""
+    return chunk.get("error") is not None or chunk.get("object") == "error"
+
+
 class ChatAnswer:
     """One answer as it comes. ``begun`` after the first token; ``fault`` is what is wrong with it so far."""
 
@@ -62,7 +67,7 @@ class ChatAnswer:
         except (ValueError, RecursionError):
             self.fault = "an event of the stream is not JSON"
             return
-        if event.kind == "error" or not isinstance(chunk, dict) or chunk.get("error") is not None:
+        if event.kind == "error" or not isinstance(chunk, dict) or _is_error(chunk):
             self.fault = "an error inside the stream"
             return
         choices = chunk.get("choices")

@@ -18,7 +18,8 @@ from controller.adapters.exchange import tls_client
 from controller.adapters.probing.asking import Probed, ProbeGateway, probe
 from controller.domain.judge.counts import Tally
 from controller.domain.model import Rollout
-from controller.domain.probes import ProbeMark, ProbeRound, ProbeRules, uncounted
+from controller.domain.probed import ProbeMark, ProbeRound, uncounted
+from controller.domain.probes import ProbeRules
 
 _LOG = structlog.get_logger(__name__)
 

@@ -57,7 +57,7 @@ class TokenMix:
     def _acquainted(self) -> "TokenMix":
         if self.stable.requests < _ENOUGH_STABLE_REQUESTS or not self.stable.bounds:
             return replace(self, bounds=(), differences=())
-        bounds = choose_latency_bounds(shares_of(self.stable))
+        bounds = _telling(shares_of(self.stable))
         return replace(self, bounds=bounds, differences=(Difference(),) * len(bounds))
 
     def differs(self, allowed_ratio: float) -> bool:
@@ -71,6 +71,14 @@ class TokenMix:
             if low > allowed or high < -allowed:
                 return True
         return False
+
+
+def _telling(shares: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+    """The bounds at which versions are compared; where stable's requests are all alike, those around them."""
+    below = [bound for bound, share in shares if share <= 0]
+    above = [bound for bound, share in shares if share >= 1]
+    found = dict.fromkeys([*choose_latency_bounds(shares), *below[:1], *above[-1:]])
+    return tuple(sorted(list(found)[:_MOST_BOUNDS]))
 
 
 Mixes = Mapping[Level, TokenMix]
