@@ -13,6 +13,8 @@ from controller.domain.judge.counts import Block, CheckCounts, GaugeSample, Tall
 from controller.domain.model import Rollout
 from controller.domain.observation import Measure, NoReading, Reading, RouteSeen
 from controller.domain.policy import Check, CheckKind, Policy
+from controller.domain.probed import ProbeMark, ProbeRound, uncounted
+from controller.domain.probes import PROBES
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, TargetError
@@ -26,6 +28,9 @@ Key = tuple[str, str, float]
 
 def release(version: str) -> Release:
     return Release(version, (f"{version}.test:8080",))
+
+
+_MOST_ROUNDS = 5
 
 
 @dataclass
@@ -91,6 +96,48 @@ class Gateway:
             self.latched = reason
 
 
+class Probing:
+    """Rounds of probes, which true splits deal out; a new process begins anew and has lost what it had."""
+
+    def __init__(self) -> None:
+        self._run = ""
+        self._number = 0
+        self._over: list[ProbeRound] = []
+        self._sums: dict[tuple[str, str], float] = {}
+
+    def rounds(
+        self, rollout: Rollout, run: str, running: Split, versions: dict[str, Behaviour]
+    ) -> tuple[ProbeRound, ...]:
+        """What a pass is given; it begins a round, which is over by the next pass."""
+        assert rollout.policy.probe is not None
+        if run != self._run:
+            self._run, self._number, self._over = run, 0, []
+        over = self._over = list(uncounted(self._over, rollout.evidence.probed))
+        if len(over) < _MOST_ROUNDS:
+            self._number += 1
+            weight = running.weight_permille / 1000
+            shares = {running.stable: 1 - weight, running.canary: weight}
+            dealt = {
+                served.version: self._dealt(served.version, rollout.policy.probe.requests * share, versions)
+                for served, share in shares.items()
+                if served is not None
+            }
+            stable = rollout.stable.version if rollout.stable else ""
+            canary, beside = (dealt.get(name, Tally()) for name in (rollout.release.version, stable))
+            self._over = [*over, ProbeRound(ProbeMark(run, self._number), canary, beside)]
+        return tuple(over)
+
+    def _dealt(self, version: str, requests: float, versions: dict[str, Behaviour]) -> Tally:
+        sent = self._whole((version, ""), requests)
+        bad = self._whole((version, PROBES), sent * versions[version].bad.get(PROBES, 0.0))
+        return Tally(sent, min(bad, sent))
+
+    def _whole(self, key: tuple[str, str], more: float) -> int:
+        before = self._sums.get(key, 0.0)
+        self._sums[key] = before + more
+        return math.floor(self._sums[key] + 1e-6) - math.floor(before + 1e-6)
+
+
 class MetricSource:
     """Counts by true rates and true splits, on a clock of its own; a check's name picks its numbers."""
 
@@ -152,7 +199,7 @@ class MetricSource:
         counts = tuple(
             CheckCounts(check.name, self._tally(check, canary, span), self._tally(check, stable, span))
             for check in rollout.policy.checks
-            if check.kind is not CheckKind.GAUGE
+            if check.kind is not CheckKind.GAUGE and not check.of_probes
         )
         return Block(start, end, self.requests(canary, *span), self.requests(stable, *span), counts)
 

@@ -19,6 +19,7 @@ from controller.domain.policy import (
     Step,
     Validation,
 )
+from controller.domain.probes import PROBES, ProbeRules
 from controller.domain.vocabulary import Phase
 from controller.policy.steps import AutoSteps
 
@@ -49,6 +50,7 @@ steps = st.builds(
     min_requests=st.sampled_from([1, 100]),
     deadline=seconds(180, 3600),
 )
+PROBE = ProbeRules("/v1/chat/completions", "fraud", "x-serinus-version", requests=4)
 classic_policies = st.builds(
     Policy,
     model=st.just("fraud"),
@@ -58,11 +60,13 @@ classic_policies = st.builds(
     steps=st.tuples(st.sampled_from([(10, 50, 500), (100,), (100, 1000), (50, 250)]), steps).map(
         lambda drawn: tuple(replace(drawn[1], weight_permille=weight) for weight in drawn[0])
     ),
+    probe=st.just(PROBE),
     checks=st.sampled_from([None, 0.005]).map(
         lambda points: (
             Check("errors", CheckKind.RATIO, max=0.01, worse_by_points=points, failures=3),
             Check("crashes", CheckKind.RATIO, max=0.5, critical=True),
             Check("odd", CheckKind.RATIO, max=0.0, report_only=True),
+            Check(PROBES, CheckKind.RATIO, max=0.3, measure=PROBES, report_only=True),
         )
     ),
     judge=st.just("threshold"),

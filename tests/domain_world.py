@@ -29,7 +29,7 @@ from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, StoreUnavailable, TargetError
 from tests.domain_facts import Committed, Crash, Crashed, Edited, Fact, Looked, Written
-from tests.domain_outside import EPOCH, Behaviour, Gateway, MetricSource, release, usual
+from tests.domain_outside import EPOCH, Behaviour, Gateway, MetricSource, Probing, release, usual
 
 
 class Fellows(Protocol):
@@ -62,6 +62,7 @@ class World:
         """What each gate says to whatever it is asked; one that is not here says nothing."""
         self.pack = PackSeen("vllm")
         """What a copy of the canary shows, where the policy says auto."""
+        self.probing = Probing()
         self.records: dict[str, Rollout] = {}
         self.initial: dict[str, Rollout] = {}
         self.history: list[Fact] = []
@@ -283,6 +284,9 @@ class World:
             validation=golden if wanted.validate else None,
             reading=reading,
             pack=self.pack if wanted.recognise and how.ready else None,
+            probes=self.probing.rounds(rollout, self.clock_id, self.gateway.running, self.versions)
+            if wanted.probe
+            else (),
             gates=tuple(
                 GateSeen(name, self.gates[name], "no route to host")
                 for name in wanted.gates

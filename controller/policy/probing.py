@@ -4,22 +4,47 @@ Which version answered must show in the answer. On Serinus' own Envoy it does, f
 that nobody else can set; elsewhere the policy names a header in which each version names itself.
 """
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from controller.domain.policy import RouteRef
 from controller.domain.probes import PROBES, ProbeRules
-from controller.policy.fields import KEY_COMPLAINT, Duration, Found, Latency, Section, complaint, written
+from controller.policy.fields import (
+    KEY_COMPLAINT,
+    Duration,
+    Found,
+    Kind,
+    Latency,
+    Section,
+    complaint,
+    parsed_by,
+    written,
+)
 from controller.policy.names import Label
-from controller.policy.quantities import shown
+from controller.policy.quantities import QuantityError, shown
 
 COMPLETIONS = "/v1/chat/completions"
 _OWN_KIND, _OWN_HEADER = "envoy", "x-serinus-version"
-_PATH = r"^/[A-Za-z0-9._~/-]*$"
-_HEADER = r"^[A-Za-z0-9-]{1,64}$"
-_HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 
+
+def _text(pattern: str, what: str, example: str) -> Any:
+    """Text that matches the pattern whole."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
+            raise QuantityError(f"{shown(value)} is not {what}", f"write it like {example}")
+        return value
+
+    return Annotated[
+        str, Kind(what), parsed_by(parse), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+    ]
+
+
+Path = _text(r"/[A-Za-z0-9._~/-]{0,300}", "a path", COMPLETIONS)
+Header = _text(r"[A-Za-z0-9-]{1,64}", "the name of a header", "x-model-version")
+Host = _text(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name", "chat.example.com")
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -30,12 +55,12 @@ class ProbeSection(Section):
         default=written("1m"), description="Time from one round of requests to the next.", examples=["2m"]
     )
     requests: int = Field(default=10, ge=1, le=50, description="Requests of a round.", examples=[20])
-    path: Annotated[str, StringConstraints(pattern=_PATH, max_length=300)] = Field(
+    path: Path = Field(  # type: ignore[valid-type]
         default=COMPLETIONS,
         description="Path of the OpenAI-compatible chat completions at the gateway.",
         examples=["/chat/v1/chat/completions"],
     )
-    host: Annotated[str, StringConstraints(pattern=_HOST)] | None = Field(
+    host: Host | None = Field(  # type: ignore[valid-type]
         default=None,
         description="Host header, where the route has host names.",
         examples=["chat.example.com"],
@@ -62,7 +87,7 @@ class ProbeSection(Section):
     timeout: Duration = Field(
         default=written("60s"), description="Time to the end, after which it is bad.", examples=["30s"]
     )
-    version_header: Annotated[str, StringConstraints(pattern=_HEADER)] | None = Field(
+    version_header: Header | None = Field(  # type: ignore[valid-type]
         default=None,
         description=(
             "Header of the answer in which each version names itself. On a route of the kind envoy the"
@@ -88,13 +113,21 @@ class ProbeSection(Section):
         )
 
 
+def unasked(policy: object) -> list[Found]:
+    """What a file says of probes that it does not ask for."""
+    checks = policy.get("checks") if isinstance(policy, dict) else None
+    if not isinstance(policy, dict) or not isinstance(checks, dict):
+        return []
+    if PROBES not in checks or policy.get("probe") is not None:
+        return []
+    sentence = "the policy does not say what to ask"
+    return [(("checks", PROBES), complaint(sentence, "add probe: {every: 1m}, or remove it", KEY_COMPLAINT))]
+
+
 def probe_troubles(probe: ProbeSection | None, route: RouteRef | None, checks: frozenset[str]) -> list[Found]:
     """What is wrong with it beside the route and the checks, which have their own faults told elsewhere."""
     if probe is None:
-        if PROBES not in checks:
-            return []
-        sentence = f"the check {PROBES} counts requests that the policy does not ask for"
-        return [((), complaint(sentence, "add probe: {every: 1m}, or remove the check", KEY_COMPLAINT))]
+        return []
     found: list[Found] = []
     if PROBES not in checks:
         sentence = f"nothing judges the probes: there is no check {PROBES}"

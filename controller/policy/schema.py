@@ -21,7 +21,7 @@ from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
 from controller.policy.packs import MetricsPageSection, usable_pack
 from controller.policy.policy_fields import OwnFields
-from controller.policy.probing import ProbeSection, probe_troubles
+from controller.policy.probing import ProbeSection, probe_troubles, unasked
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
@@ -41,7 +41,7 @@ class PolicySection(FleetFields, OwnFields):
     @model_validator(mode="wrap")
     @classmethod
     def _for_the_judge(cls, value: Any, handler: Handler[Self], info: ValidationInfo) -> Self:
-        found = misplaced(value, catalogue_of(info).judges)
+        found = [*misplaced(value, catalogue_of(info).judges), *unasked(value)]
         section: Self = together(value, handler, found)
         return section
 

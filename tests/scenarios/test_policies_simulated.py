@@ -102,6 +102,8 @@ def test_a_version_that_breaks_one_check_is_rolled_back_because_of_it(path: Path
     assert rollout.reason is Reason.CHECK_FAILED
     # auto steps begin where the budget of bad requests allows, and climb while the evidence gathers
     reachable = range(len(policy.steps) - 1) if policy.auto_steps else range(1)
+    if check.of_probes:
+        reachable = range(2)  # few probes meet a canary at its first weight
     assert rollout.step in reachable
     assert rollout.message.startswith(check.name)
     blamed = entry_of(world, "rollback_started").entry.assessment.blamed

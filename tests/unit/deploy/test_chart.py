@@ -164,6 +164,30 @@ def test_what_a_destination_wants_and_a_gate_reach_the_pod_as_the_daemon_reads_t
     assert (gate.url, gate.private_addresses, gate.plain_http) == ("https://desk.b", True, False)
 
 
+def test_a_gateway_for_probes_reaches_the_pod_as_the_daemon_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    public = {"url": "http://gw.gateways", "secretName": "probe", "secretKey": "authorization"}
+    values = {
+        "namespaces": ["ml"],
+        "probeGateways": {"default": {"url": "http://own.gateways:8080"}, "public": public},
+        "networkPolicy": {"probeGateways": [{"namespace": "gateways", "port": 8080}]},
+    }
+    objects = charted(values)
+    deployment = named(objects, "Deployment")
+    for name, value in environment(deployment).items():
+        monkeypatch.setenv(name, value)
+    found = load_settings().probe_gateways
+    pod = deployment["spec"]["template"]["spec"]
+    mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert found["default"].url == "http://own.gateways:8080"
+    assert not found["default"].header_files
+    assert {name: str(file) for name, file in found["public"].header_files.items()} == {
+        "Authorization": f"{mounted['probe-gateway-public']}/authorization"
+    }
+    policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
+    rules = [rule for policy in policies for rule in policy["spec"].get("egress", ())]
+    assert any(port["port"] == 8080 for rule in rules for port in rule.get("ports", ()))
+
+
 def test_each_prometheus_reaches_the_pod_as_the_daemon_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = {"url": "http://prometheus.monitoring:9090", "tenant": "ml", "tenantHeader": "THANOS-TENANT"}
     mimir = {
@@ -320,6 +344,7 @@ def test_the_notes_say_what_to_do_next() -> None:
         ({"namespaces": ["ml"], "prometheus": {"url": "prometheus:9090"}}, "prometheus"),
         ({"namespaces": ["ml"], "prometheus": {"url": "https://a.b", "tokenKey": "token"}}, "secretName"),
         ({"namespaces": ["ml"], "prometheusServers": {"eu": {"tenant": "ml"}}}, "url"),
+        ({"namespaces": ["ml"], "probeGateways": {"default": {"secretName": "a", "secretKey": "b"}}}, "url"),
         ({"namespaces": ["ml"], "settings": {"LOG_LEVEL": "debug"}}, "LOG_LEVEL"),
         ({"namespaces": ["ml"], "image": {"digest": "latest"}}, "digest"),
         ({"namespaces": ["ml"], "policies": {"a/b.yaml": ""}}, "a/b.yaml"),
