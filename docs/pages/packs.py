@@ -16,8 +16,8 @@ _HEAD = f"""\
 `metrics: NAME` in a policy names a pack: how the counters and histograms of one gateway or engine are read.
 `serinus explain metrics.NAME` says the same in a terminal. `_p99` stands for any quantile: `ttft_p50`,
 `ttft_p99.9`. The levels `queue`, `kv_cache`, `mean_latency`, `prompt_tokens`, `output_tokens` and
-`token_latency` mean the same in every pack: [the policy file](policy-file.md#levels-of-a-pack). So do the shares of answers
-`aborted`, `errored`, `truncated` and `empty`: [how answers end](policy-file.md#how-answers-end).
+`token_latency` mean the same in every pack: [the policy file](policy-file.md#levels-of-a-pack). So do the
+shares `aborted`, `errored`, `truncated` and `empty`: [how answers end](policy-file.md#how-answers-end).
 
 A pack reads a **gateway**, which sees what users see, or each **version**'s own engine (or its pool's
 endpoint picker), which knows more: the first token, the queue, the cache. A policy has one pack; what

@@ -87,7 +87,10 @@ def test_the_stored_form_is_json_that_any_reader_takes(entry: Entry) -> None:
     assert json.loads(encode_entry(entry), parse_constant=refuse)["schema_version"] == 1
 
 
-@pytest.mark.parametrize(("part", "added"), [("clocks", "incident"), ("evidence", "warnings")])
+@pytest.mark.parametrize(
+    ("part", "added"),
+    [("clocks", "incident"), ("evidence", "warnings"), ("evidence", "probed"), ("policy", "probe")],
+)
 def test_a_record_from_before_a_field_was_added_has_its_default(part: str, added: str) -> None:
     written = rollout("fraud-1")
     stored = json.loads(encode_rollout(written))

@@ -24,6 +24,7 @@ from controller.domain.policy import (
     Validation,
     WorkloadRules,
 )
+from controller.domain.probes import ProbeRules
 from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.domain.vocabulary import Phase, Reason
 from tests.fakes import EPOCH, a_policy
@@ -161,6 +162,13 @@ def test_a_policy_is_compared_in_the_words_of_its_file(
     before: dict[str, Any], after: dict[str, Any], told: dict[str, tuple[str | None, str | None]]
 ) -> None:
     assert policies(before, after) == told
+
+
+def test_probes_are_compared_too() -> None:
+    rules = ProbeRules("/v1/chat/completions", "fraud", "x-serinus-version")
+    found = policies({"probe": rules}, {"probe": replace(rules, requests=20)})
+    assert found == {"probe.requests": ("10", "20")}
+    assert policies({}, {"probe": rules})["probe.every"] == (None, "1m")
 
 
 def test_people_and_gates_are_compared_too() -> None:

@@ -49,7 +49,7 @@ def test_every_word_is_explained() -> None:
 
 def test_every_field_of_a_policy_is_there() -> None:
     page = pages()[FOLDER / "policy-fields.md"]
-    titles = {"envoy", "httpRoute", "grpcRoute", "errors", *Level}
+    titles = {"envoy", "httpRoute", "grpcRoute", "errors", "probes", *Level}
     fields = set(_properties(json_schema())) - titles
     assert len(fields) > 40
     assert [name for name in sorted(fields) if f"| `{name}` |" not in page] == []

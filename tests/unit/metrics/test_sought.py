@@ -1,14 +1,18 @@
 """What checks need counted: from their pack, and by selections of the policy's own."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controller.adapters.metrics.counters import Answers, Histogram, Requests
 from controller.adapters.metrics.packs import Template, load_pack
-from controller.adapters.metrics.sought import measurable, sought_by
+from controller.adapters.metrics.sought import counted_of, measurable, sought_by
 from controller.domain.policy import Check, CheckKind
+from controller.domain.probes import PROBES
 from controller.policy.queries import QueryError, check_selection
+from tests.fakes import a_policy, a_release, a_rollout
 
 PACK = load_pack(
     "x",
@@ -45,6 +49,21 @@ def test_the_answers_are_always_counted_and_nothing_twice() -> None:
     assert metrics() == metrics(ERRORS) == ["requests_total"]
     p50, p99 = (Check(f"latency_p{q}", CheckKind.QUANTILE, quantile=q / 100) for q in (50, 99))
     assert metrics(p50, p99) == ["requests_total", "latency_bucket", "timeouts_total"]
+
+
+def test_lengths_are_counted_where_two_versions_times_are_compared_and_probes_never() -> None:
+    latency = Check("latency_p95", CheckKind.QUANTILE, worse_by_ratio=0.2, quantile=0.95)
+    probes = Check(PROBES, CheckKind.RATIO, max=0.05, measure=PROBES)
+    rollout = a_rollout(a_policy(checks=(latency, probes)))
+    assert [each.name for each in counted_of(rollout)] == ["latency_p95"]
+    both = replace(rollout, stable=a_release("v1"))
+    assert [each.name for each in counted_of(both)] == ["latency_p95", "prompt_tokens", "output_tokens"]
+    tokens = PACK.model_copy(
+        update={"token_histograms": {"output_tokens": Histogram(metric="tokens_bucket")}}
+    )
+    found = [(one.measure, one.counter.metric) for one in sought_by(tokens, counted_of(both))]
+    assert ("output_tokens", "tokens_bucket") in found
+    assert not any(one.measure == "prompt_tokens" for one in sought_by(tokens, counted_of(both)))
 
 
 def test_a_check_reads_the_measure_that_it_names() -> None:
