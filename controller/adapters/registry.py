@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from controller.adapters.traffic.envoy_config import VERSION_HEADER
 from controller.domain.capabilities import Capabilities
 from controller.domain.judge import JUDGES
 from controller.errors import InvariantError, TargetError
@@ -55,7 +56,7 @@ def _envoy(settings: Settings) -> OwnedRouter:
 
 _ROUTERS: Mapping[str, Callable[[Settings], OwnedRouter]] = {"envoy": _envoy}
 _CAPABILITIES: Mapping[str, Capabilities] = {
-    "envoy": Capabilities(),
+    "envoy": Capabilities(version_header=VERSION_HEADER),
     "httpRoute": Capabilities(),
     "grpcRoute": Capabilities(),
 }

@@ -21,3 +21,5 @@ class Capabilities:
     """Requests can be given to the canary by what their headers and cookies say."""
     sticky: bool = False
     """Whoever was given the canary keeps it while its weight grows."""
+    version_header: str = ""
+    """The header in which an answer names the version that gave it, if the route itself adds one."""

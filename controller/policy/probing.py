@@ -5,10 +5,12 @@ that nobody else can set; elsewhere the policy names a header in which each vers
 """
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
+from controller.domain.capabilities import Capabilities
 from controller.domain.policy import RouteRef
 from controller.domain.probes import PROBES, ProbeRules
 from controller.policy.fields import (
@@ -19,6 +21,7 @@ from controller.policy.fields import (
     Latency,
     Section,
     complaint,
+    complaints,
     parsed_by,
     written,
 )
@@ -26,25 +29,38 @@ from controller.policy.names import Label
 from controller.policy.quantities import QuantityError, shown
 
 COMPLETIONS = "/v1/chat/completions"
-_OWN_KIND, _OWN_HEADER = "envoy", "x-serinus-version"
 
 
-def _text(pattern: str, what: str, example: str) -> Any:
-    """Text that matches the pattern whole."""
+_PATH = r"/[A-Za-z0-9._~/-]{0,300}"
+_HEADER = r"[A-Za-z0-9-]{1,64}"
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+
+
+def _like(pattern: str, what: str, example: str) -> Callable[[object], str]:
+    """A parser of text that matches the pattern whole."""
 
     def parse(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             raise QuantityError(f"{shown(value)} is not {what}", f"write it like {example}")
         return value
 
-    return Annotated[
-        str, Kind(what), parsed_by(parse), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
-    ]
+    return parse
 
 
-Path = _text(r"/[A-Za-z0-9._~/-]{0,300}", "a path", COMPLETIONS)
-Header = _text(r"[A-Za-z0-9-]{1,64}", "the name of a header", "x-model-version")
-Host = _text(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name", "chat.example.com")
+def _schema(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+Path = Annotated[str, Kind("a path"), parsed_by(_like(_PATH, "a path", COMPLETIONS)), _schema(_PATH)]
+Header = Annotated[
+    str,
+    Kind("the name of a header"),
+    parsed_by(_like(_HEADER, "the name of a header", "x-model-version")),
+    _schema(_HEADER),
+]
+Host = Annotated[
+    str, Kind("a host name"), parsed_by(_like(_HOST, "a host name", "chat.example.com")), _schema(_HOST)
+]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -55,12 +71,12 @@ class ProbeSection(Section):
         default=written("1m"), description="Time from one round of requests to the next.", examples=["2m"]
     )
     requests: int = Field(default=10, ge=1, le=50, description="Requests of a round.", examples=[20])
-    path: Path = Field(  # type: ignore[valid-type]
+    path: Path = Field(
         default=COMPLETIONS,
         description="Path of the OpenAI-compatible chat completions at the gateway.",
         examples=["/chat/v1/chat/completions"],
     )
-    host: Host | None = Field(  # type: ignore[valid-type]
+    host: Host | None = Field(
         default=None,
         description="Host header, where the route has host names.",
         examples=["chat.example.com"],
@@ -87,7 +103,7 @@ class ProbeSection(Section):
     timeout: Duration = Field(
         default=written("60s"), description="Time to the end, after which it is bad.", examples=["30s"]
     )
-    version_header: Header | None = Field(  # type: ignore[valid-type]
+    version_header: Header | None = Field(
         default=None,
         description=(
             "Header of the answer in which each version names itself. On a route of the kind envoy the"
@@ -98,10 +114,11 @@ class ProbeSection(Section):
 
     def to_rules(self, model: str) -> ProbeRules:
         """In the words of the domain."""
+        assert self.version_header is not None, "the policy's file names one, or its kind of route has one"
         return ProbeRules(
             path=self.path,
             served_model=self.served_model or model,
-            version_header=(self.version_header or _OWN_HEADER).lower(),
+            version_header=self.version_header.lower(),
             every=self.every,
             requests=self.requests,
             prompt=self.prompt,
@@ -124,30 +141,37 @@ def unasked(policy: object) -> list[Found]:
     return [(("checks", PROBES), complaint(sentence, "add probe: {every: 1m}, or remove it", KEY_COMPLAINT))]
 
 
-def probe_troubles(probe: ProbeSection | None, route: RouteRef | None, checks: frozenset[str]) -> list[Found]:
-    """What is wrong with it beside the route and the checks, which have their own faults told elsewhere."""
-    if probe is None:
-        return []
+def told_apart(
+    probe: ProbeSection, route: RouteRef | None, checks: Collection[str], known: Mapping[str, Capabilities]
+) -> ProbeSection:
+    """The section with the header that tells versions apart. Raises what is wrong with it.
+
+    The route is None where it has faults of its own. ``known`` is what each kind of route can do.
+    """
     found: list[Found] = []
     if PROBES not in checks:
         sentence = f"nothing judges the probes: there is no check {PROBES}"
         found.append(((), complaint(sentence, f"add {PROBES}: {{max: 5%}} to checks", KEY_COMPLAINT)))
     if route is not None:
+        own = known[route.kind].version_header if route.kind in known else ""
+        probe = probe.model_copy(update={"version_header": probe.version_header or own or None})
         found += _of_route(probe, route)
-    return found
+    if found:
+        raise complaints(found)
+    return probe
 
 
 def _of_route(probe: ProbeSection, route: RouteRef) -> list[Found]:
     found: list[Found] = []
-    if route.kind != _OWN_KIND and probe.version_header is None:
+    if probe.version_header is None:
         sentence = (
             f"an answer through a route of the kind {route.kind} does not say which version gave it,"
             " so it could count for neither"
         )
         suggestion = "add version_header: NAME, a header of the answer in which each version names itself"
         found.append((("version_header",), complaint(sentence, suggestion)))
-    prefix = route.name.rstrip("/")
-    if route.kind == _OWN_KIND and probe.path != prefix and not probe.path.startswith(f"{prefix}/"):
+    prefix, by_path = route.name.rstrip("/"), route.name.startswith("/")
+    if by_path and probe.path != prefix and not probe.path.startswith(f"{prefix}/"):
         sentence = f"{shown(probe.path)} does not belong to the model's route {route.name}"
         found.append((("path",), complaint(sentence, f"write path: {prefix}{COMPLETIONS}")))
     return found

@@ -21,7 +21,7 @@ from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
 from controller.policy.packs import MetricsPageSection, usable_pack
 from controller.policy.policy_fields import OwnFields
-from controller.policy.probing import ProbeSection, probe_troubles, unasked
+from controller.policy.probing import ProbeSection, told_apart, unasked
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
@@ -107,11 +107,9 @@ class PolicySection(FleetFields, OwnFields):
     @field_validator("probe")
     @classmethod
     def _told_apart(cls, value: ProbeSection | None, info: ValidationInfo) -> ProbeSection | None:
-        if "checks" not in info.data:
+        if value is None or "checks" not in info.data:
             return value
-        if found := probe_troubles(value, info.data.get("route"), frozenset(info.data["checks"])):
-            raise complaints(found)
-        return value
+        return told_apart(value, info.data.get("route"), info.data["checks"], catalogue_of(info).routes)
 
     @field_validator("deadline")
     @classmethod

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from controller.domain.judge import judge_of
-from controller.domain.judge.base import Assessment, CheckResult, Terms
+from controller.domain.judge.base import Assessment, CheckResult, MixShown, Terms
 from controller.domain.judge.counts import Block, CheckCounts, Tally
 from controller.domain.judge.memory import dump, load
-from controller.domain.judge.mix import MixShown, TokenMix, mean_tokens, mix_checks, mixes_after
+from controller.domain.judge.mix import TokenMix, mean_tokens, mix_checks, mixes_after
 from controller.domain.measures import Level
 from controller.domain.policy import Check, CheckKind, Policy
 from controller.domain.reporting import details
