@@ -17,7 +17,7 @@ from controller.domain.reporting import details
 from controller.domain.rules.approving import gates_called, what
 from controller.domain.rules.before import first_step
 from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason, Verdict
-from controller.domain.wording import percent, sentence
+from controller.domain.wording import called, percent, sentence
 
 
 class CheckWhy(View):
@@ -102,7 +102,10 @@ def _after_validation(rollout: Rollout) -> str:
     version = rollout.release.version
     if rollout.stable is None:
         return f"sends everyone to {version}: there is no stable version to compare with"
-    return f"gives {version} its first {percent(rollout.policy.steps[first_step(rollout)].weight_permille)}"
+    step = rollout.policy.steps[first_step(rollout)]
+    if step.testers:
+        return f"gives {version} to the testers"
+    return f"gives {version} its first {percent(step.weight_permille)}"
 
 
 def _after_step(rollout: Rollout) -> str:
@@ -122,7 +125,7 @@ def _next_weight(rollout: Rollout) -> str:
     if rollout.policy.auto_steps:
         most = percent(steps[-1].weight_permille)
         return f"gives {version} more, up to {most}, as its answers and the budget of bad requests allow"
-    at = percent(steps[following].weight_permille)
+    at = called(steps[following])
     return f"step {following + 1} of {len(steps)}: {at}, if every check passes"
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.domain.approval import Asking
+from controller.domain.exposure import weights
 from controller.domain.flaws import Flaw
 from controller.domain.fleet.facts import Ties
 from controller.domain.judge.base import Assessment, CheckResult
@@ -165,7 +166,8 @@ class Rollout:
             stable=self.stable,
             canary=self.release,
             weight_sum=self.route.weight_sum,
-            steps_permille=tuple(step.weight_permille for step in self.policy.steps),
+            steps_permille=weights(self.policy),
+            audience=self.policy.audience,
         )
 
     @property

@@ -72,6 +72,7 @@ def terms_of(rollout: Rollout) -> Terms:
         final=rollout.step == last,
         weight_permille=split.weight_permille,
         calibration=rollout.calibration,
+        testers=split.testers_only,
     )
 
 
@@ -91,19 +92,25 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
         rollout,
         route=route,
         clocks=clocks,
-        evidence=_at_new_weight(rollout),
+        evidence=_at_new_weight(rollout, split),
         unready_passes=0,
         told=tuple(reason for reason in rollout.told if reason is Reason.BOTH_ABOVE_LIMIT),
         asking=None,
     )
 
 
-def _at_new_weight(rollout: Rollout) -> Evidence:
-    """Counts start anew; a judge that remembers goes on from where it is."""
+def _at_new_weight(rollout: Rollout, split: Split) -> Evidence:
+    """Counts start anew; a judge that remembers goes on from where it is.
+
+    Those who chose the canary themselves cannot be compared with those who got it by chance.
+    """
     evidence, judge = rollout.evidence, judge_of(rollout.policy)
     if not evidence.judge_state:
         return Evidence(judge_state=judge.begin(), probed=evidence.probed)
-    state = judge.at_new_weight(evidence.judge_state)
+    if rollout.route.intended.testers_only and not split.testers_only:
+        state = judge.after_testers(evidence.judge_state)
+    else:
+        state = judge.at_new_weight(evidence.judge_state)
     if not judge.remembers:
         return Evidence(judge_state=state, probed=evidence.probed, warnings=evidence.warnings)
     return replace(
@@ -140,7 +147,7 @@ def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None
         previous = route.intended if in_force else route.previous
         return replace(route, in_force=in_force, previous=previous, foreign=None), None, None
     if seen.split == route.previous:
-        raising = route.intended.weight_permille > seen.split.weight_permille
+        raising = route.intended.gives_more_than(seen.split)
         write = None if raising and seen.problem else SetSplit(route.intended, expected=seen.split)
         return replace(route, in_force=False), write, None
     return replace(route, in_force=False, foreign=seen.split), None, seen
@@ -237,7 +244,7 @@ def promoted(rollout: Rollout) -> bool:
 
 
 def _unready(rollout: Rollout, seen: Observation) -> int:
-    if seen.canary is None or rollout.weight_permille == 0:
+    if seen.canary is None or not rollout.route.intended.exposes:
         return rollout.unready_passes
     if seen.canary.ready:
         return 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from controller.domain.audience import AudienceRules
 from controller.domain.fleet.rules import FleetRules
 from controller.domain.measures import MetricsPage
 from controller.domain.probes import PROBES, ProbeRules
@@ -95,6 +96,8 @@ class Step:
     """Whether people must approve before the weight is given."""
     gate: str = ""
     """The gate that must let it pass before the weight is given; empty for none."""
+    testers: bool = False
+    """Whether only the audience's testers get the canary: its weight is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +242,7 @@ class Policy:
     prometheus: str = ""
     """Which of the operator's Prometheus servers measures the model; empty for the usual one."""
     fleet: FleetRules = field(default_factory=FleetRules)
+    audience: AudienceRules = field(default_factory=AudienceRules)
     metrics_page: MetricsPage = field(default_factory=MetricsPage)
     probe: ProbeRules | None = None
     """The requests of Serinus' own that the check `PROBES` counts; None where there is none."""

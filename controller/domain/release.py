@@ -1,8 +1,9 @@
 """Versions of a model, where they answer, and how a gateway divides requests between two of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.domain.audience import EVERYBODY, Audience, AudienceRules
 from controller.domain.policy import RouteRef
 
 
@@ -55,12 +56,28 @@ class Split:
     """How the gateway divides one model's traffic; the canary gets ``weight_permille`` thousandths.
 
     Without a stable version the canary, if any, gets everything or nothing; without either the model has
-    no route.
+    no route. ``audience`` is whom the gateway treats otherwise than by chance.
     """
 
     stable: Release | None = None
     canary: Release | None = None
     weight_permille: int = 0
+    audience: Audience = EVERYBODY
+
+    @property
+    def exposes(self) -> bool:
+        """Whether anybody gets the canary."""
+        return self.canary is not None and (self.weight_permille > 0 or self.audience != EVERYBODY)
+
+    @property
+    def testers_only(self) -> bool:
+        """Whether nobody gets the canary by chance."""
+        return self.exposes and self.weight_permille == 0
+
+    def gives_more_than(self, other: "Split") -> bool:
+        """Whether anybody gets the canary who does not by the other."""
+        begins = self.exposes and not other.exposes
+        return begins or self.weight_permille > other.weight_permille
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,8 @@ class RoutedModel:
 
     ``stable`` and ``canary`` are the versions that a rollout moves traffic between, None where there is none
     or nobody knows. ``weight_sum`` is what the pair's weights add up to on the route, as `Survey` found it.
-    ``steps_permille`` are the weights of the policy's steps, which the route must be able to express.
+    ``steps_permille`` are the weights of the policy's steps, which the route must be able to express, as it
+    must ``audience``.
     """
 
     model: str
@@ -79,3 +97,4 @@ class RoutedModel:
     canary: Release | None = None
     weight_sum: int | None = None
     steps_permille: tuple[int, ...] = ()
+    audience: AudienceRules = field(default_factory=AudienceRules)

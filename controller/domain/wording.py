@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from controller.domain.judge.base import CheckResult, MixShown
 from controller.domain.measures import Level
-from controller.domain.policy import Check, CheckKind
+from controller.domain.policy import Check, CheckKind, Step
 from controller.domain.vocabulary import Reason, Verdict
 
 _WITHOUT_MILLISECONDS = 10_000  # from here on they only make the text longer
@@ -18,6 +18,11 @@ _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms
 def percent(permille: int) -> str:
     """A weight: ``5%``, ``0.1%``."""
     return f"{permille / 10:g}%"
+
+
+def called(step: Step) -> str:
+    """A step: its weight, or whose it is."""
+    return "the testers' step" if step.testers else percent(step.weight_permille)
 
 
 def printable(text: str) -> str:

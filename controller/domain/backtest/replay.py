@@ -71,9 +71,11 @@ def replayable(policy: Policy) -> Policy:
     checks = tuple(
         check for check in policy.checks if check.kind is not CheckKind.GAUGE and not check.of_probes
     )
-    steps = tuple(replace(step, approval=False, gate="") for step in policy.steps)
+    weighted = [step for step in policy.steps if not step.testers]  # nobody knows who would have been one
+    steps = tuple(replace(step, approval=False, gate="") for step in weighted)
+    audience = replace(policy.audience, testers=())
     bare = replace(policy, checks=checks, steps=steps, approval=ApprovalRules(), gates=())
-    return replace(bare, warm_up_requests=0, validation=None)
+    return replace(bare, audience=audience, warm_up_requests=0, validation=None)
 
 
 def replay(

@@ -102,7 +102,7 @@ class Terms:
 
     ``compare`` is False where stable gets no traffic to compare with (first deployment, after promotion):
     limits against stable are then SKIPPED. ``final`` is True where a PASS promotes. ``weight_permille`` is
-    the canary's, as asked for.
+    the canary's, as asked for. ``testers`` says that nobody gets the canary but those who chose it.
     """
 
     min_requests: int
@@ -110,6 +110,7 @@ class Terms:
     final: bool = False
     weight_permille: int = 0
     calibration: Calibration | None = None
+    testers: bool = False
 
 
 class Judge(Protocol):
@@ -126,6 +127,10 @@ class Judge(Protocol):
 
     def at_new_weight(self, state: str) -> str:
         """The state to go on with after the canary's weight changed."""
+        ...
+
+    def after_testers(self, state: str) -> str:
+        """The state to go on with once others than testers get the canary: nothing they did compares."""
         ...
 
     def fold(self, state: str, blocks: Sequence[Block], gauges: Sequence[GaugeSample], terms: Terms) -> str:

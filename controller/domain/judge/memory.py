@@ -64,6 +64,8 @@ class Memory:
     compare: bool | None = None
     mixes: Mixes = field(default_factory=dict)
     """How many tokens requests have, by kind; empty where nobody counts them."""
+    earlier: float = 0.0
+    """What the evidence of a testers' step adds to what came after; below 0 if it was in favour."""
 
     @property
     def requests_per_second(self) -> float:
@@ -91,6 +93,7 @@ def dump(memory: Memory) -> str:
         "traffic": memory.traffic,
         "compare": memory.compare,
         "mixes": mix_rows(memory.mixes),
+        "earlier": memory.earlier,
     }
     return json.dumps(document, separators=(",", ":"))
 
@@ -106,6 +109,7 @@ def load(state: str) -> Memory | None:
         traffic=tuple((span, requests) for span, requests in document["traffic"]),
         compare=document["compare"],
         mixes=read_mixes(document.get("mixes", {})),
+        earlier=document.get("earlier", 0.0),  # of an older Serinus, which knew no testers
     )
 
 

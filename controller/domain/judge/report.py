@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from controller.domain.exposure import has_testers_step
 from controller.domain.judge.base import Assessment, CheckResult, MixShown, Strength, Terms
 from controller.domain.judge.contest import ENOUGH_IN_FAVOUR, Contest, Question, requests_needed
 from controller.domain.judge.evidence import summed
@@ -22,6 +23,8 @@ SUSPECT_AT = 5.0
 _ROUNDING = 1e-12
 _CLEARLY = 2.0
 """Standard errors by which stable must be above a limit for an incident."""
+TESTERS_PART = 0.2
+"""Of all evidence, what a testers' step may bring: they are few, and everybody else decides."""
 SHOWN_CONFIDENCE = 0.95
 """Of the interval that people are shown."""
 
@@ -79,7 +82,7 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
         if check.kind is not CheckKind.GAUGE
     }
     voting = [each for each in seen.values() if not each.check.report_only]
-    evidence = 1 + sum(each.evidence - 1 for each in voting)
+    evidence = 1 + memory.earlier + _gained(policy, voting, terms)
     enough = 1 / (1 - policy.judge_rules.confidence) * (1 - _ROUNDING)
     leader = max(voting, key=lambda each: each.evidence, default=None)
     by_gauge = {result.name: result for result in gauges.checks}
@@ -95,9 +98,29 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
         accused = leads and max(weighed, each.own) >= HOLD_AT
         suspicion = _Suspicion(accused=accused, guilty=leads and weighed >= enough)
         results.append(_result(each, terms, memory.block_seconds, suspicion))
-    ceiling, held = _ceiling(policy, memory, voting, evidence)
+    ceiling, held = FULL_WEIGHT_PERMILLE, None
+    if not terms.testers:  # the first weight is the policy's, as it is without testers
+        ceiling, held = _ceiling(policy, memory, voting, evidence)
     verdict = _verdict(policy, results, gauges.verdict, guilty=evidence >= enough)
     return Assessment(verdict, tuple(results), ceiling, held)
+
+
+def after_testers(policy: Policy, memory: Memory, terms: Terms) -> float:
+    """What the evidence of a testers' step adds to all that comes after it."""
+    seen = [_seen(policy, check, memory) for check in policy.checks if check.kind is not CheckKind.GAUGE]
+    return _gained(policy, [each for each in seen if not each.check.report_only], terms)
+
+
+def _gained(policy: Policy, voting: Sequence[_Seen], terms: Terms) -> float:
+    """How much the checks add to the evidence together, from 0.
+
+    Where testers come first the evidence is a mean of two e-processes, of which the second stands at 1 until
+    the first ends: so both together roll back no more good versions than one alone.
+    """
+    gained = sum(each.evidence - 1 for each in voting)
+    if not has_testers_step(policy):
+        return gained
+    return gained * (TESTERS_PART if terms.testers else 1 - TESTERS_PART)
 
 
 def _verdict(policy: Policy, results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -> Verdict:

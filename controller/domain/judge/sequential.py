@@ -24,7 +24,7 @@ from controller.domain.judge.evidence import Counts, summed
 from controller.domain.judge.memory import CheckMemory, Memory, dump, load
 from controller.domain.judge.mix import mixes_after
 from controller.domain.judge.questions import Known, asked_of, counts_of, shares_of
-from controller.domain.judge.report import assessment
+from controller.domain.judge.report import after_testers, assessment
 from controller.domain.judge.threshold import ThresholdJudge
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
 
@@ -64,6 +64,12 @@ class SequentialJudge:
             for name, check in memory.checks.items()
         }
         return dump(replace(memory, checks=checks, gauges=self._gauges.at_new_weight(memory.gauges)))
+
+    def after_testers(self, state: str) -> str:
+        """Everything anew but how much the evidence about testers adds to what comes: it is not lost."""
+        memory = load(state) or self._nothing()
+        earlier = after_testers(self._policy, memory, Terms(min_requests=0, compare=False, testers=True))
+        return dump(replace(self._nothing(), earlier=earlier))
 
     def fold(self, state: str, blocks: Sequence[Block], gauges: Sequence[GaugeSample], terms: Terms) -> str:
         """Add each block; gauges are measured once."""
@@ -145,7 +151,9 @@ class SequentialJudge:
         asked = asked_of(self._policy, check, mine.known, compare=bool(memory.compare))
         if not asked:
             return mine
-        setting = _setting(check, mine, terms, memory.block_seconds)
+        audience = self._policy.audience
+        together = audience.requests_per_user if audience.sticky else 1
+        setting = _setting(check, mine, terms, memory.block_seconds, together)
         bounds = {bound for each in asked for bound in (each.bound_seconds, each.good_bound_seconds)}
         at = {bound: counts_of(found.canary, found.stable, bound) for bound in bounds}
         contests = []
@@ -192,17 +200,20 @@ def _past(name: str, terms: Terms) -> tuple[tuple[float, float], ...]:
     return next((tuple(past.shares) for past in checks if past.check == name), ())
 
 
-def _setting(check: Check, mine: CheckMemory, terms: Terms, block_seconds: float) -> Setting:
-    """From stable's past and the canary's requests before this block."""
+def _setting(check: Check, mine: CheckMemory, terms: Terms, block_seconds: float, together: float) -> Setting:
+    """From stable's past and the canary's requests before this block.
+
+    ``together`` is how many requests share one fate in any case: those of one user, who keeps a version.
+    """
     past = terms.calibration
     if past is None:
-        return Setting(cautious=True)
+        return Setting(together, cautious=True)
     of_check = next((each for each in past.checks if each.check == check.name), CheckHistory(check.name))
     per_block = summed(mine.recent).canary / max(len(mine.recent), 1)
     effect = design_effect(of_check.icc, per_block * _MINUTE_SECONDS / block_seconds)
     if check.kind is CheckKind.RATIO:  # a batch that fails is as large at a small weight
         effect = max(effect, of_check.cluster)
-    return Setting(effect, past.pods < _FEW_PODS or past.span < SHORTEST_SPAN)
+    return Setting(max(effect, together), past.pods < _FEW_PODS or past.span < SHORTEST_SPAN)
 
 
 def _expected(counts: Counts, terms: Terms) -> Counts:

@@ -15,11 +15,22 @@ CONTRADICTION = log(1e6)
 """Log evidence at which the share is held to contradict the weight."""
 
 
-def share_contradiction(canary_requests: int, stable_requests: int, weight_permille: int) -> float:
+def share_contradiction(
+    canary_requests: int,
+    stable_requests: int,
+    weight_permille: int,
+    *,
+    together: int = 1,
+    may_be_more: bool = False,
+) -> float:
     """Log evidence that the true share lies outside the asked one, give or take `TOLERANCE`.
 
     Likelihood of the counts under a Beta(1/2, 1/2) mixture of all shares, over the greatest likelihood that
     a share within the tolerance gives them. 0 where there is nothing to test: no requests, weight 0 or all.
+    ``together`` is how many requests at most are given to a version as one, because a user keeps it: they are
+    one witness. A likelihood ratio to a power below 1 is expected to be no more than 1, as it is itself
+    (Jensen), so the bound stands for all who send fewer. ``may_be_more`` is for counts with requests in them
+    that got the canary without chance: then only too few of them contradict the weight.
 
     **Source**: Robbins, "Statistical methods related to the law of the iterated logarithm" (1970), the
     mixture martingale; Ville's inequality for the bound under continuous looks.
@@ -29,9 +40,12 @@ def share_contradiction(canary_requests: int, stable_requests: int, weight_permi
     if not n or not 0 < asked < 1:
         return 0.0
     low, high = asked / TOLERANCE, min(asked * TOLERANCE, 1 - (1 - asked) / TOLERANCE)
+    if may_be_more and canary_requests / n >= low:
+        return 0.0
     nearest = min(max(canary_requests / n, low), high)
-    null = canary_requests * log(nearest) + stable_requests * log(1 - nearest)
-    mixture = _log_beta(canary_requests + 0.5, stable_requests + 0.5) - _log_beta(0.5, 0.5)
+    canary, stable = canary_requests / together, stable_requests / together
+    null = canary * log(nearest) + stable * log(1 - nearest)
+    mixture = _log_beta(canary + 0.5, stable + 0.5) - _log_beta(0.5, 0.5)
     return mixture - null
 
 

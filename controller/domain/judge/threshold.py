@@ -47,6 +47,10 @@ class ThresholdJudge:
         del state
         return self.begin()
 
+    def after_testers(self, state: str) -> str:
+        """As at any new weight."""
+        return self.at_new_weight(state)
+
     def fold(self, state: str, blocks: Sequence[Block], gauges: Sequence[GaugeSample], terms: Terms) -> str:
         """Add each block and measure after it; gauges are measured once."""
         memories = _load(state)

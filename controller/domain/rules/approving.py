@@ -15,7 +15,7 @@ from controller.domain.policy import Fallback, GateRules, Milestone, Policy
 from controller.domain.rules.turns import Turn, hold, refuse, tell, withdraw
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import CONSENT_LACKS, Phase, Reason
-from controller.domain.wording import duration, listed, percent
+from controller.domain.wording import called, duration, listed
 
 _GOES_ON = {Phase.PENDING: Reason.CREATED, Phase.VALIDATING: Reason.VALIDATION_RUNNING}
 """The reason after the last yes, until the next pass; in every other phase StepRunning."""
@@ -156,7 +156,7 @@ def what(policy: Policy, goal: Goal) -> str:
     """What is asked about, in words for people."""
     match goal.milestone:
         case Milestone.STEP if goal.step is not None:
-            return f"step {goal.step + 1} ({percent(policy.steps[goal.step].weight_permille)})"
+            return f"step {goal.step + 1} ({called(policy.steps[goal.step])})"
         case _:
             return f"the {goal.milestone}"
 

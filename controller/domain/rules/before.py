@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from controller.domain.approval import needed_for_step, needed_to_promote, needed_to_start
+from controller.domain.exposure import needed_share
 from controller.domain.judge.weights import budget_of
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation, PackSeen
@@ -114,7 +115,7 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
     split = Split(stable=serving)
     weight_sum, gateways = (seen.survey.weight_sum, seen.survey.gateways) if seen.survey else (None, ())
     route = replace(rollout.route, previous=split, intended=split, weight_sum=weight_sum, gateways=gateways)
-    first = rollout.policy.steps[0].weight_permille if serving else FULL_WEIGHT_PERMILLE
+    first = needed_share(rollout.policy.steps[0]) if serving else FULL_WEIGHT_PERMILLE
     rollout = replace(with_split(rollout, split), route=route, supply_permille=first)
     message = f"waits until {rollout.release.version} is ready"
     return Turn(
@@ -146,7 +147,7 @@ def _calibrated(rollout: Rollout) -> Rollout:
     """With copies asked for as the first weight needs them, which stable's past may have raised."""
     if rollout.stable is None:
         return rollout
-    first = rollout.policy.steps[first_step(rollout)].weight_permille
+    first = needed_share(rollout.policy.steps[first_step(rollout)])
     return replace(rollout, supply_permille=max(rollout.supply_permille, first))
 
 

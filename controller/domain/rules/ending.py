@@ -66,8 +66,10 @@ def cleared(folded: Folded, seen: Observation) -> Turn | None:
 
 def _exposes(split: Split, rollout: Rollout) -> bool:
     """Whether a split gives any canary traffic, or calls this release stable."""
-    return split.weight_permille > 0 or (
-        split.stable is not None and split.stable.version == rollout.release.version
+    return (
+        split.exposes
+        or split.weight_permille > 0
+        or (split.stable is not None and split.stable.version == rollout.release.version)
     )
 
 

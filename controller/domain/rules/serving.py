@@ -104,11 +104,14 @@ def misrouted(folded: Folded, seen: Observation) -> Turn | None:
     del seen
     rollout, evidence = folded.rollout, folded.rollout.evidence
     got, others = evidence.canary_requests, evidence.stable_requests
-    if share_contradiction(got, others, rollout.weight_permille) < CONTRADICTION:
+    rules = rollout.policy.audience
+    together = rules.requests_per_user if rules.sticky else 1
+    weight = rollout.weight_permille
+    against = share_contradiction(got, others, weight, together=together, may_be_more=rules.mixed)
+    if against < CONTRADICTION:
         return None
     message = (
-        f"the canary got {got:,} of {got + others:,} requests, "
-        f"which contradicts its weight {percent(rollout.weight_permille)}"
+        f"the canary got {got:,} of {got + others:,} requests, which contradicts its weight {percent(weight)}"
     )
     return freeze(rollout, Reason.ROUTE_NOT_HONOURED, message)
 

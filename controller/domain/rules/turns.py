@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from controller.domain.exposure import audience_at
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Rollout, SetSplit
 from controller.domain.observation import Observation, Readiness
 from controller.domain.observing import Folded, with_split
-from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, Step
 from controller.domain.release import Split
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
@@ -53,22 +54,24 @@ def freeze(rollout: Rollout, reason: Reason, message: str) -> Turn:
 
 def rise(rollout: Rollout, seen: Observation, trigger: Trigger, step: int) -> Turn:
     """Ask for the weight of a step."""
-    weight = rollout.policy.steps[step].weight_permille
-    return _give(replace(rollout, step=step), seen, trigger, weight)
+    return _give(replace(rollout, step=step), seen, trigger, rollout.policy.steps[step])
 
 
 def rise_to_all(rollout: Rollout, trigger: Trigger, seen: Observation | None = None) -> Turn:
     """The promotion: everything to the canary, in one write."""
-    return _give(rollout, seen, trigger, FULL_WEIGHT_PERMILLE)
+    return _give(rollout, seen, trigger, None)
 
 
-def _give(rollout: Rollout, seen: Observation | None, trigger: Trigger, weight_permille: int) -> Turn:
+def _give(rollout: Rollout, seen: Observation | None, trigger: Trigger, step: Step | None) -> Turn:
+    weight_permille = step.weight_permille if step else FULL_WEIGHT_PERMILLE
     promotes = weight_permille == FULL_WEIGHT_PERMILLE
     phase = Phase.PROMOTING if promotes else Phase.PROGRESSING
     reason = Reason.PROMOTION_RUNNING if promotes else Reason.WAITING_FOR_GATEWAY
     expected = _running(rollout, seen)
-    split = Split(stable=rollout.stable, canary=rollout.release, weight_permille=weight_permille)
-    message = f"gives {rollout.release.version} {percent(weight_permille)} of the requests"
+    audience = audience_at(rollout.policy, step, weight_permille)
+    split = Split(rollout.stable, rollout.release, weight_permille, audience)
+    what = "the testers' requests" if split.testers_only else f"{percent(weight_permille)} of the requests"
+    message = f"gives {rollout.release.version} {what}"
     moved = move(with_split(rollout, split), trigger, phase, reason, message)
     return Turn(moved, trigger, (SetSplit(split, expected),))
 

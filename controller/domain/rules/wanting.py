@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from controller.domain.exposure import first_weighted
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
@@ -10,7 +11,7 @@ from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.rules.turns import failing
 from controller.domain.timing import measured_at_weight
 from controller.domain.vocabulary import Reason, Verdict
-from controller.domain.wording import duration, percent, sentence
+from controller.domain.wording import called, duration, percent, sentence
 
 
 def wanting(folded: Folded, seen: Observation) -> tuple[Reason | None, str]:
@@ -21,14 +22,15 @@ def wanting(folded: Folded, seen: Observation) -> tuple[Reason | None, str]:
     weight = next_weight(folded.rollout)
     if not enough(seen, weight):
         return Reason.WAITING_FOR_COPIES, few(seen, weight)
-    return None, f"all checks pass at {percent(folded.rollout.weight_permille)}"
+    step = folded.rollout.policy.steps[folded.rollout.step or 0]
+    return None, f"all checks pass at {called(step)}"
 
 
 def _lacking_evidence(folded: Folded) -> tuple[Reason, str] | None:
     rollout, evidence, clocks = folded.rollout, folded.rollout.evidence, folded.rollout.clocks
     assert rollout.step is not None
     step = rollout.policy.steps[rollout.step]
-    at = percent(step.weight_permille)
+    at = called(step)
     unseen = _unseen(rollout, at)
     if unseen is not None:
         return unseen
@@ -63,9 +65,10 @@ def _unseen(rollout: Rollout, at: str) -> tuple[Reason, str] | None:
 
 
 def highest_step(policy: Policy, permille: int) -> int:
-    """The last step whose weight is allowed; the first in any case."""
+    """The last step whose weight is allowed; the first with a weight in any case."""
+    first = first_weighted(policy)
     allowed = [index for index, step in enumerate(policy.steps) if step.weight_permille <= permille]
-    return max(allowed, default=0)
+    return max([first, *allowed])
 
 
 def restraint(rollout: Rollout) -> str:
