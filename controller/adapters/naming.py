@@ -17,6 +17,11 @@ def backend_name(model: str, version: str) -> str:
     return f"{_encoded(model)}@{_encoded(version)}"
 
 
+def testers_name(model: str, version: str) -> str:
+    """What testers of a version get their answers from, so that these are counted apart from all others."""
+    return f"{backend_name(model, version)}@testers"
+
+
 def service_names(namespace: str, backend: Backend | None) -> frozenset[str]:
     """What Traefik calls a Service in a route of the Gateway API; nothing where the backend is none.
 

@@ -56,9 +56,9 @@ def _envoy(settings: Settings) -> OwnedRouter:
 
 _ROUTERS: Mapping[str, Callable[[Settings], OwnedRouter]] = {"envoy": _envoy}
 _CAPABILITIES: Mapping[str, Capabilities] = {
-    "envoy": Capabilities(version_header=VERSION_HEADER),
-    "httpRoute": Capabilities(),
-    "grpcRoute": Capabilities(),
+    "envoy": Capabilities(version_header=VERSION_HEADER, match=True, sticky=True, hashes=True),
+    "httpRoute": Capabilities(match=True, sticky=True),
+    "grpcRoute": Capabilities(match=True, sticky=True),
 }
 """All kinds of route, those of a cluster too: lint needs no client of one."""
 
@@ -89,6 +89,7 @@ def _measures(pack: "Pack") -> Measures:
         caveats=pack.caveats,
         of_gateway=pack.shared_targets,
         cluster_only=pack.cluster_only,
+        by_upstream=pack.by_upstream,
     )
 
 

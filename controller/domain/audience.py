@@ -24,7 +24,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Tester:
+class Match:
     """Requests whose header or cookie has exactly the value."""
 
     key: Key
@@ -54,7 +54,7 @@ class Audience:
     for it: no rollout ever asks for that, so it is drift.
     """
 
-    testers: tuple[Tester, ...] = ()
+    testers: tuple[Match, ...] = ()
     sticky: Sticky | None = None
     edited: bool = False
 
@@ -70,7 +70,7 @@ class AudienceRules:
     ``mixed`` says that the metrics cannot tell the testers' requests from other requests to the canary.
     """
 
-    testers: tuple[Tester, ...] = ()
+    testers: tuple[Match, ...] = ()
     sticky: Sticky | None = None
     requests_per_user: int = 1
     mixed: bool = False

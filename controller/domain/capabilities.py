@@ -23,3 +23,5 @@ class Capabilities:
     """Whoever was given the canary keeps it while its weight grows."""
     version_header: str = ""
     """The header in which an answer names the version that gave it, if the route itself adds one."""
+    hashes: bool = False
+    """Whatever says who somebody is can be hashed for that; else it must end in digits that are at random."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 
+from controller.domain.audience import Audience
 from controller.domain.judge.base import CheckResult, MixShown
 from controller.domain.measures import Level
 from controller.domain.policy import Check, CheckKind, Step
@@ -23,6 +24,13 @@ def percent(permille: int) -> str:
 def called(step: Step) -> str:
     """A step: its weight, or whose it is."""
     return "the testers' step" if step.testers else percent(step.weight_permille)
+
+
+def treated(audience: Audience) -> str:
+    """Who is treated otherwise than by chance, to be put behind a split; empty for nobody."""
+    said = ", and for testers" if audience.testers else ""
+    said += f", kept by {audience.sticky.key.carrier} {audience.sticky.key.name}" if audience.sticky else ""
+    return f"{said}, but edited by hand" if audience.edited else said
 
 
 def printable(text: str) -> str:

@@ -18,7 +18,8 @@ class Measures:
 
     ``about`` says what it reads, ``told_by`` how it tells versions apart. ``lacks`` says of a check why it
     cannot be measured, ``refused`` why nothing can; ``of_gateway`` is a gateway's, ``cluster_only`` tells
-    versions apart only on a route of a cluster.
+    versions apart only on a route of a cluster. ``by_upstream`` counts what each upstream of a route got: of
+    testers, who have one of their own, it counts apart.
     """
 
     histograms: frozenset[str] = frozenset()
@@ -30,6 +31,7 @@ class Measures:
     caveats: tuple[str, ...] = ()
     of_gateway: bool = False
     cluster_only: bool = False
+    by_upstream: bool = False
     about: str = ""
     told_by: tuple[str, ...] = ()
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from controller.domain.measures import MetricsPage
 from controller.domain.policy import ApprovalRules, Fallback, JudgeRules, NoData, OnDrift, Policy, Validation
+from controller.policy.audience import counts_mixed
 from controller.policy.catalogue import Catalogue
 from controller.policy.checks import to_check
 from controller.policy.document import Limits, parse_document
@@ -56,7 +57,7 @@ def parse_policy(raw: bytes, path: str, catalogue: Catalogue, read: ReadBeside) 
     golden = _golden(document, read)
     if isinstance(section, tuple) or isinstance(golden, tuple):
         return _in_order(path, section, golden)
-    return _to_policy(section, _digest(raw, golden))
+    return _to_policy(section, _digest(raw, golden), catalogue)
 
 
 def _in_order(path: str, *results: object) -> Faults:
@@ -93,8 +94,9 @@ def _digest(raw: bytes, golden: bytes | None) -> str:
     return digest.hexdigest()
 
 
-def _to_policy(section: PolicySection, digest: str) -> Policy:
+def _to_policy(section: PolicySection, digest: str, catalogue: Catalogue) -> Policy:
     validation, no_data = section.validation, section.no_data
+    mixed = counts_mixed(section.audience, section.metrics, section.route.kind, catalogue)
     return Policy(
         model=section.model,
         namespace=section.namespace,
@@ -121,6 +123,7 @@ def _to_policy(section: PolicySection, digest: str) -> Policy:
         prometheus=section.prometheus or "",
         fleet=section.to_fleet(),
         probe=section.probe.to_rules(section.model) if section.probe else None,
+        audience=section.audience.to_rules(mixed=mixed),
         metrics_page=section.metrics_page.to_page() if section.metrics_page else MetricsPage(),
         digest=digest,
     )

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from controller.policy.approvals import ApprovalSection, GateSection
+from controller.policy.audience import AudienceSection
 from controller.policy.checks import Checks
 from controller.policy.fields import Duration, Section, written
 from controller.policy.judging import DEFAULT_JUDGE, Budget, Confidence, PromoteRatio
@@ -49,9 +50,15 @@ class OwnFields(Section):
         description="Prometheus server that is asked, by the name that the operator's settings give it.",
         examples=["eu-west"],
     )
+    audience: AudienceSection = Field(
+        default_factory=AudienceSection,
+        description="Who gets the canary otherwise than by chance: testers, and users who keep it.",
+        examples=[{"testers": [{"header": "x-tester", "value": "1"}], "sticky": {"header": "x-user-id"}}],
+    )
     steps: Steps = Field(
         description=(
-            "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000, approval: true};"
+            "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000, approval: true},"
+            " and before them testers, where audience names some;"
             " or auto, and the sequential judge chooses them, up to {max_weight: 50%}."
         ),
         examples=[["1%", "5%", "25%", "50%"], "auto", {"max_weight": "30%"}],

@@ -13,6 +13,15 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from controller.domain.measures import AUTO
 from controller.policy.approvals import ApprovalSection, GateSection, approval_trouble, gate_troubles
+from controller.policy.audience import (
+    AudienceSection,
+    counts_mixed,
+    for_testers,
+    incomparable,
+    nameless_testers,
+    unjudged,
+    unroutable,
+)
 from controller.policy.catalogue import did_you_mean
 from controller.policy.check_sections import AnyCheck
 from controller.policy.checks import unmeasured
@@ -25,7 +34,7 @@ from controller.policy.probing import ProbeSection, told_apart, unasked
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
-from controller.policy.steps import to_steps
+from controller.policy.steps import AutoSteps, StepSection, to_steps
 from controller.policy.workloads import WorkloadSection, demand_cluster
 
 
@@ -56,6 +65,37 @@ class PolicySection(FleetFields, OwnFields):
     def _looked_at(cls, value: MetricsPageSection | None, info: ValidationInfo) -> MetricsPageSection | None:
         if value is not None and info.data.get("metrics", AUTO) != AUTO:
             raise complaint("only metrics: auto looks at a page", "write metrics: auto, or remove it")
+        return value
+
+    @field_validator("audience")
+    @classmethod
+    def _routable(cls, value: AudienceSection, info: ValidationInfo) -> AudienceSection:
+        route = info.data.get("route")
+        if route and (found := list(unroutable(value, route.kind, catalogue_of(info)))):
+            raise complaints(found)
+        return value
+
+    @field_validator("steps")
+    @classmethod
+    def _for_somebody(
+        cls, value: list[StepSection] | AutoSteps, info: ValidationInfo
+    ) -> list[StepSection] | AutoSteps:
+        audience = info.data.get("audience")
+        if audience is not None and (found := list(nameless_testers(value, audience))):
+            raise complaints(found)
+        return value
+
+    @field_validator("checks")
+    @classmethod
+    def _judged(cls, value: dict[str, AnyCheck], info: ValidationInfo) -> dict[str, AnyCheck]:
+        audience, route, metrics = (info.data.get(name) for name in ("audience", "route", "metrics"))
+        if audience is None or not audience.testers or route is None or metrics is None:
+            return value
+        mixed = counts_mixed(audience, metrics, route.kind, catalogue_of(info))
+        found = [*incomparable(value, metrics, mixed=mixed)]
+        found += unjudged(value, testers_step=for_testers(info.data.get("steps", [])))
+        if found:
+            raise complaints(found)
         return value
 
     @field_validator("checks")

@@ -1,6 +1,6 @@
 """The steps of a policy: rising weights, and what must hold at each; or a ceiling, and the judge chooses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic import ValidatorFunctionWrapHandler as Handler
+from pydantic_core import PydanticKnownError
 
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Step
 from controller.policy.fields import (
@@ -37,6 +38,7 @@ _MOST_STEPS = 50
 _MOST_REQUESTS = 1_000_000_000
 _SHORTEST_STEP_DEADLINE = timedelta(hours=1)
 _AUTO = "auto"
+_TESTERS = "testers"
 _NEARLY_AUTO = (_AUTO, "automatic")
 _FIRST_PERMILLE = 10
 _PERCENT = 10
@@ -47,9 +49,18 @@ _LAST_LOOKS = 4
 
 
 class StepSection(Section):
-    """One weight and what must hold before the next."""
+    """One weight and what must hold before the next; or a step at which only testers get the canary."""
 
-    weight: Weight = Field(description="Share of the traffic that the canary gets.", examples=["5%"])
+    testers: bool = Field(
+        default=False,
+        description="In place of a weight: only the audience's testers get the canary. Alone: testers.",
+        examples=[True],
+    )
+    weight: Weight | None = Field(
+        default=None,
+        description="Share of the traffic that the canary gets; required but for testers.",
+        examples=["5%"],
+    )
     hold: Duration = Field(
         default=written("5m"),
         alias="for",
@@ -82,6 +93,8 @@ class StepSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _bare_weight(cls, value: object) -> object:
+        if value == _TESTERS:
+            return {_TESTERS: True}
         return (
             {"weight": value}
             if isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -90,8 +103,13 @@ class StepSection(Section):
 
     @field_validator("weight")
     @classmethod
-    def _below_everything(cls, weight: int) -> int:
-        if weight >= FULL_WEIGHT_PERMILLE:
+    def _below_everything(cls, weight: int | None, info: ValidationInfo) -> int | None:
+        testers = info.data.get("testers", False)
+        if weight is None and not testers:
+            raise PydanticKnownError("missing")
+        if weight is not None and testers:
+            raise complaint("a step for testers has no weight", "remove it; a weight is a step of its own")
+        if weight is not None and weight >= FULL_WEIGHT_PERMILLE:
             raise complaint(
                 f"{show_weight(weight)} is no step",
                 "leave it out: the promotion follows the last step by itself",
@@ -110,7 +128,15 @@ class StepSection(Section):
     def to_step(self) -> Step:
         """The step in the words of the domain."""
         deadline = self.deadline or _step_deadline(self.hold)
-        return Step(self.weight, self.hold, self.min_requests, deadline, self.approval, self.gate or "")
+        return Step(
+            weight_permille=self.weight or 0,
+            hold=self.hold,
+            min_requests=self.min_requests,
+            deadline=deadline,
+            approval=self.approval,
+            gate=self.gate or "",
+            testers=self.testers,
+        )
 
 
 class AutoSteps(Section):
@@ -157,7 +183,9 @@ def _rising(value: object, handler: Handler) -> Any:
     """Compare neighbours even where a step has other faults, so that all are told at once."""
     found: list[Found] = []
     last: tuple[int, int] | None = None
-    for index, step in enumerate(value if isinstance(value, list) else []):
+    steps = value if isinstance(value, list) else []
+    found += _misplaced_testers(steps)
+    for index, step in enumerate(steps):
         weight = _weight_if_any(step)
         if weight is None:
             continue
@@ -171,6 +199,22 @@ def _rising(value: object, handler: Handler) -> Any:
     return together(value, handler, found)
 
 
+def _misplaced_testers(steps: list[Any]) -> Iterator[Found]:
+    """They come once, first, and before something: who chose the canary does not answer for all others."""
+    places = [index for index, step in enumerate(steps) if _is_for_testers(step)]
+    weighted = [index for index, step in enumerate(steps) if _weight_if_any(step) is not None]
+    for index in places:
+        if index > min([*places, *weighted]):
+            sentence, suggestion = "testers come before everybody else, once", "write it before all weights"
+            yield (index,), complaint(sentence, suggestion)
+    if places and len(places) == len(steps):
+        yield (places[-1],), complaint("no weight follows testers", "add one: [testers, 5%, 25%]")
+
+
+def _is_for_testers(step: object) -> bool:
+    return step == _TESTERS or (isinstance(step, dict) and step.get(_TESTERS) is True)
+
+
 def _weight_if_any(step: object) -> int | None:
     try:
         return parse_weight(step.get("weight") if isinstance(step, dict) else step)
@@ -178,6 +222,7 @@ def _weight_if_any(step: object) -> int | None:
         return None
 
 
+_BARE_TESTERS = {"const": _TESTERS, "description": "Only the audience's testers get the canary."}
 _BARE_WEIGHT = {"type": "string", "pattern": PERCENT_TEXT, "description": "The weight alone, such as 5%."}
 _Listed = Annotated[list[StepSection], Field(min_length=1, max_length=_MOST_STEPS), WrapValidator(_rising)]
 _LISTED: TypeAdapter[list[StepSection]] = TypeAdapter(_Listed)
@@ -217,7 +262,8 @@ def to_steps(steps: Sequence[StepSection] | AutoSteps, interval: timedelta) -> t
 
 
 def _json_schema() -> dict[str, Any]:
-    steps = {"anyOf": [_BARE_WEIGHT, json_schema_of(StepSection)]}
+    either = {"oneOf": [{"required": ["weight"]}, {"required": [_TESTERS]}]}
+    steps = {"anyOf": [_BARE_WEIGHT, _BARE_TESTERS, json_schema_of(StepSection) | either]}
     listed = {"type": "array", "items": steps, "minItems": 1, "maxItems": _MOST_STEPS}
     automatic = {"const": _AUTO, "description": AutoSteps.__doc__}
     return {"anyOf": [listed, automatic, json_schema_of(AutoSteps) | {"minProperties": 1}]}

@@ -10,7 +10,7 @@ from controller.adapters.metrics.answers import number
 from controller.adapters.metrics.asking import Asker
 from controller.adapters.metrics.cases import selector
 from controller.adapters.metrics.client import QueryError
-from controller.adapters.metrics.packs import Pack
+from controller.adapters.metrics.packs import Pack, of_testers
 from controller.adapters.metrics.queries import filled_query, level_query
 from controller.domain.judge.counts import GaugeSample
 from controller.domain.judge.series import Arm
@@ -67,7 +67,8 @@ def _query(check: Check, rollout: Rollout, pack: Pack, release: Release | None) 
         return ""
     try:
         if check.query is not None:
-            return filled_query(check.query, rollout.model, release)
+            backend = of_testers(rollout.model, release, dict(rollout.route.series))
+            return filled_query(check.query, rollout.model, release, backend)
     except ValueError as error:
         return error
     gauge = pack.levels.get(Level(check.measure)) if check.measure in pack.levels else None

@@ -26,7 +26,7 @@ from controller.adapters.metrics.counters import (
     Part,
     Pulse,
 )
-from controller.adapters.naming import backend_name, service_names
+from controller.adapters.naming import backend_name, service_names, testers_name
 from controller.domain.measures import Level
 from controller.domain.policy import CheckKind
 from controller.domain.release import Release
@@ -151,6 +151,11 @@ class Pack(Part):
         return Template.SERIES in self.versions.values()
 
     @property
+    def by_upstream(self) -> bool:
+        """Whether it counts what each upstream of a route got."""
+        return bool({Template.BACKEND, Template.SERIES} & set(self.versions.values()))
+
+    @property
     def cluster_only(self) -> bool:
         """Whether only a cluster has what tells the versions apart."""
         return bool(_OF_A_CLUSTER & set(self.versions.values()))
@@ -163,10 +168,14 @@ def selector_of(
     series: Mapping[str, str],
     namespace: str = "",
 ) -> Selector:
-    """Whose series are the release's; none are where ``series``, by version, lacks a name for it."""
+    """Whose series are the release's; none are where ``series``, by version, lacks a name for it.
+
+    ``series`` names a backend otherwise only while its requests are testers' alone.
+    """
     named = series.get(release.version)
+    backend = of_testers(model, release, series) or backend_name(model, release.version)
     values = {
-        Template.BACKEND: frozenset({backend_name(model, release.version)}),
+        Template.BACKEND: frozenset({backend}),
         Template.ENDPOINTS: frozenset(release.endpoints),
         Template.VERSION: frozenset({release.version}),
         Template.MODEL: frozenset({model}),
@@ -174,6 +183,12 @@ def selector_of(
         Template.SERVICE: service_names(namespace, release.backend),
     }
     return Selector({label: values[template] for label, template in versions.items()})
+
+
+def of_testers(model: str, release: Release, series: Mapping[str, str]) -> str:
+    """The backend's name while the version's requests are testers' alone; empty at any other time."""
+    name = testers_name(model, release.version)
+    return name if series.get(release.version) == name else ""
 
 
 def load_pack(name: str, text: str) -> Pack:

@@ -70,10 +70,13 @@ def _named(counter: Counter, selector: Selector) -> Iterator[str]:
         yield selection([one], [selector])
 
 
-def filled_query(query: str, model: str, release: Release) -> str:
-    """The policy's query for one version. Raises `ValueError` if that cannot be done safely."""
+def filled_query(query: str, model: str, release: Release, backend: str = "") -> str:
+    """The policy's query for one version. Raises `ValueError` if that cannot be done safely.
+
+    ``backend`` is what the version's backend is called, where it is not `backend_name`.
+    """
     values = {
-        Template.BACKEND.value: backend_name(model, release.version),
+        Template.BACKEND.value: backend or backend_name(model, release.version),
         Template.VERSION.value: release.version,
         Template.MODEL.value: model,
     }

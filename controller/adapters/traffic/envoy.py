@@ -9,6 +9,7 @@ every rollback, is one write and waits for nobody: when Envoy is down it is hand
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ import httpx2
 import structlog
 
 from controller.adapters.exchange import NoAnswer, plain_client
+from controller.adapters.naming import testers_name
 from controller.adapters.traffic.envoy_admin import EnvoyAdmin, Outcome, Resource, Versions
 from controller.adapters.traffic.envoy_changes import ClusterChange, RouteChange, Step, Written, described
 from controller.adapters.traffic.envoy_folder import EnvoyFolder, Look, Needs
@@ -95,7 +97,8 @@ class EnvoyRouter:
         An edit of the entry shows as a different split, a removed entry as an empty one.
         """
         look = await self._on_disk(self._folder.look, routed.model)
-        return _seen(look, await self._admin.versions())
+        seen = _seen(look, await self._admin.versions())
+        return replace(seen, series=_series(routed.model, seen.split))
 
     async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
         """Write the split and wait until Envoy took it; return at once when Envoy is down.
@@ -178,6 +181,13 @@ class EnvoyRouter:
             ) from error
         except OSError as error:
             raise TransientError(f"the gateway's files: {error.strerror or error}") from error
+
+
+def _series(model: str, split: Split) -> tuple[tuple[str, str], ...]:
+    """Where the canary's requests are counted, while they are its testers' alone."""
+    if split.canary is None or not split.testers_only:
+        return ()
+    return ((split.canary.version, testers_name(model, split.canary.version)),)
 
 
 def _seen(look: Look, versions: Versions | NoAnswer) -> RouteSeen:

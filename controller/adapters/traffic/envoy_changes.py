@@ -10,9 +10,11 @@ from typing import Generic, TypeVar
 
 from controller.adapters.traffic.envoy_config import Json, ModelRoute, render_route
 from controller.adapters.traffic.envoy_documents import Changes, Clusters, Routes
+from controller.domain.audience import EVERYBODY
 from controller.domain.policy import RouteRef
 from controller.domain.release import Split
 from controller.domain.vocabulary import Reason
+from controller.domain.wording import treated
 from controller.errors import Conflict, ControllerError, TargetError
 
 
@@ -126,9 +128,9 @@ def latched_entry(found: tuple[str, ModelRoute] | None, reason: Reason, epoch: i
     if found is None or found[1].split.canary is None:
         return None
     old = found[1]
-    if old.latched and old.actual is None and old.split.weight_permille == 0:
+    if old.latched and old.actual is None and not old.split.exposes:
         return None
-    split = replace(old.split, weight_permille=0)
+    split = replace(old.split, weight_permille=0, audience=EVERYBODY)
     prefix, entry = render_route(replace(old, split=split, epoch=epoch, latched=reason, actual=None))
     return {found[0]: None, prefix: entry}
 
@@ -138,7 +140,8 @@ def described(split: Split) -> str:
     if split.canary is None:
         return f"only {split.stable.version}" if split.stable else "no route"
     stable = split.stable.version if split.stable else "nothing"
-    return f"{split.canary.version} at {split.weight_permille / 10:g} % beside {stable}"
+    whom = treated(split.audience)
+    return f"{split.canary.version} at {split.weight_permille / 10:g} % beside {stable}{whom}"
 
 
 def _normal(split: Split) -> Split:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.adapters.naming import backend_name
+from controller.adapters.naming import backend_name, testers_name
+from controller.adapters.traffic.envoy_audience import hashed, record_of, with_testers
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
@@ -90,18 +91,36 @@ def render_clusters(model: str, split: Split) -> dict[str, Json]:
     for release in (split.stable, split.canary):
         if release is None:
             continue
-        cluster = _cluster(model, release)
+        cluster = _cluster(model, release, backend_name(model, release.version))
         if clusters.setdefault(cluster["name"], cluster) != cluster:
             raise TargetError(
                 f"stable and canary of {model} are both version {release.version}, at different endpoints"
             )
+    if split.canary is not None and split.audience.testers:
+        name = testers_name(model, split.canary.version)
+        clusters[name] = _cluster(model, split.canary, name)
     return clusters
 
 
-def _cluster(model: str, release: Release) -> Json:
+def cluster_names(model: str, split: Split) -> set[str]:
+    """The names of the clusters that a split needs."""
+    names = {backend_name(model, release.version) for release in (split.stable, split.canary) if release}
+    return names | _testers(model, split)
+
+
+def serving_names(model: str, split: Split) -> set[str]:
+    """Those of them that get requests."""
+    return {backend_name(model, version) for version in shares(split)} | _testers(model, split)
+
+
+def _testers(model: str, split: Split) -> set[str]:
+    there = split.canary is not None and split.audience.testers
+    return {testers_name(model, split.canary.version)} if split.canary and there else set()
+
+
+def _cluster(model: str, release: Release, name: str) -> Json:
     if not release.endpoints:
         raise TargetError(f"version {release.version} of {model} has no endpoint")
-    name = backend_name(model, release.version)
     addresses = [_address(endpoint) for endpoint in release.endpoints]
     static = all(_is_ip(address["address"]) for address in addresses)
     endpoints = [{"endpoint": {"address": {"socket_address": address}}} for address in addresses]
@@ -144,20 +163,21 @@ def is_ours(cluster: Mapping[str, Any]) -> bool:
 def render_route(entry: ModelRoute) -> tuple[str, Json]:
     """The path prefix and what the matcher tree holds for it. Raises `TargetError`."""
     prefix = path_prefix(entry.route)
-    config = {
-        "@type": f"{_TYPE}envoy.config.route.v3.Route",
-        "match": {"prefix": prefix},
-        "metadata": {"filter_metadata": {NAMESPACE: _record(entry)}},
-        **_answer(entry),
-    }
-    action = {"action": {"name": "route", "typed_config": config}}
+    metadata = {"filter_metadata": {NAMESPACE: _record(entry)}}
+    everybody = _action(prefix, {"metadata": metadata, **_answer(entry)})
+    done = with_testers(everybody, entry.split.audience.testers, _action(prefix, _for_testers(entry)))
     if prefix == "/":
-        return prefix, action
+        return prefix, done
     # The tree compares characters, so /m/a also finds /m/ab. The expression demands the end of a path
     # segment; on a miss the tree goes on with the next shorter prefix, as a mismatch in the route would not.
     boundary = {"google_re2": {}, "regex": re.escape(prefix) + "(?:[/?].*)?"}
     predicate = {"single_predicate": {"input": PATH_INPUT, "value_match": {"safe_regex": boundary}}}
-    return prefix, {"matcher": {"matcher_list": {"matchers": [{"predicate": predicate, "on_match": action}]}}}
+    return prefix, {"matcher": {"matcher_list": {"matchers": [{"predicate": predicate, "on_match": done}]}}}
+
+
+def _action(prefix: str, config: Json) -> Json:
+    route = {"@type": f"{_TYPE}envoy.config.route.v3.Route", "match": {"prefix": prefix}, **config}
+    return {"action": {"name": "route", "typed_config": route}}
 
 
 def _record(entry: ModelRoute) -> Json:
@@ -168,7 +188,7 @@ def _record(entry: ModelRoute) -> Json:
     for role, release in (("stable", split.stable), ("canary", split.canary)):
         if release:
             record[role] = [release.version, *release.endpoints]
-    record["weight"] = split.weight_permille
+    record |= {"weight": split.weight_permille, **record_of(split.audience)}
     if entry.latched:
         record["latched"] = entry.latched.value
     return record
@@ -179,16 +199,27 @@ def _answer(entry: ModelRoute) -> Json:
     if not parts:
         body = f"No version of {entry.model} takes requests now.\n"
         return {"direct_response": {"status": 503, "body": {"inline_string": body}}}
-    clusters = [
-        {"name": backend_name(entry.model, version), "weight": part} for version, part in parts.items()
-    ]
+    canary, sticky = entry.split.canary, entry.split.audience.sticky
+    named = {backend_name(entry.model, version): part for version, part in parts.items()}
+    first = backend_name(entry.model, canary.version) if canary else ""
+    order = sorted(named, key=lambda name: name != first) if sticky else list(named)
+    weighted: Json = {"clusters": [{"name": name, "weight": named[name]} for name in order]}
+    if sticky:
+        weighted["use_hash_policy"] = True
     return {
         "route": {
             "timeout": REQUEST_TIMEOUT,
-            "weighted_clusters": {"clusters": clusters},
+            "weighted_clusters": weighted,
+            **hashed(sticky, first),
             **_rewrite(entry.route),
         }
     }
+
+
+def _for_testers(entry: ModelRoute) -> Json:
+    canary = entry.split.canary
+    name = testers_name(entry.model, canary.version) if canary else ""
+    return {"route": {"timeout": REQUEST_TIMEOUT, "cluster": name, **_rewrite(entry.route)}}
 
 
 def _rewrite(route: RouteRef) -> Json:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.folder_lock import FolderLock
-from controller.adapters.naming import backend_name
 from controller.adapters.traffic.envoy_admin import Resource
 from controller.adapters.traffic.envoy_changes import (
     ClusterChange,
@@ -25,13 +24,13 @@ from controller.adapters.traffic.envoy_changes import (
 )
 from controller.adapters.traffic.envoy_config import (
     ModelRoute,
+    cluster_names,
     is_ours,
     render_clusters,
-    shares,
+    serving_names,
 )
 from controller.adapters.traffic.envoy_document_file import DocumentFile
 from controller.adapters.traffic.envoy_documents import Clusters, Routes, order
-from controller.domain.release import Split
 from controller.domain.vocabulary import Reason
 from controller.errors import ControllerError
 
@@ -93,7 +92,7 @@ class EnvoyFolder:
         routes, clusters = self._routes.load(), self._clusters.load()
         found = None if self._routes.lost else routes.models.get(model)
         entry = found[1] if found else None
-        needed = _named(model, entry.split) if entry else set()
+        needed = cluster_names(model, entry.split) if entry else set()
         missing = tuple(sorted(needed - clusters.entries.keys()))
         problem = self._routes.problem or self._clusters.problem
         lost = self._routes.lost or self._clusters.lost
@@ -109,8 +108,8 @@ class EnvoyFolder:
         wanted = render_clusters(change.model, change.split)
         missing = {name: entry for name, entry in wanted.items() if clusters.entries.get(name) != entry}
         found = routes.models.get(change.model)
-        known = _named(change.model, found[1].split) if found else set()
-        gaining = {backend_name(change.model, version) for version in shares(change.split)}
+        known = cluster_names(change.model, found[1].split) if found else set()
+        gaining = serving_names(change.model, change.split)
         fresh = frozenset(gaining - known | missing.keys())
         self._held.update(wanted.keys())
         return Needs(
@@ -122,7 +121,7 @@ class EnvoyFolder:
 
     def release(self, change: RouteChange) -> None:
         """The change was made or given up: its clusters stand or fall with the routes."""
-        self._held.subtract(_named(change.model, change.split))
+        self._held.subtract(cluster_names(change.model, change.split))
 
     def write_routes(self, changes: Sequence[RouteChange]) -> Written[RouteChange]:
         """Make the changes that may be made, in one write."""
@@ -188,7 +187,7 @@ class EnvoyFolder:
             return frozenset()
         used = set(re.findall(r'"([^"\\]+@[^"\\]+)"', routes.rendered().decode())) | set(+self._held)
         for _, entry in routes.models.values():
-            used.update(_named(entry.model, entry.split))
+            used.update(cluster_names(entry.model, entry.split))
         return frozenset(
             name for name, entry in clusters.entries.items() if is_ours(entry) and name not in used
         )
@@ -218,7 +217,3 @@ class EnvoyFolder:
     def _next_version(self) -> str:
         self._sequence += 1
         return f"{self._lock.epoch}-{self._sequence}"
-
-
-def _named(model: str, split: Split) -> set[str]:
-    return {backend_name(model, release.version) for release in (split.stable, split.canary) if release}

@@ -9,23 +9,25 @@ from dataclasses import replace
 from typing import Any
 
 from controller.adapters.naming import backend_name
-from controller.adapters.traffic.envoy_config import KIND, Json, ModelRoute, shares
+from controller.adapters.traffic.envoy_audience import edited, parse_record, treatment
+from controller.adapters.traffic.envoy_config import KIND, Json, ModelRoute, render_route, shares
+from controller.domain.audience import EVERYBODY
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
+from controller.errors import TargetError
 
 
 def parse_route(entry: Any) -> ModelRoute | None:
     """Read an entry of the matcher tree; None when it is not one of ours, or no longer readable as one."""
-    match entry:
+    done = _done(entry)
+    match _everybody(done):
         case {
             "action": {
                 "typed_config": {"metadata": {"filter_metadata": {"dev.serinus": dict(record)}}} as config
             }
         }:
             pass
-        case {"matcher": {"matcher_list": {"matchers": [{"on_match": {"action": action}}]}}}:
-            return parse_route({"action": action})
         case _:
             return None
     parsed = _parse_record(record)
@@ -34,7 +36,39 @@ def parse_route(entry: Any) -> ModelRoute | None:
     actual = _actual_weights(config)
     if actual is None:
         return None
-    return replace(parsed, actual=_edited_split(parsed, actual))
+    return replace(parsed, actual=_with_audience(parsed, done, _edited_split(parsed, actual)))
+
+
+def _done(entry: Any) -> Any:
+    """What is done with a request whose path is the model's; without a boundary for the path ``/``."""
+    match entry:
+        case {"matcher": {"on_no_match": _}}:
+            return entry
+        case {"matcher": {"matcher_list": {"matchers": [{"on_match": done}]}}}:
+            return done
+    return entry
+
+
+def _everybody(done: Any) -> Any:
+    """What is done with requests of those who are no testers."""
+    match done:
+        case {"matcher": {"on_no_match": rest}}:
+            return rest
+    return done
+
+
+def _with_audience(parsed: ModelRoute, done: Any, actual: Split | None) -> Split | None:
+    """The split that the entry really has, where whom it treats how was edited too."""
+    found, asked = treatment(done), {}
+    if parsed.split.audience != EVERYBODY:
+        try:
+            asked = treatment(_done(render_route(parsed)[1]))
+        except TargetError:  # its path was edited
+            asked = {}
+    audience = edited(parsed.split.audience, found, asked)
+    if audience == parsed.split.audience:
+        return actual
+    return replace(actual or parsed.split, audience=audience)
 
 
 def _parse_record(record: Json) -> ModelRoute | None:
@@ -46,7 +80,8 @@ def _parse_record(record: Json) -> ModelRoute | None:
     if not (rewrite is None or isinstance(rewrite, str)) or not 0 <= weight <= FULL_WEIGHT_PERMILLE:
         return None
     try:
-        split = Split(_release(record.get("stable")), _release(record.get("canary")), weight)
+        stable, canary = _release(record.get("stable")), _release(record.get("canary"))
+        split = Split(stable, canary, weight, audience=parse_record(record))
         reason = None if latched is None else Reason(latched)
     except ValueError:
         return None

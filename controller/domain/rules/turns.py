@@ -69,7 +69,7 @@ def _give(rollout: Rollout, seen: Observation | None, trigger: Trigger, step: St
     reason = Reason.PROMOTION_RUNNING if promotes else Reason.WAITING_FOR_GATEWAY
     expected = _running(rollout, seen)
     audience = audience_at(rollout.policy, step, weight_permille)
-    split = Split(rollout.stable, rollout.release, weight_permille, audience)
+    split = Split(rollout.stable, rollout.release, weight_permille, audience=audience)
     what = "the testers' requests" if split.testers_only else f"{percent(weight_permille)} of the requests"
     message = f"gives {rollout.release.version} {what}"
     moved = move(with_split(rollout, split), trigger, phase, reason, message)
