@@ -3,7 +3,7 @@
 from typing import Any
 
 from controller.adapters.kube.resources import Obj
-from controller.adapters.traffic.gateway_patch import patch_for
+from controller.adapters.traffic.gateway_patch import route_patch
 from controller.adapters.traffic.gateway_rule import Pair, find_pair
 from controller.domain.policy import RouteRef
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
@@ -86,5 +86,5 @@ def pair_of(route: Obj, model: RoutedModel) -> Pair:
 
 def given(route: Obj, model: RoutedModel, split: Split) -> Obj:
     """The route after the patch that makes it run the split."""
-    after: Obj = patched(route, patch_for(pair_of(route, model), model, split))
+    after: Obj = patched(route, route_patch(route, pair_of(route, model), model, split))
     return after

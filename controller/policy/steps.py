@@ -1,6 +1,6 @@
 """The steps of a policy: rising weights, and what must hold at each; or a ceiling, and the judge chooses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -33,12 +33,12 @@ from controller.policy.fields import (
 )
 from controller.policy.names import Label
 from controller.policy.quantities import QuantityError, parse_weight, show_duration, show_weight, shown
+from controller.policy.testers import BARE_TESTERS, TESTERS, misplaced_testers
 
 _MOST_STEPS = 50
 _MOST_REQUESTS = 1_000_000_000
 _SHORTEST_STEP_DEADLINE = timedelta(hours=1)
 _AUTO = "auto"
-_TESTERS = "testers"
 _NEARLY_AUTO = (_AUTO, "automatic")
 _FIRST_PERMILLE = 10
 _PERCENT = 10
@@ -93,8 +93,8 @@ class StepSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _bare_weight(cls, value: object) -> object:
-        if value == _TESTERS:
-            return {_TESTERS: True}
+        if value == TESTERS:
+            return {TESTERS: True}
         return (
             {"weight": value}
             if isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -184,7 +184,8 @@ def _rising(value: object, handler: Handler) -> Any:
     found: list[Found] = []
     last: tuple[int, int] | None = None
     steps = value if isinstance(value, list) else []
-    found += _misplaced_testers(steps)
+    weighted = [index for index, step in enumerate(steps) if _weight_if_any(step) is not None]
+    found += misplaced_testers(steps, weighted)
     for index, step in enumerate(steps):
         weight = _weight_if_any(step)
         if weight is None:
@@ -199,22 +200,6 @@ def _rising(value: object, handler: Handler) -> Any:
     return together(value, handler, found)
 
 
-def _misplaced_testers(steps: list[Any]) -> Iterator[Found]:
-    """They come once, first, and before something: who chose the canary does not answer for all others."""
-    places = [index for index, step in enumerate(steps) if _is_for_testers(step)]
-    weighted = [index for index, step in enumerate(steps) if _weight_if_any(step) is not None]
-    for index in places:
-        if index > min([*places, *weighted]):
-            sentence, suggestion = "testers come before everybody else, once", "write it before all weights"
-            yield (index,), complaint(sentence, suggestion)
-    if places and len(places) == len(steps):
-        yield (places[-1],), complaint("no weight follows testers", "add one: [testers, 5%, 25%]")
-
-
-def _is_for_testers(step: object) -> bool:
-    return step == _TESTERS or (isinstance(step, dict) and step.get(_TESTERS) is True)
-
-
 def _weight_if_any(step: object) -> int | None:
     try:
         return parse_weight(step.get("weight") if isinstance(step, dict) else step)
@@ -222,7 +207,6 @@ def _weight_if_any(step: object) -> int | None:
         return None
 
 
-_BARE_TESTERS = {"const": _TESTERS, "description": "Only the audience's testers get the canary."}
 _BARE_WEIGHT = {"type": "string", "pattern": PERCENT_TEXT, "description": "The weight alone, such as 5%."}
 _Listed = Annotated[list[StepSection], Field(min_length=1, max_length=_MOST_STEPS), WrapValidator(_rising)]
 _LISTED: TypeAdapter[list[StepSection]] = TypeAdapter(_Listed)
@@ -262,8 +246,8 @@ def to_steps(steps: Sequence[StepSection] | AutoSteps, interval: timedelta) -> t
 
 
 def _json_schema() -> dict[str, Any]:
-    either = {"oneOf": [{"required": ["weight"]}, {"required": [_TESTERS]}]}
-    steps = {"anyOf": [_BARE_WEIGHT, _BARE_TESTERS, json_schema_of(StepSection) | either]}
+    either = {"oneOf": [{"required": ["weight"]}, {"required": [TESTERS]}]}
+    steps = {"anyOf": [_BARE_WEIGHT, BARE_TESTERS, json_schema_of(StepSection) | either]}
     listed = {"type": "array", "items": steps, "minItems": 1, "maxItems": _MOST_STEPS}
     automatic = {"const": _AUTO, "description": AutoSteps.__doc__}
     return {"anyOf": [listed, automatic, json_schema_of(AutoSteps) | {"minProperties": 1}]}

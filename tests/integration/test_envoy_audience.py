@@ -186,7 +186,11 @@ async def test_a_rule_that_somebody_edits_is_drift_and_is_never_written_over_uns
     split = gateway.split(300, *TESTERS, sticky=STICKY)
     await gateway.run(split)
     file = world.stack.xds / "rds.json"
-    for old, new in (("beta=yes", "beta=no"), ('"exact":"1"', '"exact":"2"'), ("x-user-id", "x-group-id")):
+    for old, new in (
+        ("beta=yes", "beta=no"),
+        ('"exact":"1"', '"exact":"2"'),
+        ('"header_name":"x-user-id"', '"header_name":"x-group-id"'),
+    ):
         was = file.read_text()
         assert old in was
         document = json.loads(was.replace(old, new))

@@ -62,7 +62,10 @@ class Case:
             return
         if self.pack.by_series:
             for release in self.releases.values():
-                self._check_series(release.version, dict(self.rollout.route.series).get(release.version, ""))
+                known = self.rollout.route.series
+                names = [name for version, name in known if version == release.version] or [""]
+                for name in names:
+                    self._check_series(release.version, name)
         selectors = tuple(self.selectors(self.pack.versions).values())
         if len(selectors) > 1 and selectors[0].overlaps(selectors[1]):
             pack = pack_of(self.rollout)
@@ -137,7 +140,7 @@ class Case:
 
 def selector(versions: Mapping[str, Template], rollout: Rollout, release: Release) -> Selector:
     """Whose series are those of one of the rollout's versions."""
-    series, namespace = dict(rollout.route.series), rollout.policy.namespace
+    series, namespace = rollout.route.series, rollout.policy.namespace
     return selector_of(versions, rollout.model, release, series, namespace)
 
 

@@ -67,7 +67,7 @@ def _query(check: Check, rollout: Rollout, pack: Pack, release: Release | None) 
         return ""
     try:
         if check.query is not None:
-            backend = of_testers(rollout.model, release, dict(rollout.route.series))
+            backend = of_testers(rollout.model, release, rollout.route.series)
             return filled_query(check.query, rollout.model, release, backend)
     except ValueError as error:
         return error

@@ -5,7 +5,7 @@ those of all requests beside those of bad ones. Packs are the operator's, never 
 measure it says itself, so that a policy that asks for it is refused with the reason.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -165,30 +165,30 @@ def selector_of(
     versions: Mapping[str, Template],
     model: str,
     release: Release,
-    series: Mapping[str, str],
+    series: Sequence[tuple[str, str]],
     namespace: str = "",
 ) -> Selector:
     """Whose series are the release's; none are where ``series``, by version, lacks a name for it.
 
-    ``series`` names a backend otherwise only while its requests are testers' alone.
+    It names a backend otherwise only while its requests are testers' alone.
     """
-    named = series.get(release.version)
+    named = frozenset(name for version, name in series if version == release.version)
     backend = of_testers(model, release, series) or backend_name(model, release.version)
     values = {
         Template.BACKEND: frozenset({backend}),
         Template.ENDPOINTS: frozenset(release.endpoints),
         Template.VERSION: frozenset({release.version}),
         Template.MODEL: frozenset({model}),
-        Template.SERIES: frozenset({named} if named else ()),
+        Template.SERIES: named,
         Template.SERVICE: service_names(namespace, release.backend),
     }
     return Selector({label: values[template] for label, template in versions.items()})
 
 
-def of_testers(model: str, release: Release, series: Mapping[str, str]) -> str:
+def of_testers(model: str, release: Release, series: Sequence[tuple[str, str]]) -> str:
     """The backend's name while the version's requests are testers' alone; empty at any other time."""
     name = testers_name(model, release.version)
-    return name if series.get(release.version) == name else ""
+    return name if (release.version, name) in series else ""
 
 
 def load_pack(name: str, text: str) -> Pack:

@@ -7,10 +7,9 @@ from controller.adapters.kube.permissions import Permission
 from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, Obj, Resource
 from controller.adapters.traffic.dialect import Companion, Standing, Surveyed
 from controller.adapters.traffic.gateway_emergency import with_versions
-from controller.adapters.traffic.gateway_patch import patch_for
+from controller.adapters.traffic.gateway_patch import route_patch
 from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
-from controller.adapters.traffic.gateway_seen import agrees, described, route_seen, standing_words
-from controller.adapters.traffic.gateway_split import read_split
+from controller.adapters.traffic.gateway_seen import agrees, described, held_in, route_seen, standing_words
 from controller.adapters.traffic.gateway_status import Verdict, acceptance
 from controller.adapters.traffic.gateway_survey import survey_of
 from controller.domain.observation import RouteSeen
@@ -53,17 +52,17 @@ class GatewayRoutes:
         return route_seen(standing.route, self.resource.kind, routed, FIELD_MANAGER, mark)
 
     def change(self, route: Obj, routed: RoutedModel, split: Split, expected: Split) -> list[Obj]:
-        """The pair's weights, and the canary's ref."""
+        """The pair's weights, the canary's ref, and the rules for those who do not get it by chance."""
         pair = _pair(route, routed)
-        if not agrees(read_split(pair, routed), routed, split, expected):
+        if not agrees(held_in(route, pair, routed), routed, split, expected):
             stands = standing_words(route, pair, routed, FIELD_MANAGER)
             raise Conflict(f"{stands}; expected was {described(expected)}")
-        return patch_for(pair, routed, split)
+        return route_patch(route, pair, routed, split)
 
     def emergency(self, route: Obj, routed: RoutedModel) -> list[Obj]:
         """Serinus' mark tells the canary where the record cannot."""
         known = with_versions(route, routed)
-        return patch_for(_pair(route, known), known, Split(stable=known.stable))
+        return route_patch(route, _pair(route, known), known, Split(stable=known.stable))
 
 
 HTTP_ROUTE = GatewayRoutes(HTTP_ROUTES, Feature.CORE)

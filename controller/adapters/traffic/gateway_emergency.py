@@ -1,10 +1,12 @@
 """Who is stable and who the canary when there is no record to ask: the route itself must tell. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.gateway_audience import ours
 from controller.adapters.traffic.gateway_marker import is_marked
-from controller.adapters.traffic.gateway_rule import Ref, Rule, Trouble, find_rule
+from controller.adapters.traffic.gateway_rule import Ref, Rule, Trouble, all_rules, find_rule
 from controller.domain.release import Release, RoutedModel
 from controller.errors import TargetError
 
@@ -20,7 +22,8 @@ def with_versions(route: Obj, routed: RoutedModel) -> RoutedModel:
     rule = find_rule(route, routed.route, routed.namespace, ())
     if isinstance(rule, Trouble):
         raise TargetError(rule.message)
-    canary, stable = _pair(rule, routed.route.stable)
+    theirs = tuple(ref for each in ours(all_rules(route), routed.model) for ref in each.refs)
+    canary, stable = _pair(rule, theirs, routed.route.stable)
     if canary is None or stable is None:
         what = "canary" if canary is None else "stable version"
         raise TargetError(
@@ -30,9 +33,11 @@ def with_versions(route: Obj, routed: RoutedModel) -> RoutedModel:
     return replace(routed, stable=_release(stable), canary=_release(canary))
 
 
-def _pair(rule: Rule, named: str | None) -> tuple[Ref | None, Ref | None]:
+def _pair(rule: Rule, theirs: Sequence[Ref], named: str | None) -> tuple[Ref | None, Ref | None]:
+    """``theirs`` are the refs of rules that Serinus added: before any weight the canary is only there."""
     marked = [ref for ref in rule.refs if is_marked(ref.body)]
     others = [ref for ref in rule.refs if ref not in marked]
+    marked = marked or [ref for ref in theirs if is_marked(ref.body)][:1]
     stable = [ref for ref in others if ref.name == named] or others
     return (marked[0] if len(marked) == 1 else None), (stable[0] if len(stable) == 1 else None)
 

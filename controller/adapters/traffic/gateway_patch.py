@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import text
+from controller.adapters.traffic.gateway_audience import Refs, operations, ours, wanted
 from controller.adapters.traffic.gateway_marker import is_marked, marked, unmarked
-from controller.adapters.traffic.gateway_rule import GROUPS, Pair, Ref, Rule
+from controller.adapters.traffic.gateway_rule import GROUPS, Pair, Ref, Rule, all_rules
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
 from controller.domain.wording import percent
@@ -60,6 +61,23 @@ class _Edit:
             for index in sorted(self.removed, reverse=True)
         ]
         return [*tests, *writes] if writes else []
+
+
+def route_patch(route: Obj, pair: Pair, routed: RoutedModel, split: Split) -> list[Obj]:
+    """The operations on the model's own rule, and on the rules of its audience behind it.
+
+    Raises `TargetError`, as `patch_for`.
+    """
+    present = ours(all_rules(route), routed.model)
+    asked = wanted(pair, routed, split, lambda: refs_of(pair, routed))
+    by_chance = Split(split.stable) if split.testers_only else split
+    return [*patch_for(pair, routed, by_chance), *operations(present, asked)]
+
+
+def refs_of(pair: Pair, routed: RoutedModel) -> Refs:
+    """What the rules of an audience send requests to. Raises `TargetError` where a version has no backend."""
+    stable = pair.stable[0].body if pair.stable else _ref_of(routed.stable, pair.canary)
+    return Refs(stable, marked(_ref_of(routed.canary, pair.stable), _version(routed.canary)))
 
 
 def patch_for(pair: Pair, routed: RoutedModel, split: Split) -> list[Obj]:

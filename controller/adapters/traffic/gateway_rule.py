@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, sequence, text
+from controller.adapters.traffic.gateway_marker import AUDIENCE_HEADER, sign_of
 from controller.domain.policy import RouteRef
 from controller.domain.release import Backend, BackendKind, RoutedModel
 from controller.domain.vocabulary import Reason
@@ -109,6 +110,11 @@ class Trouble:
 
 
 def rules_of(route: Obj) -> tuple[Rule, ...]:
+    """The rules that may be a model's own, in the route's order: those that Serinus did not add."""
+    return tuple(rule for rule in all_rules(route) if sign_of(rule.body, AUDIENCE_HEADER) is None)
+
+
+def all_rules(route: Obj) -> tuple[Rule, ...]:
     """All rules, in the route's order."""
     home = text(mapping(route.get("metadata")).get("namespace"))
     rules = sequence(mapping(route.get("spec")).get("rules"))

@@ -1,16 +1,22 @@
 """What a route runs and what its gateways make of it, in the domain's words. Pure."""
 
+from dataclasses import replace
+
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION, latch_of
 from controller.adapters.kube.resources import Obj
-from controller.adapters.traffic.gateway_rule import Pair, Trouble, find_pair
+from controller.adapters.traffic.gateway_audience import audience_in, ours, shown
+from controller.adapters.traffic.gateway_patch import refs_of
+from controller.adapters.traffic.gateway_rule import Pair, Trouble, all_rules, find_pair
 from controller.adapters.traffic.gateway_series import series_of
 from controller.adapters.traffic.gateway_split import Held, read_split
 from controller.adapters.traffic.gateway_status import acceptance, foreign_writer
+from controller.domain.audience import Audience
 from controller.domain.observation import RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.release import RoutedModel, Split
 from controller.domain.vocabulary import Reason
-from controller.domain.wording import percent
+from controller.domain.wording import percent, treated
+from controller.errors import TargetError
 
 
 def route_seen(
@@ -31,7 +37,7 @@ def route_seen(
             message=message,
             latched=latched,
         )
-    held, verdict = read_split(pair, routed), acceptance(route)
+    held, verdict = held_in(route, pair, routed), acceptance(route)
     problem, message = None, standing_words(route, pair, routed, manager)
     if held.strange:
         problem = Reason.DRIFT_DETECTED
@@ -43,13 +49,28 @@ def route_seen(
         problem=problem,
         message=message,
         latched=latched,
-        series=series_of(kind, routed.namespace, routed.route.name, pair, routed),
+        series=series_of(kind, routed, pair, ours(all_rules(route), routed.model), held.split),
     )
+
+
+def held_in(route: Obj, pair: Pair, routed: RoutedModel) -> Held:
+    """What the model's own rule holds, and those that Serinus added to it."""
+    held = read_split(pair, routed)
+    present = ours(all_rules(route), routed.model)
+    if held.strange or not present:
+        return held
+    try:
+        refs = refs_of(pair, routed)
+    except TargetError:  # a version has no backend by which its refs could be told
+        edited = Audience(edited=True)
+        return replace(held, split=replace(held.split, canary=routed.canary, audience=edited))
+    return replace(held, split=audience_in(present, pair, routed, held.split, lambda: refs))
 
 
 def standing_words(route: Obj, pair: Pair, routed: RoutedModel, manager: str) -> str:
     """What stands on the route, and who else wrote its rules last."""
-    return f"the route {routed.route.name} has {pair.shown}{_culprit(route, manager)}"
+    added = shown(ours(all_rules(route), routed.model))
+    return f"the route {routed.route.name} has {pair.shown}{added}{_culprit(route, manager)}"
 
 
 def _culprit(route: Obj, manager: str) -> str:
@@ -78,4 +99,4 @@ def described(split: Split) -> str:
     if split.stable is None and split.weight_permille == FULL_WEIGHT_PERMILLE:
         return f"only {split.canary.version}"
     beside = f" beside {split.stable.version}" if split.stable else ""
-    return f"{split.canary.version} {percent(split.weight_permille)}{beside}"
+    return f"{split.canary.version} {percent(split.weight_permille)}{beside}{treated(split.audience)}"

@@ -9,24 +9,44 @@ weight 0 have none, but keep their place.
 EnvoyProxy, which name clusters otherwise.
 """
 
-from controller.adapters.traffic.gateway_rule import Pair, Ref
-from controller.domain.release import RoutedModel
+from collections.abc import Sequence
+
+from controller.adapters.traffic.gateway_audience import KEPT, OTHERS, TESTERS, role_of
+from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule
+from controller.domain.release import RoutedModel, Split
 
 
 def series_of(
-    kind: str, namespace: str, name: str, pair: Pair, routed: RoutedModel
+    kind: str, routed: RoutedModel, pair: Pair, added: Sequence[Rule], split: Split
 ) -> tuple[tuple[str, str], ...]:
-    """The cluster of each of the rollout's versions; a version that shares one with another has none.
+    """The clusters of each of the rollout's versions; a version that shares one with another has none.
 
-    **Shape**: pairs of version and cluster, stable first.
+    Of the rules that Serinus added the testers' counts while nobody else gets the canary, and never after:
+    what is compared with stable was given by chance.
+
+    **Shape**: pairs of version and cluster, stable first; a version with a rule of its own comes twice.
     """
-    root = f"{kind.lower()}/{namespace}/{name}/rule/{pair.rule.index}"
+    route = f"{kind.lower()}/{routed.namespace}/{routed.route.name}"
+    found = [*_of_pair(f"{route}/rule/{pair.rule.index}", pair, routed)]
+    versions = {KEPT: routed.canary, OTHERS: routed.stable}
+    if split.testers_only:
+        versions = {TESTERS: routed.canary}
+        found = [each for each in found if routed.canary is None or each[0] != routed.canary.version]
+    for rule in added:
+        release = versions.get(role_of(rule))
+        if release is not None and len(rule.refs) == 1:
+            root = f"{route}/rule/{rule.index}"
+            found.append((release.version, f"{root}/backend/0" if rule.refs[0].body.get("filters") else root))
+    return tuple(found)
+
+
+def _of_pair(root: str, pair: Pair, routed: RoutedModel) -> Sequence[tuple[str, str]]:
     apart = any(ref.body.get("filters") for ref in pair.rule.weighted)
     found: list[tuple[str, str]] = []
     for release, refs in ((routed.stable, pair.stable), (routed.canary, pair.canary)):
         if release is not None and len(refs) == 1 and (cluster := _cluster(root, refs[0], pair, apart=apart)):
             found.append((release.version, cluster))
-    return tuple(found)
+    return found
 
 
 def _cluster(root: str, ref: Ref, pair: Pair, *, apart: bool) -> str | None:

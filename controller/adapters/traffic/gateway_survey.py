@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.dialect import Surveyed
+from controller.adapters.traffic.gateway_precedence import audience_troubles
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, Trouble, find_rule, pair_in
 from controller.adapters.traffic.gateway_status import acceptance, gateways_of, owner
 from controller.adapters.traffic.gateway_weights import present_sum, too_small
@@ -110,6 +111,7 @@ def _troubles(route: Obj, pair: Pair, routed: RoutedModel) -> Iterator[Trouble]:
     """What stands in the way, what no waiting mends first."""
     yield from _backend_troubles(pair, routed)
     yield from _weight_troubles(pair, routed)
+    yield from audience_troubles(route, pair, routed)
     verdict = acceptance(route)
     if not verdict.accepted:
         yield Trouble(Reason.WAITING_FOR_ROUTE, verdict.message)

@@ -84,7 +84,7 @@ def test_requests_and_bad_ones_are_read_from_the_same_series() -> None:
 
 def test_a_selector_takes_series_whose_labels_all_fit() -> None:
     versions = load_pack("x", GOOD).versions
-    selector = selector_of(versions, "m", Release("v2", ("h:1", "h:2")), {})
+    selector = selector_of(versions, "m", Release("v2", ("h:1", "h:2")), ())
     assert selector.selects({"instance": "h:2", "version": "v2", "more": "x"})
     assert not selector.selects({"instance": "h:3", "version": "v2"})
     assert not selector.selects({"instance": "h:1"})
@@ -93,12 +93,12 @@ def test_a_selector_takes_series_whose_labels_all_fit() -> None:
 def test_the_gateway_s_own_name_selects_a_version_and_nothing_does_without_one() -> None:
     pack = built_in_packs()["envoy-gateway"]
     name = "httproute/ml/fraud/rule/0/backend/1"
-    names = {"v1": "httproute/ml/fraud/rule/0/backend/0", "v2": name}
+    names = (("v1", "httproute/ml/fraud/rule/0/backend/0"), ("v2", name))
     selector = selector_of(pack.versions, "fraud", Release("v2"), names)
     assert pack.by_series
     assert selector.selects({"envoy_cluster_name": name})
     assert not selector.selects({"envoy_cluster_name": "httproute/ml/fraud/rule/0"})
-    assert not selector_of(pack.versions, "fraud", Release("v2"), {}).selects({"envoy_cluster_name": name})
+    assert not selector_of(pack.versions, "fraud", Release("v2"), ()).selects({"envoy_cluster_name": name})
 
 
 def test_envoy_gateway_s_proxies_are_read_as_any_envoy_but_for_the_names() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_series import series_of
+from controller.domain.release import Split
 from tests.gateway_routes import a_route, a_rule, ours, pair_of, ref, routed
 
 FILTER = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove": ["x"]}}]
@@ -17,7 +18,7 @@ FILTER = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove"
 def series(*refs: Obj, kind: str = "HTTPRoute", **changes: Any) -> dict[str, str]:
     model = routed(**changes)
     route = a_route(a_rule(ref("chat")), a_rule(*refs))
-    return dict(series_of(kind, "ml", "fraud", pair_of(route, model), model))
+    return dict(series_of(kind, model, pair_of(route, model), (), Split()))
 
 
 def test_one_backend_without_filters_is_the_rule() -> None:
