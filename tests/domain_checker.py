@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from controller.domain.audience import EVERYBODY, Audience
 from controller.domain.commands import announce, obey
 from controller.domain.judge.counts import Block
 from controller.domain.machine import decide
 from controller.domain.model import CommandKind, Decision, Rollout
 from controller.domain.observation import GateWord, NoReading, Reading
-from controller.domain.policy import CheckKind, Milestone, Step
+from controller.domain.policy import CheckKind, Milestone, Policy, Step
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Committed, Edited, Fact, Looked, Written
@@ -46,8 +47,9 @@ def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set
 
 def exposes(split: Split, version: str) -> bool:
     """Whether the version gets requests."""
-    as_canary = split.canary is not None and split.canary.version == version and split.weight_permille > 0
-    return as_canary or (split.stable is not None and split.stable.version == version)
+    as_canary = split.canary is not None and split.canary.version == version
+    given = as_canary and (split.weight_permille > 0 or split.audience != EVERYBODY)
+    return given or (split.stable is not None and split.stable.version == version)
 
 
 def s10_the_log_can_be_replayed(first: Rollout, story: Sequence[Committed]) -> None:
@@ -84,11 +86,13 @@ def s2_weights_move_by_single_steps(before: Committed, after: Committed, story: 
     if old == new:
         return
     steps = [s.weight_permille for s in rollout.policy.steps if s.weight_permille < 1000]
-    ladder = [0, *(steps if rollout.stable else []), 1000]
+    ladder = [*(steps if rollout.stable else []), 1000]
     if new.canary is not None:
         person = _person_promotes(after, story)
-        up = ladder.index(new.weight_permille) - ladder.index(old.weight_permille)
-        assert new == Split(rollout.stable, rollout.release, new.weight_permille), "S1: a strange backend"
+        up = _level(new, ladder) - _level(old, ladder)
+        audience = _audience(rollout.policy, new)
+        asked = Split(rollout.stable, rollout.release, new.weight_permille, audience=audience)
+        assert new == asked, "S1: a strange backend, or a strange audience"
         raised = up == 1 or (person and new.weight_permille == 1000)
         begun = rollout.policy.auto_steps and not old.weight_permille and new.weight_permille <= MOST_AT_FIRST
         lowered = up < 0 and after.entry.event == "weight_lowered"
@@ -101,6 +105,19 @@ def s2_weights_move_by_single_steps(before: Committed, after: Committed, story: 
     else:
         assert rollout.phase is Phase.ROLLING_BACK, f"S2: {new} in {rollout.phase}"
         assert new == Split(stable=rollout.stable), f"S2: rolled back to {new}"
+
+
+def _level(split: Split, ladder: Sequence[int]) -> int:
+    """0 before anybody has the canary, then one more with each step: a testers' step has the weight 0."""
+    exposed = split.canary is not None and exposes(split, split.canary.version)
+    return 1 + ladder.index(split.weight_permille) if exposed else 0
+
+
+def _audience(policy: Policy, split: Split) -> Audience:
+    """Testers from their step on, users who keep it from the first weight on, until one serves all."""
+    if split.weight_permille == 1000:
+        return EVERYBODY
+    return Audience(policy.audience.testers, policy.audience.sticky if split.weight_permille else None)
 
 
 def s8_stable_is_not_left_for_an_unready_one(before: Committed, after: Committed) -> None:
@@ -291,7 +308,8 @@ def s1_writes_follow_the_record(history: Sequence[Fact]) -> None:
                 assert fact.after == rollout.route.intended, "S3: a write that no record asks for"
                 assert 0 <= fact.after.weight_permille <= 1000, f"S1: weight {fact.after.weight_permille}"
                 assert not rollout.phase.terminal, "S18: a write after the end"
-                raises = fact.after.weight_permille > fact.before.weight_permille
+                first = fact.after.exposes and not fact.before.exposes
+                raises = first or fact.after.weight_permille > fact.before.weight_permille
                 if raises and fact.before in edited:
                     ours = fact.before == before.get(fact.rollout_id)
                     agreed = consented.get(fact.rollout_id, -1.0) >= edited[fact.before]
@@ -304,7 +322,9 @@ def _confirms(fact: Committed) -> bool:
 
 
 def _asks_more(before: Committed, after: Committed) -> bool:
-    return after.rollout.weight_permille > before.rollout.weight_permille
+    old, new = before.rollout.route.intended, after.rollout.route.intended
+    first = not exposes(old, after.rollout.release.version) and exposes(new, after.rollout.release.version)
+    return first or new.weight_permille > old.weight_permille
 
 
 def _person_promotes(after: Committed, story: Sequence[Committed]) -> bool:

@@ -22,6 +22,9 @@ from controller.errors import Conflict, TargetError
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 BOUNDS_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+TESTERS_SHARE = 0.05
+"""Of all requests, what testers send."""
+
 Key = tuple[str, str, float]
 """What is counted: a version, a check or "" for all requests, and the seconds that they took or 0."""
 
@@ -152,7 +155,9 @@ class MetricSource:
         """Requests of a span in which nothing changed."""
         sums = dict(self._sums[-1])
         weight = running.weight_permille / 1000
-        for served, share in ((running.stable, 1 - weight), (running.canary, weight)):
+        # beside a weight testers are counted apart, so they are left out here
+        to_canary = TESTERS_SHARE if running.testers_only else weight
+        for served, share in ((running.stable, 1 - to_canary), (running.canary, to_canary)):
             if served is None or not share:
                 continue
             requests, how = seconds * rate * share, versions[served.version]

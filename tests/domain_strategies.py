@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from hypothesis import strategies as st
 
+from controller.domain.audience import AudienceRules, Carrier, Key, Match, Sticky
 from controller.domain.policy import (
     ApprovalRules,
     Check,
@@ -134,18 +135,32 @@ def _with_askings(
     return replace(policy, approval=rules, gates=(gate,) if gate else (), steps=steps)
 
 
+def _with_audience(policy: Policy, testers: Step | None, audience: AudienceRules) -> Policy:
+    """Testers have a step of their own, or come with the first weight, as they do with auto steps."""
+    steps = policy.steps if policy.auto_steps or testers is None else (testers, *policy.steps)
+    return replace(policy, steps=steps, audience=audience)
+
+
+TESTERS = (Match(Key(Carrier.HEADER, "x-tester"), "1"),)
+STICKY = Sticky(Key(Carrier.COOKIE, "session"))
 PEOPLE = ("ann", "bob", "cy", "dan")
 """Ann is who deploys."""
 GATES = ("desk", "audit")
 """The second has no rules of its own."""
 silent_policies = classic_policies | sequential_policies
 _asks_at_step = st.tuples(st.booleans(), st.sampled_from(["", "", *GATES]))
+audienced_policies = st.builds(
+    _with_audience,
+    silent_policies,
+    st.none() | steps.map(lambda step: replace(step, testers=True)),
+    st.sampled_from([AudienceRules(TESTERS), AudienceRules(TESTERS, STICKY, requests_per_user=5)]),
+)
 asking_policies = st.builds(
     _with_askings,
-    silent_policies,
+    silent_policies | audienced_policies,
     approvals,
     st.none() | gates,
     st.tuples(_asks_at_step, _asks_at_step, _asks_at_step),
 )
-policies = silent_policies | asking_policies
+policies = silent_policies | audienced_policies | asking_policies
 beginnings = st.sampled_from([None, *(phase for phase in Phase if not phase.terminal)])

@@ -159,13 +159,13 @@ def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspici
         verdict=verdict,
         reason=reason,
         value=value(check, memory, canary=True),
-        limit=limit(check, memory, reason),
+        limit=check.max if terms.testers else limit(check, memory, reason),
         stable_value=value(check, memory, canary=False),
         requests=memory.canary.requests,
         stable_requests=memory.stable.requests,
         failures=int(suspicion.guilty),
         report_only=check.report_only,
-        strength=_strength(seen, block_seconds) if seen.asked else None,
+        strength=_strength(seen, block_seconds, compare=not terms.testers) if seen.asked else None,
         mix=seen.mix,
     )
 
@@ -229,13 +229,13 @@ def _requests_needed(seen: _Seen) -> int | None:
     return max(known) if len(known) == len(needed) else None
 
 
-def _strength(seen: _Seen, block_seconds: float) -> Strength:
+def _strength(seen: _Seen, block_seconds: float, *, compare: bool) -> Strength:
     memory, bound = seen.memory, seen.asked[-1].bound_seconds
     total = counts_of(memory.canary, memory.stable, bound)
     weakest = min(seen.comparisons, key=lambda contest: contest.favour.wealth)
     needed = _requests_needed(seen)
     per_block = summed(memory.recent).canary / max(len(memory.recent), 1)
-    compared = memory.stable.requests > 0 and memory.canary.requests > 0
+    compared = compare and memory.stable.requests > 0 and memory.canary.requests > 0
     return Strength(
         against=seen.evidence,
         favour=weakest.favour.wealth,
