@@ -22,6 +22,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/llm.md",
         "how-to/low-traffic.md",
         "how-to/backtest.md",
+        "how-to/testers-and-sticky-users.md",
         "how-to/approvals.md",
         "how-to/gates.md",
         "how-to/fleet.md",

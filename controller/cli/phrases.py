@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from controller.control.approval_views import ApprovalView
+from controller.control.record_view import StepView
 from controller.control.views import EntryView, StatusView
-from controller.domain.wording import duration, listed, printable
+from controller.domain.wording import TESTERS, duration, listed, printable
 
 _BAR_CELLS = 20
 
@@ -48,6 +49,16 @@ def step_of(status: StatusView) -> str:
 def weight_of(percent: float) -> str:
     """``5%``, ``0.1%``."""
     return f"{percent:g}%"
+
+
+def share_of(status: StatusView) -> str:
+    """The weight, or ``testers`` where nobody else gets the canary."""
+    return TESTERS if TESTERS in status.audience and not status.weight else weight_of(status.weight)
+
+
+def step_name(step: StepView) -> str:
+    """The same of a step."""
+    return TESTERS if step.testers else weight_of(step.weight)
 
 
 def weight_bar(percent: float) -> str:

@@ -7,7 +7,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli.phrases import approval_of, instant, rounded, step_of, until, weight_bar, weight_of
+from controller.cli.phrases import (
+    approval_of,
+    instant,
+    rounded,
+    share_of,
+    step_of,
+    until,
+    weight_bar,
+    weight_of,
+)
 from controller.cli.styles import PHASE_STYLES, VERDICT_STYLES
 from controller.control.check_views import CheckView, amount
 from controller.control.diff_view import DiffView
@@ -32,7 +41,7 @@ def status_list(answer: StatusList, now: datetime, *, wide: bool, namespaces: bo
         "NEXT",
         "AGE",
     ]
-    table = _table(*columns, *(("ROLLOUT", "STABLE", "REASON", "POLICY", "BY") if wide else ()))
+    table = _table(*columns, *(("ROLLOUT", "STABLE", "REASON", "AUDIENCE", "POLICY", "BY") if wide else ()))
     for status in answer.items:
         row = [
             *([_cell(status.namespace or "-")] if namespaces else []),
@@ -40,14 +49,16 @@ def status_list(answer: StatusList, now: datetime, *, wide: bool, namespaces: bo
             _cell(status.canary),
             _phase(status.phase),
             _cell(step_of(status)),
-            _cell(weight_of(status.weight)),
+            _cell(share_of(status)),
             _verdict(status.verdict),
             _cell(until(status.next_at, now)),
             _cell(rounded(now - status.created_at)),
         ]
         if wide:
             digest = status.policy[:_DIGEST_LETTERS]
-            more = (status.rollout, status.stable or "-", status.reason, digest or "-", status.created_by)
+            audience = ", ".join(status.audience) or "-"
+            first = (status.rollout, status.stable or "-", status.reason, audience)
+            more = (*first, digest or "-", status.created_by)
             row += [_cell(text) for text in more]
         table.add_row(*row)
     return table
@@ -61,7 +72,9 @@ def status_detail(status: StatusView, now: datetime, *, wide: bool) -> Renderabl
         facts.add_row("namespace", _cell(status.namespace))
     facts.add_row("stable", _cell(status.stable or "none"))
     facts.add_row("phase", _phase(status.phase))
-    facts.add_row("step", _cell(f"{step_of(status)}  {weight_bar(status.weight)} {weight_of(status.weight)}"))
+    facts.add_row("step", _cell(f"{step_of(status)}  {weight_bar(status.weight)} {share_of(status)}"))
+    if status.audience:
+        facts.add_row("audience", _cell(", ".join(status.audience)))
     facts.add_row("verdict", _verdict(status.verdict))
     facts.add_row("reason", _cell(f"{status.reason}: {status.message}"))
     if status.approval is not None:

@@ -16,7 +16,7 @@ from controller.control.record_view import (
     PolicyView,
     StepView,
 )
-from controller.domain.wording import duration
+from controller.domain.wording import TESTERS, duration
 
 Words = Mapping[str, str]
 """Text by field, as in ``steps[5%].for``: ``10m``. A step is named by its weight, which it alone has."""
@@ -31,6 +31,11 @@ def _fields(policy: PolicyView) -> Iterator[tuple[str, str]]:
     yield "namespace", policy.namespace
     yield "route", policy.route
     yield "metrics", policy.metrics
+    if policy.audience is not None and policy.audience.testers:
+        yield "audience.testers", listed(policy.audience.testers)
+    if policy.audience is not None and policy.audience.sticky:
+        yield "audience.sticky", policy.audience.sticky
+        yield "audience.sticky.requests_per_user", str(policy.audience.requests_per_user)
     yield "steps", "auto" if policy.auto_steps else listed(_weight(step) for step in policy.steps)
     for step in policy.steps:
         yield from _step(f"steps[{_weight(step)}]", step)
@@ -134,7 +139,7 @@ def listed(values: Sequence[str] | Iterator[str]) -> str:
 
 
 def _weight(step: StepView) -> str:
-    return f"{step.weight:g}%"
+    return TESTERS if step.testers else f"{step.weight:g}%"
 
 
 def _span(seconds: float) -> str:

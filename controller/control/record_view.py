@@ -13,13 +13,14 @@ from controller.control.probe_views import ProbeRulesView, probe_rules_view
 from controller.control.release_views import ReleaseView, release_view
 from controller.control.views import Document, StatusView, status_view
 from controller.control.why import WhyView, why_view
+from controller.domain.audience import AudienceRules
 from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
 from controller.domain.policy import Check, NoData, Policy, Step, WorkloadRules
 
 
 class StepView(View):
-    """One weight, and what must hold before the next."""
+    """One weight, or testers alone with the weight 0, and what must hold before the next."""
 
     weight: float
     hold_seconds: float
@@ -27,6 +28,7 @@ class StepView(View):
     deadline_seconds: float
     approval: bool = False
     gate: str | None = None
+    testers: bool = False
 
 
 class LimitView(View):
@@ -93,6 +95,14 @@ class WorkloadRulesView(View):
     history: int
 
 
+class AudienceView(View):
+    """Who gets the canary otherwise than by chance: whose headers or cookies, without their values."""
+
+    testers: tuple[str, ...] = ()
+    sticky: str | None = None
+    requests_per_user: int = 1
+
+
 class PolicyView(View):
     """The policy as it was when the rollout began.
 
@@ -124,6 +134,7 @@ class PolicyView(View):
     notify: tuple[str, ...] | None = None
     prometheus: str = ""
     probe: ProbeRulesView | None = None
+    audience: AudienceView | None = None
 
 
 class RecordView(Document):
@@ -174,6 +185,17 @@ def policy_view(policy: Policy, pack: str = "") -> PolicyView:
         notify=policy.notify,
         prometheus=policy.prometheus,
         probe=probe_rules_view(policy.probe) if policy.probe else None,
+        audience=_audience(policy.audience),
+    )
+
+
+def _audience(rules: AudienceRules) -> AudienceView:
+    named = (f"{match.key.carrier} {match.key.name}" for match in rules.testers)
+    sticky = rules.sticky
+    return AudienceView(
+        testers=tuple(dict.fromkeys(named)),
+        sticky=f"{sticky.key.carrier} {sticky.key.name}" if sticky else None,
+        requests_per_user=rules.requests_per_user,
     )
 
 
@@ -185,6 +207,7 @@ def _step(step: Step) -> StepView:
         deadline_seconds=step.deadline.total_seconds(),
         approval=step.approval,
         gate=step.gate or None,
+        testers=step.testers,
     )
 
 

@@ -11,6 +11,7 @@ from controller.control.approval_views import ApprovalView, approval_view
 from controller.control.check_views import CheckView, View, check_views
 from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.wording import audience_words
 
 API_VERSION: Literal["serinus.dev/v1alpha1"] = "serinus.dev/v1alpha1"
 
@@ -51,6 +52,7 @@ class StatusView(Document):
     seq: int
     namespace: str | None = None
     approval: ApprovalView | None = None
+    audience: tuple[str, ...] = ()
 
 
 class StatusList(Document):
@@ -119,6 +121,7 @@ def status_view(rollout: Rollout, now: datetime) -> StatusView:
         policy=rollout.policy.digest,
         seq=rollout.seq,
         approval=approval_view(rollout, now),
+        audience=audience_words(rollout.route.intended.audience),
     )
 
 

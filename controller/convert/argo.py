@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from controller.convert.argo_analysis import Analysis
 from controller.convert.argo_steps import Steps
-from controller.convert.draft import PACK, Draft, begin, each_listed, each_unknown
+from controller.convert.draft import AUDIENCE, PACK, Draft, begin, each_listed, each_unknown
 from controller.convert.manifests import Manifest
 from controller.convert.notes import Notes, refusal
 from controller.convert.place import Place
@@ -122,8 +122,8 @@ def _route(draft: Draft, canary: Place, notes: Notes) -> None:
     kind, place = _named(ours) if ours else ("httpRoute", None)
     name = place.text() if place else ""
     if routing.at("managedRoutes").given:
-        message = "no requests are picked by their headers"
-        notes.lost(routing.at("managedRoutes"), message, "write a rule into the HTTPRoute")
+        message = "Serinus adds and removes the rules for testers itself"
+        notes.lost(routing.at("managedRoutes"), message, AUDIENCE)
     if ours and is_object_name(name):
         _others(ours, place, draft, notes)
         for key in routing.names():

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from controller.convert.draft import DraftStep
+from controller.convert.draft import AUDIENCE, DraftStep
 from controller.convert.notes import Notes, refusal
 from controller.convert.place import Place
 from controller.convert.units import seconds_or_duration, writable
@@ -18,7 +18,7 @@ _MOST_STEPS = 1000
 _FULL = 1000
 _LOST = {
     "setCanaryScale": ("copies follow the weight", "workload: {scale: true}"),
-    "setHeaderRoute": ("no requests are picked by their headers", "write a rule into the HTTPRoute"),
+    "setHeaderRoute": ("who gets the canary by a header is not converted", AUDIENCE),
     "setMirrorRoute": ("no traffic is mirrored", "ask the canary before it has traffic: validation"),
     "experiment": ("there are no experiments", "checks with worse_by compare canary and stable"),
     "plugin": ("there are no plugins", "have a gate ask the program: gate: NAME on a step"),

@@ -17,6 +17,8 @@ from controller.policy.writing import Value, policy_text
 
 PACK = "envoy-gateway"
 """The metrics pack of gateways in a cluster."""
+AUDIENCE = "audience: {testers: [{header: NAME, value: VALUE}]}, and a step testers"
+"""Where a policy says what Flagger and Argo Rollouts match headers for."""
 _MOST_STEPS = 50
 _BAKE = timedelta(minutes=10)
 _DEADLINE = timedelta(hours=24)

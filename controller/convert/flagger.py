@@ -7,7 +7,16 @@ metrics and webhooks work; reference/peers.md.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from controller.convert.draft import PACK, Draft, DraftStep, begin, each_entry, each_listed, each_unknown
+from controller.convert.draft import (
+    AUDIENCE,
+    PACK,
+    Draft,
+    DraftStep,
+    begin,
+    each_entry,
+    each_listed,
+    each_unknown,
+)
 from controller.convert.flagger_hooks import Hooks
 from controller.convert.flagger_metrics import FlaggerMetrics
 from controller.convert.manifests import Manifest
@@ -38,7 +47,7 @@ _SPEC = {
 }
 _ANALYSIS = {
     "iterations": ("a number of checks at one weight", "give the step a time: for"),
-    "match": ("no requests are picked by their headers", "write a rule of its own into the HTTPRoute"),
+    "match": ("who gets the canary by a header is not converted", AUDIENCE),
     "mirror": ("no traffic is mirrored", "ask the canary before it has traffic: validation, golden requests"),
     "mirrorWeight": ("no traffic is mirrored", "see validation"),
     "sessionAffinity": ("no user is kept on a version", "your gateway may: sessionPersistence"),

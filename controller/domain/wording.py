@@ -10,6 +10,8 @@ from controller.domain.measures import Level
 from controller.domain.policy import Check, CheckKind, Step
 from controller.domain.vocabulary import Reason, Verdict
 
+TESTERS = "testers"
+"""Whose step it is, where nobody else gets the canary."""
 _WITHOUT_MILLISECONDS = 10_000  # from here on they only make the text longer
 _IN_MILLISECONDS = 10  # seconds; latencies below are read in ms
 _WITH_DECIMALS = 0.01  # seconds; a small model answers in less than a millisecond
@@ -31,6 +33,13 @@ def treated(audience: Audience) -> str:
     said = ", and for testers" if audience.testers else ""
     said += f", kept by {audience.sticky.key.carrier} {audience.sticky.key.name}" if audience.sticky else ""
     return f"{said}, but edited by hand" if audience.edited else said
+
+
+def audience_words(audience: Audience) -> tuple[str, ...]:
+    """Who gets the canary otherwise than by chance, without the values that tell them."""
+    sticky = audience.sticky
+    kept = [f"sticky by {sticky.key.carrier} {sticky.key.name}"] if sticky else []
+    return (*([TESTERS] if audience.testers else []), *kept)
 
 
 def printable(text: str) -> str:

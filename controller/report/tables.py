@@ -10,6 +10,7 @@ from controller.control.record_view import (
     PolicyView,
     StepView,
 )
+from controller.domain.wording import TESTERS
 from controller.report.texts import clipped, since_begin, span, standing
 from controller.report.thinning import thinned
 from controller.report.views import CheckPoint, CheckSeries, ReportView
@@ -48,6 +49,10 @@ def policy_facts(policy: PolicyView) -> list[Row]:
         ("Metrics", clipped(policy.metrics)),
         ("Judge", policy.judge),
     ]
+    if policy.audience is not None and policy.audience.testers:
+        found.append(("Testers", clipped(", ".join(policy.audience.testers))))
+    if policy.audience is not None and policy.audience.sticky:
+        found.append(("Sticky", clipped(policy.audience.sticky)))
     if policy.rules is not None:
         found.append(("Confidence", f"{100 * policy.rules.confidence:g}%"))
         found.append(("Budget", f"{policy.rules.budget:,} bad requests"))
@@ -74,13 +79,17 @@ def steps(policy: PolicyView) -> list[Row]:
     """Weight, time, requests, deadline."""
     return [
         (
-            weight(each.weight),
+            _step(each),
             span(each.hold_seconds),
             f"{each.min_requests:,}",
             span(each.deadline_seconds),
         )
         for each in policy.steps[:MOST_LINES]
     ]
+
+
+def _step(step: StepView) -> str:
+    return TESTERS if step.testers else weight(step.weight)
 
 
 def weight_rows(report: ReportView, most: int) -> tuple[Row, list[Row]]:
@@ -136,7 +145,7 @@ def _gate(rules: GateRulesView, policy: PolicyView) -> str:
 
 def _asked(rules: ApprovalRulesView | GateRulesView, steps: Sequence[StepView]) -> str:
     """Where somebody is asked, and for how long."""
-    at_steps = [f"the step of {weight(step.weight)}" for step in steps]
+    at_steps = [f"the step of {_step(step)}" for step in steps]
     before = ", ".join([*(f"the {each}" for each in rules.before), *at_steps[:MOST_LINES]])
     if rules.within_seconds is None:
         return f"before {before}"

@@ -15,7 +15,7 @@ from controller.domain.policy import Check, CheckKind, Fallback, Policy
 from controller.domain.vocabulary import Phase, Reason
 from controller.policy.loader import load_policy
 from tests.domain_checker import judge
-from tests.domain_outside import Behaviour
+from tests.domain_outside import TESTERS_SHARE, Behaviour
 from tests.domain_scenes import entry_of, in_force, oldest, reach
 from tests.domain_world import World
 
@@ -42,7 +42,9 @@ def checks_where(wanted: Callable[[Check], bool]) -> list[object]:
 def simulated(policy: Policy, serving: str | None = "v1") -> World:
     """Twice the traffic that the steps ask for; a busy model's where they ask for none."""
     needed = [
-        step.min_requests / (step.weight_permille / 1000) / max(step.hold, policy.interval).total_seconds()
+        step.min_requests
+        / (step.weight_permille / 1000 or TESTERS_SHARE)
+        / max(step.hold, policy.interval).total_seconds()
         for step in policy.steps
     ]
     world = World(policy, serving, rate=2 * max(needed) or 100.0)

@@ -11,7 +11,7 @@ from rich.text import Text
 from controller.cli.live import glyphs as signs
 from controller.cli.live.glyphs import Glyphs
 from controller.cli.live.layout import cut, shortened
-from controller.cli.phrases import rounded, step_of, until, weight_of
+from controller.cli.phrases import rounded, share_of, step_of, until
 from controller.cli.styles import PHASE_STYLES, VERDICT_STYLES
 from controller.control.views import StatusView
 from controller.domain.vocabulary import Phase, Verdict
@@ -160,7 +160,7 @@ def _row(status: StatusView, name: str, now: datetime) -> dict[str, str]:
         "VERSION": printable(status.canary),
         "PHASE": status.phase,
         "STEP": step_of(status) if status.steps else "-",
-        "WEIGHT": weight_of(status.weight),
+        "WEIGHT": share_of(status),
         "VERDICT": status.verdict,
         "NEXT": until(status.next_at, now),
         "AGE": rounded(now - status.created_at),

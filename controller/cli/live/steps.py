@@ -7,7 +7,7 @@ from rich.text import Text
 
 from controller.cli.live.glyphs import Glyphs
 from controller.cli.live.layout import Node
-from controller.cli.phrases import weight_of
+from controller.cli.phrases import step_name
 from controller.control.record_view import PolicyView, StepView
 from controller.control.views import StatusView
 from controller.domain.vocabulary import Phase
@@ -36,7 +36,7 @@ def step_nodes(
         *(_told(step, auto=policy.auto_steps) for step in policy.steps),
         _everyone(policy),
     ]
-    names = [*(weight_of(step.weight) for step in policy.steps), "all"]
+    names = [*map(step_name, policy.steps), "all"]
     wide = max(map(len, names))
     below = [
         Node(_sign(state, name.ljust(wide + 2), glyphs), text, "" if state == "going" else "dim")
@@ -64,7 +64,7 @@ def states_of(status: StatusView, steps: int) -> list[str]:
 
 def _row(policy: PolicyView, states: Sequence[str], width: int, glyphs: Glyphs) -> Node:
     """As many steps around the present one as fit, and how many more there are on either side."""
-    names = [*(weight_of(step.weight) for step in policy.steps), "all"]
+    names = [*map(step_name, policy.steps), "all"]
     now = next((place for place, state in enumerate(states) if state not in {"good", "coming"}), 0)
     signs = [_sign(state, name, glyphs) for state, name in zip(states, names, strict=True)]
     for many in range(min(len(names), _MOST_IN_A_ROW), 0, -1):
