@@ -75,8 +75,14 @@ def route_patch(route: Obj, pair: Pair, routed: RoutedModel, split: Split) -> li
 
 
 def refs_of(pair: Pair, routed: RoutedModel) -> Refs:
-    """What the rules of an audience send requests to. Raises `TargetError` where a version has no backend."""
+    """What the rules of an audience send requests to: for the canary, what people wrote if they did.
+
+    Raises `TargetError` where a version has no backend.
+    """
     stable = pair.stable[0].body if pair.stable else _ref_of(routed.stable, pair.canary)
+    theirs = [ref.body for ref in pair.canary if not is_marked(ref.body)]
+    if theirs:
+        return Refs(stable, theirs[0])
     return Refs(stable, marked(_ref_of(routed.canary, pair.stable), _version(routed.canary)))
 
 

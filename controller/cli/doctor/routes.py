@@ -13,6 +13,7 @@ from controller.adapters.workload.kube_problem import Problem
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
 from controller.cli.doctor.setup import Setup
 from controller.control.explanations import EXPLANATIONS
+from controller.domain.exposure import weights
 from controller.domain.model import Rollout
 from controller.domain.policy import Policy
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel
@@ -49,8 +50,13 @@ class Model:
         if self.open is not None:
             return self.open.routed
         policy = self.policy
-        steps = tuple(step.weight_permille for step in policy.steps)
-        return RoutedModel(policy.model, policy.route, policy.namespace, steps_permille=steps)
+        return RoutedModel(
+            policy.model,
+            policy.route,
+            policy.namespace,
+            steps_permille=weights(policy),
+            audience=policy.audience,
+        )
 
     @property
     def open(self) -> Rollout | None:

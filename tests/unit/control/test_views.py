@@ -33,7 +33,7 @@ class TestStatus:
         assert set(view) == {
             "apiVersion", "model", "rollout", "stable", "canary", "phase", "reason", "message", "verdict",
             "step", "steps", "weight", "checks", "next_at", "terminal", "waits_for_person", "created_at",
-            "updated_at", "created_by", "retry_of", "policy", "seq", "namespace", "approval",
+            "updated_at", "created_by", "retry_of", "policy", "seq", "namespace", "approval", "audience",
         }  # fmt: skip
         assert set(view["checks"][0]) == {
             "name", "verdict", "reason", "value", "limit", "stable_value", "unit", "requests", "failures",

@@ -6,6 +6,7 @@ import pytest
 
 from controller.adapters.store.codec import decode_rollout, encode_rollout
 from controller.domain.audience import EVERYBODY, Audience, AudienceRules, Carrier, Key, Match, Sticky
+from controller.domain.judge.counts import Tally
 from controller.domain.judge.share import CONTRADICTION, share_contradiction
 from controller.domain.model import Rollout
 from controller.domain.observing import Folded
@@ -16,6 +17,7 @@ from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Written
 from tests.domain_scenes import BAD, a_step, at, events, in_force, oldest, once, reach, seen
 from tests.domain_world import World
+from tests.judge_scenes import ENOUGH, Trial, errors, judged, past, strength
 
 MATCH = Match(Key(Carrier.HEADER, "x-tester"), "1")
 STICKY = Sticky(Key(Carrier.HEADER, "x-user-id"))
@@ -165,3 +167,59 @@ def test_a_gateway_that_gives_testers_more_is_not_accused_where_they_are_counted
         counted = replace(rollout.evidence, canary_requests=400, stable_requests=600)
         folded = Folded(replace(rollout, evidence=counted))
         assert (misrouted(folded, seen(at(Phase.PROGRESSING))) is not None) is accused
+
+
+ONE_BAD = (Tally(20, 1), Tally(1000, 1))
+
+
+def blocks_until_failure(trial: Trial) -> int:
+    for number in range(1, 400):
+        if trial.show(errors=ONE_BAD).verdict is Verdict.FAIL:
+            return number
+    raise AssertionError("never")
+
+
+def alone(steps: tuple[object, ...], **terms: object) -> Trial:
+    policy = judged(errors(max=0.01), steps=steps, audience=AudienceRules((MATCH,)))
+    return Trial(policy, compare=False, **terms)
+
+
+def test_testers_bring_a_part_of_the_evidence_so_that_both_together_mislead_no_more_often() -> None:
+    """A mean of two e-processes: a fifth for testers, so five times the evidence is needed of them."""
+    usual = blocks_until_failure(alone(STEPS[1:]))
+    of_testers = blocks_until_failure(alone(STEPS, testers=True))
+    after = blocks_until_failure(alone(STEPS))
+    assert usual <= after <= of_testers
+    assert usual < of_testers
+
+
+def test_what_testers_showed_is_neither_lost_nor_counted_twice() -> None:
+    fresh = blocks_until_failure(alone(STEPS))
+    trial = alone(STEPS, testers=True)
+    while trial.show(errors=ONE_BAD).verdict is not Verdict.FAIL:
+        before = trial.state
+    trial.state = trial.judge.after_testers(before)
+    earlier = trial.memory.earlier
+    assert 0 < earlier < ENOUGH
+    assert trial.memory.checks["errors"].canary.requests == 0, "counts begin anew"
+    trial.terms = replace(trial.terms, testers=False)
+    assert trial.assess().verdict is not Verdict.FAIL
+    assert blocks_until_failure(trial) < fresh
+    good = alone(STEPS, testers=True)
+    good.show(50, errors=(Tally(100, 0), Tally(1000, 0)))
+    good.state = good.judge.after_testers(good.state)
+    assert -0.2 <= good.memory.earlier <= 0
+
+
+def test_a_user_s_requests_are_one_witness_for_the_judge() -> None:
+    """The same blocks say less where each user has one version for all of his requests."""
+    worse = (Tally(100, 6), Tally(1900, 19))
+    check = errors(worse_by_points=0.005)
+    by_chance = Trial(judged(check), calibration=past())
+    kept = AudienceRules((), STICKY, requests_per_user=20)
+    by_user = Trial(judged(check, audience=kept), calibration=past())
+    found = [strength(trial.show(6, errors=worse)) for trial in (by_chance, by_user)]
+    assert (found[0].design_effect, found[1].design_effect) == (1.0, 20.0)
+    assert found[0].against > found[1].against
+    unknown = Trial(judged(check, audience=kept), calibration=None)
+    assert strength(unknown.show(6, errors=worse)).design_effect == 20.0

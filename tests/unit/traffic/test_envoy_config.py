@@ -19,6 +19,7 @@ from controller.adapters.traffic.envoy_config import (
 )
 from controller.adapters.traffic.envoy_documents import Clusters, CorruptFileError, Routes, order
 from controller.adapters.traffic.envoy_reading import parse_route
+from controller.domain.audience import Audience, Carrier, Key, Match, Sticky
 from controller.domain.policy import RouteRef
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
@@ -29,9 +30,17 @@ hosts = st.sampled_from(["127.0.0.1", "10.1.2.3", "[::1]", "model.example", "loc
 endpoints = st.builds("{}:{}".format, hosts, st.integers(1, 65535))
 releases = st.builds(Release, names, st.lists(endpoints, min_size=1, max_size=3).map(tuple))
 weights = st.integers(0, 1000)
-splits = st.builds(Split, st.none() | releases, st.none() | releases, weights).filter(
+keys = st.builds(Key, st.sampled_from(Carrier), st.text("abz019-._~!#$%&'*+^`|", min_size=1, max_size=9))
+values = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=9)
+audiences = st.builds(
+    Audience,
+    st.lists(st.builds(Match, keys, values), max_size=3).map(tuple),
+    st.none() | st.builds(Sticky, keys),
+)
+by_chance = st.builds(Split, st.none() | releases, st.none() | releases, weights).filter(
     lambda split: bool(split.stable or split.canary)
 )
+splits = by_chance | st.builds(Split, releases, releases, st.integers(1, 999), audience=audiences)
 segments = st.text("abz019-._~", min_size=1, max_size=6)
 prefixes = st.lists(segments, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts)) | st.just("/")
 routes = st.builds(RouteRef, st.just("envoy"), prefixes, st.none() | prefixes)
@@ -231,3 +240,54 @@ def test_an_edited_entry_survives_the_change_of_another_model() -> None:
         {"/b": render_route(ModelRoute("b", RouteRef("envoy", "/b"), Split(V1), 1))[1]}, "1-2"
     )
     assert after.entries["/v2/models/fraud"] == edited
+
+
+def seen_as(entry: ModelRoute, old: str, new: str) -> ModelRoute | None:
+    """The entry with a text changed by hand, but for what the record in its metadata says."""
+    _, rendered = render_route(entry)
+    record = json.dumps(rendered["matcher"]["matcher_list"]["matchers"][0]["on_match"]).split('"metadata"')[1]
+    kept = record[: record.index("}}")]
+    text = json.dumps(rendered)
+    assert old in text.replace(kept, "")
+    return parse_route(json.loads(text.replace(kept, "\0").replace(old, new).replace("\0", kept)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"exact": "1"', '"exact": "2"'),
+        ('"header_name": "x-tester"', '"header_name": "x-all"'),
+        ("beta=yes", "beta=no"),
+        ("fraud@2%2E0@testers", "fraud@1%2E0"),
+        ('"header_name": "x-user-id"', '"header_name": "x-team-id"'),
+        ('"use_hash_policy": true', '"use_hash_policy": false'),
+        ("or_matcher", "and_matcher"),
+    ],
+)
+def test_an_edit_of_who_gets_the_canary_is_another_split(old: str, new: str) -> None:
+    testers = (Match(Key(Carrier.HEADER, "x-tester"), "1"), Match(Key(Carrier.COOKIE, "beta"), "yes"))
+    audience = Audience(testers, Sticky(Key(Carrier.HEADER, "x-user-id")))
+    entry = ModelRoute("fraud", FRAUD.route, Split(V1, V2, 100, audience=audience), epoch=3)
+    found = seen_as(entry, old, new)
+    assert found is not None
+    assert found.running.audience == Audience(testers, audience.sticky, edited=True)
+
+
+def test_the_canary_is_the_first_of_the_hashed_ones_and_weights_add_up_to_the_same() -> None:
+    for weight in (1, 500, 999):
+        audience = Audience((), Sticky(Key(Carrier.HEADER, "x-user-id")))
+        split = Split(V1, V2, weight, audience=audience)
+        _, rendered = render_route(ModelRoute("fraud", FRAUD.route, split, epoch=3))
+        names = [(each["name"], each["weight"]) for each in members(rendered)]
+        assert names == [("fraud@2%2E0", weight), ("fraud@1%2E0", 1000 - weight)]
+
+
+def test_an_audience_that_somebody_writes_into_an_entry_without_one_is_seen() -> None:
+    _, rendered = render_route(FRAUD)
+    changed = copy.deepcopy(rendered)
+    matcher = changed["matcher"]["matcher_list"]["matchers"][0]
+    config = matcher["on_match"]["action"]["typed_config"]
+    config["route"]["hash_policy"] = [{"header": {"header_name": "x-user-id"}}]
+    found = parse_route(changed)
+    assert found is not None
+    assert found.running == Split(V1, V2, 100, audience=Audience(edited=True))

@@ -71,7 +71,7 @@ def fits(wanted: Obj, headers: dict[str, str]) -> bool:
     if value is None:
         return False
     if wanted["type"] == "Exact":
-        return value == wanted["value"]
+        return bool(value == wanted["value"])
     whole, part = re.fullmatch(wanted["value"], value), re.search(wanted["value"], value)
     assert bool(whole) == bool(part), "it means the same to who matches and to who searches"
     return whole is not None
@@ -121,6 +121,18 @@ def test_an_emergency_without_a_record_finds_the_canary_in_the_rules_that_were_a
     back = patched(route, HTTP_ROUTE.emergency(route, unknown))
     assert added(back) == []
     assert backend_of(back, {"x-tester": "1"}) == backend_of(back, {}) == {"fraud-v6"}
+
+
+def test_a_ref_that_people_wrote_for_the_canary_is_what_testers_get() -> None:
+    own = ref("fraud-v7", 0, filters=[{"type": "URLRewrite", "urlRewrite": {"hostname": "v7"}}])
+    before = a_model_s_route()
+    before["spec"]["rules"][1]["backendRefs"].append(own)
+    route = given(before, MODEL, FIRST)
+    assert added(route)[0]["backendRefs"] == [{**own, "weight": 1}]
+    for split in (at(50), Split(stable=S)):
+        route = given(route, MODEL, split)
+        assert seen(route).split == split
+    assert route["spec"] == before["spec"]
 
 
 def test_a_promotion_leaves_no_rule_behind() -> None:
