@@ -141,7 +141,6 @@ async def test_cohorts_only_grow_with_the_weight_and_end_with_a_rollback(
     for weight in (50, 250, 500):
         await gateway.run(gateway.split(weight, sticky=sticky))
         cohort = await gateway.canary_users(header)
-        print(f"{sticky.key.carrier}: {len(cohort)} of {USERS} users at {weight / 10:g}%")  # noqa: T201
         assert cohort == await gateway.canary_users(header), "they keep it"
         assert before < cohort, "and nobody gives it back"
         assert abs(len(cohort) / USERS - weight / 1000) < 4 * (weight * (1000 - weight) / USERS) ** 0.5 / 1000
@@ -159,7 +158,6 @@ async def test_two_models_do_not_begin_with_the_same_users(world: World) -> None
         await gateway.run(gateway.split(100, sticky=STICKY))
         cohorts.append(await gateway.canary_users(lambda user: f"x-user-id: user-{user}"))
     both = len(cohorts[0] & cohorts[1])
-    print(f"{both} of {USERS} users are first with both models at 10%")  # noqa: T201
     assert 0.002 * USERS < both < 0.02 * USERS  # 1% by chance
 
 

@@ -86,7 +86,7 @@ def test_what_only_the_sequential_judge_knows_has_its_default_as_a_file_would_sa
         ("steps.min_request", "did you mean steps.min_requests?"),
         ("steps.for.more", "did you mean"),
         ("steps.max_wieght", "did you mean steps.max_weight?"),
-        ("zzz", "known here: after, approval, bake, budget"),
+        ("zzz", "known here: after, approval, audience, bake"),
         ("route.zzz", "did you mean route?"),
         ("route.httpRoute.stabel", "did you mean route.httpRoute.stable?"),
     ],
