@@ -144,7 +144,7 @@ class AudienceSection(Section):
             "Whose requests go to the canary from the step testers on, or from the first weight on"
             " where no step says so; each by a header or a cookie."
         ),
-        examples=[[{"header": "x-tester", "value": "1"}]],
+        examples=[[{"header": "x-tester", "value": "internal"}]],
     )
     sticky: StickySection | None = Field(
         default=None,

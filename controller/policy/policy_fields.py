@@ -53,7 +53,9 @@ class OwnFields(Section):
     audience: AudienceSection = Field(
         default_factory=AudienceSection,
         description="Who gets the canary otherwise than by chance: testers, and users who keep it.",
-        examples=[{"testers": [{"header": "x-tester", "value": "1"}], "sticky": {"header": "x-user-id"}}],
+        examples=[
+            {"testers": [{"header": "x-tester", "value": "internal"}], "sticky": {"header": "x-user-id"}}
+        ],
     )
     steps: Steps = Field(
         description=(

@@ -62,7 +62,15 @@ def _below(name: str) -> Sequence[tuple[str, type[Section]]]:
     if name == "checks":
         return [(_CHECKS[section], section) for section in _CHECKS]
     found = sections_at(PolicySection, (name,))
-    return [(_FORMS.get(section, name), section) for section in found]
+    named = [(_FORMS.get(section, name), section) for section in found]
+    return [*named, *(inner for title, section in named for inner in _within(title, name, section))]
+
+
+def _within(title: str, name: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    """The sections that fields of a section consist of."""
+    for field in keys(section):
+        for inner in sections_at(PolicySection, (name, field)):
+            yield f"{title}.{field}", inner
 
 
 def _fields(section: type[Section]) -> Iterator[str]:
