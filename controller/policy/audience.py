@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from controller.domain.audience import AudienceRules, Carrier, Digits, Key, Match, Sticky
+from controller.domain.probes import PROBES
 from controller.policy.catalogue import Catalogue
 from controller.policy.check_sections import AnyCheck, own_count
 from controller.policy.fields import Found, Kind, Section, complaint, complaints, parsed_by
@@ -216,7 +217,7 @@ def nameless_testers(steps: Sequence[StepSection] | AutoSteps, audience: Audienc
 
 def unjudged(checks: Mapping[str, AnyCheck], *, testers_step: bool) -> Iterator[Found]:
     """Nothing but a limit of its own judges those who chose the canary themselves."""
-    deciding = [check for check in checks.values() if not check.report_only]
+    deciding = [check for name, check in checks.items() if not check.report_only and name != PROBES]
     if testers_step and all(check.max is None for check in deciding):
         sentence = "no check judges the testers' step: testers chose the canary, so nothing compares"
         yield (), complaint(sentence, "give a check max, or remove the step testers")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from controller.domain.exposure import has_testers_step
 from controller.domain.judge.base import Assessment, CheckResult, MixShown, Strength, Terms
 from controller.domain.judge.contest import ENOUGH_IN_FAVOUR, Contest, Question, requests_needed
 from controller.domain.judge.evidence import summed
 from controller.domain.judge.memory import CheckMemory, Memory
 from controller.domain.judge.mix import is_free_of_length, shown_difference
 from controller.domain.judge.questions import asked_of, counts_of
+from controller.domain.judge.testers import gained
 from controller.domain.judge.values import limit, unanswerable, value
 from controller.domain.judge.weights import SUSPECT_PERMILLE, budget_of, excess_upper
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
@@ -23,8 +23,6 @@ SUSPECT_AT = 5.0
 _ROUNDING = 1e-12
 _CLEARLY = 2.0
 """Standard errors by which stable must be above a limit for an incident."""
-TESTERS_PART = 0.2
-"""Of all evidence, what a testers' step may bring: they are few, and everybody else decides."""
 SHOWN_CONFIDENCE = 0.95
 """Of the interval that people are shown."""
 
@@ -82,7 +80,7 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
         if check.kind is not CheckKind.GAUGE
     }
     voting = [each for each in seen.values() if not each.check.report_only]
-    evidence = 1 + memory.earlier + _gained(policy, voting, terms)
+    evidence = 1 + memory.earlier + gained(policy, (each.evidence for each in voting), terms)
     enough = 1 / (1 - policy.judge_rules.confidence) * (1 - _ROUNDING)
     leader = max(voting, key=lambda each: each.evidence, default=None)
     by_gauge = {result.name: result for result in gauges.checks}
@@ -108,19 +106,7 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
 def after_testers(policy: Policy, memory: Memory, terms: Terms) -> float:
     """What the evidence of a testers' step adds to all that comes after it."""
     seen = [_seen(policy, check, memory) for check in policy.checks if check.kind is not CheckKind.GAUGE]
-    return _gained(policy, [each for each in seen if not each.check.report_only], terms)
-
-
-def _gained(policy: Policy, voting: Sequence[_Seen], terms: Terms) -> float:
-    """How much the checks add to the evidence together, from 0.
-
-    Where testers come first the evidence is a mean of two e-processes, of which the second stands at 1 until
-    the first ends: so both together roll back no more good versions than one alone.
-    """
-    gained = sum(each.evidence - 1 for each in voting)
-    if not has_testers_step(policy):
-        return gained
-    return gained * (TESTERS_PART if terms.testers else 1 - TESTERS_PART)
+    return gained(policy, (each.evidence for each in seen if not each.check.report_only), terms)
 
 
 def _verdict(policy: Policy, results: Sequence[CheckResult], gauges: Verdict, *, guilty: bool) -> Verdict:
@@ -173,6 +159,8 @@ def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspici
 def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, Reason]:
     if suspicion.guilty:
         return Verdict.FAIL, _breach(seen)
+    if terms.testers and seen.check.of_probes:  # Serinus' own requests are no tester's
+        return Verdict.SKIPPED, Reason.NO_STABLE_TRAFFIC
     missing = _missing(seen)
     if missing is not None:
         return Verdict.UNKNOWN, missing

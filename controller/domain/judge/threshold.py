@@ -113,7 +113,8 @@ def measure(check: Check, memory: _Memory, terms: Terms) -> CheckResult:
     )
     relative = _relative_limit(check, stable_value) if terms.compare else None
     limits = [limit for limit in (check.max, relative) if limit is not None]
-    if not limits and (not check.relative or not terms.compare):
+    unseen = terms.testers and check.of_probes  # Serinus' own requests are no tester's
+    if unseen or (not limits and (not check.relative or not terms.compare)):
         return replace(result, verdict=Verdict.SKIPPED, reason=Reason.NO_STABLE_TRAFFIC)
     result = replace(result, limit=min(limits, default=None))
     compares = check.relative and terms.compare

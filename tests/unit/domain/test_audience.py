@@ -15,7 +15,7 @@ from controller.domain.release import Split
 from controller.domain.rules.serving import misrouted
 from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.domain_facts import Written
-from tests.domain_scenes import BAD, a_step, at, events, in_force, oldest, once, reach, seen
+from tests.domain_scenes import BAD, ERRORS, a_step, at, events, in_force, oldest, once, reach, seen
 from tests.domain_world import World
 from tests.judge_scenes import ENOUGH, Trial, errors, judged, past, strength
 
@@ -81,6 +81,15 @@ def test_a_check_without_a_limit_of_its_own_is_skipped_for_testers_and_asked_aga
     world.live(seconds=20)
     second = oldest(world)
     assert (second.step, second.evidence.checks[0].limit) == (1, 0.005)
+
+
+@pytest.mark.parametrize("judge", ["threshold", "sequential"])
+def test_probes_are_no_tester_s_and_are_not_waited_for_at_their_step(judge: str) -> None:
+    probes = Check("probes", CheckKind.RATIO, max=0.05, measure="probes")
+    world = with_testers(Phase.PROGRESSING, judge=judge, checks=(ERRORS, probes))
+    rollout = reach_verdict(world)
+    assert [check.verdict for check in rollout.evidence.checks if check.name == "probes"] == [Verdict.SKIPPED]
+    reach(world, Phase.PROGRESSING, step=1)
 
 
 def test_a_canary_that_is_not_ready_loses_its_testers_too() -> None:
