@@ -7,7 +7,7 @@ observe return facts as values: unavailable, not ready and drifted are answers, 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from controller.domain.fleet.facts import FleetSeen, Pause
@@ -15,6 +15,7 @@ from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Entry, Rollout
 from controller.domain.observation import (
     GateSeen,
+    InFlight,
     Measure,
     NoReading,
     PackSeen,
@@ -61,6 +62,10 @@ class RolloutStore(Protocol):
 
     async def serving(self, model: str) -> Release | None:
         """The release that the model's last succeeded rollout promoted."""
+        ...
+
+    async def stored(self, rollout_id: str) -> Stored | None:
+        """The rollout of that id, over or not, as a commit must name it."""
         ...
 
     async def create(self, rollout: Rollout, entry: Entry) -> Stored:
@@ -192,6 +197,17 @@ class MetricSource(Protocol):
         """Stable's own last hour, by copy and minute; empty where nobody recorded it.
 
         For the judge's calibration, before the canary's first request.
+        """
+        ...
+
+
+class RunningRequests(Protocol):
+    """Counts the requests of a version that are not answered yet."""
+
+    async def in_flight(self, rollout: Rollout, release: Release, since: timedelta) -> InFlight:
+        """How many one of the rollout's versions has in hand, whose traffic went ``since`` ago.
+
+        Within a few seconds, whatever the source does; raises nothing.
         """
         ...
 

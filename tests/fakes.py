@@ -115,6 +115,10 @@ class FakeStore:
         promoted = [r.release for r in done if r.phase is Phase.SUCCEEDED]
         return promoted[-1] if promoted else None
 
+    async def stored(self, rollout_id: str) -> Stored | None:
+        self._check_reading()
+        return self.records.get(rollout_id)
+
     async def create(self, rollout: Rollout, entry: Entry) -> Stored:
         self._check()
         if rollout.id in self.records:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.domain.drain import Drained
 from controller.domain.vocabulary import TERMINAL, Phase, Reason
 
 
@@ -123,6 +124,17 @@ OF_WORK: Mapping[str, Exported] = {
             "rollback_latency",
             "From the commit of a rollback to the gateway being seen without the new version",
             _ROLLBACK,
+        ),
+        _counter(
+            "drains",
+            "Versions whose copies were taken away in a cluster",
+            {
+                "result": Label(
+                    "empty: no request ran any more; after the full drain time, cut: requests still ran, "
+                    "uncounted: nobody could say",
+                    tuple(Drained),
+                )
+            },
         ),
         _counter("passes", "Passes over a model", {"outcome": Label("how the pass ended", _OUTCOMES)}),
         _seconds("reconcile_duration", "One pass over one model", _PASS),

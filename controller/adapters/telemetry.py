@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from controller.adapters.exported import OF_MODELS, OF_WORK, Exported, Kind
 from controller.adapters.model_gauges import ModelGauges
+from controller.domain.drain import Drained
 from controller.domain.model import Entry, Rollout
 from controller.domain.sharding import Shard
 from controller.domain.vocabulary import Phase
@@ -82,6 +83,10 @@ class PrometheusTelemetry:
     def pass_was_late(self, seconds: float) -> None:
         """A key's wait for a worker."""
         self._of("pass_lateness_seconds", Histogram).observe(seconds)
+
+    def drained(self, outcome: Drained) -> None:
+        """The requests of a version that lost its traffic ended, or were not waited for any longer."""
+        self._of("drains_total", Counter).labels(outcome).inc()
 
     def pass_ended(self, outcome: str) -> None:
         """One pass by its outcome."""

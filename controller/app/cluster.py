@@ -6,6 +6,7 @@ are made by the leader alone (`controller.app.leading`). Who loses the lease end
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -34,9 +35,11 @@ from controller.app.leading import Leader, Outside
 from controller.app.overflow import log_overflow
 from controller.app.slack import serve_slack
 from controller.control.board import Board
+from controller.domain.model import Entry, Rollout
 from controller.errors import Conflict
 from controller.kubernetes_settings import KubernetesSettings
 from controller.policy.watcher import FolderChange
+from controller.ports import Notifier
 from controller.runtime.worker import Worker
 from controller.settings import Settings
 
@@ -165,10 +168,21 @@ class ClusterDaemon(Daemon):
             clock=self._clock,
             policies=self._policies,
             recorded=self._recorded(notifier),
+            drained=self._drained(notifier),
             take_up=courier.start,
             wake=self._wake,
         )
         return Leader(outside, self._kubernetes)
+
+    def _drained(self, notifier: Notifier) -> Callable[[Rollout, Entry], None]:
+        """Tells of how the last requests of a version ended: an Event, for it is in nobody's outbox."""
+
+        def tell(rollout: Rollout, entry: Entry) -> None:
+            if rollout.drain is not None:
+                self._telemetry.drained(rollout.drain.outcome)
+            notifier.tell(rollout, entry)
+
+        return tell
 
     async def _lead(self, leader: Leader) -> None:
         """Work until the word to stop. Nothing is written before the succession is complete."""

@@ -26,6 +26,7 @@ from controller.adapters.workload.kube_names import copy_name
 from controller.adapters.workload.kube_problem import Problem
 from controller.adapters.workload.kubernetes import KubernetesWorkload
 from controller.app.caches import Caches
+from controller.app.measuring import MeasuredAside
 from controller.control.policies import PolicyFiles
 from controller.control.service import ControlService
 from controller.domain.model import CommandKind, Entry, Rollout
@@ -40,7 +41,6 @@ from controller.ports import (
     Engines,
     Fleet,
     Gates,
-    MetricSource,
     Notifier,
     Probes,
     Telemetry,
@@ -63,7 +63,7 @@ class Outside:
     leadership: Leadership
     caches: Caches
     store: KubernetesStore
-    metrics: MetricSource
+    metrics: MeasuredAside
     validator: Validator
     gates: Gates
     fleet: Fleet
@@ -75,6 +75,7 @@ class Outside:
     clock: Clock
     policies: PolicyFiles
     recorded: Callable[[Rollout, Entry], None]
+    drained: Callable[[Rollout, Entry], None]
     take_up: Callable[[], None]
     """Called when we lead: what an earlier leader left untold is told."""
     wake: Callable[[str, bool], None]
@@ -108,7 +109,13 @@ class Leader:
             namespaces=None if EVERYWHERE in settings.namespaces else frozenset(settings.namespaces),
         )
         self._aftercare = Aftercare(
-            self._store, self._store, workload, outside.policies.current, outside.clock
+            self._store,
+            self._store,
+            workload,
+            outside.metrics,
+            outside.policies.current,
+            outside.clock,
+            drained=outside.drained,
         )
         self._discovery = Discovery(client, copy_name)
         self._inbox = self._make_inbox()

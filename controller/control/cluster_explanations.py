@@ -65,6 +65,16 @@ IN_A_CLUSTER: Mapping[Reason, Explanation] = MappingProxyType(
             "no node takes the canary's copies",
             "read the scheduler's word in the message; make room for them",
         ),
+        Reason.DRAINED: Explanation(
+            "the version that lost its traffic was counted to have no request left, before its copies went",
+            "nothing to do",
+        ),
+        Reason.DRAIN_TIMED_OUT: Explanation(
+            "the copies of the version that lost its traffic went after the full drain time: its requests "
+            "still ran, or nobody counted them",
+            "where requests last longer, raise the policy's workload.drain; where nobody counts them, have "
+            "the engine's metrics scraped with the labels model and model_version",
+        ),
         Reason.INSUFFICIENT_CAPACITY: Explanation(
             "the cluster has too little of what the canary's copies need",
             "make room, or ask for less in the workload, then: serinus retry {model}",

@@ -23,7 +23,7 @@ class Care(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something to do with a release. ``wait`` is 0 when it is due."""
+    """Something to do with a release. ``wait`` is the longest until it is due, 0 when it is."""
 
     release: Release
     care: Care
@@ -34,20 +34,34 @@ def aftercare(rollout: Rollout, now: datetime) -> tuple[Due, ...]:
     """What a rollout that is over leaves to be done, in order; nothing while it runs.
 
     The loser is the old stable version after a promotion, and the canary after everything else. Serinus
-    scales what it created, or what the policy lets it scale, and deletes only what it created.
+    scales what it created, or what the policy lets it scale, and deletes only what it created. Its copies
+    are due when its requests have ended (`rules.draining`), and when the drain time is over at the latest.
     """
-    loser = rollout.stable if rollout.phase is Phase.SUCCEEDED else rollout.release
-    if not rollout.phase.terminal or loser is None or loser.backend is None:
+    loser, rules = loser_of(rollout), rollout.policy.workload
+    if loser is None:
         return ()
-    rules = rollout.policy.workload
-    never_made = rollout.phase is not Phase.SUCCEEDED and rollout.supply_permille == 0
-    if never_made or not (loser.image is not None or rules.scale):
-        return ()
-    since = max(now - (rollout.updated_at or rollout.created_at), ZERO)
-    due = [Due(loser, Care.SCALE_DOWN, max(rules.drain - since, ZERO))]
+    since = since_end(rollout, now)
+    drained = rollout.drain is not None
+    due = [Due(loser, Care.SCALE_DOWN, ZERO if drained else max(rules.drain - since, ZERO))]
     if loser.image is not None:
         due.append(Due(loser, Care.DELETE, max(max(rules.drain, rules.keep_for) - since, ZERO)))
     return tuple(due)
+
+
+def loser_of(rollout: Rollout) -> Release | None:
+    """The version whose copies are taken away after the rollout; None where that is not for Serinus to do."""
+    loser = rollout.stable if rollout.phase is Phase.SUCCEEDED else rollout.release
+    if not rollout.phase.terminal or loser is None or loser.backend is None:
+        return None
+    never_made = rollout.phase is not Phase.SUCCEEDED and rollout.supply_permille == 0
+    if never_made or not (loser.image is not None or rollout.policy.workload.scale):
+        return None
+    return loser
+
+
+def since_end(rollout: Rollout, now: datetime) -> timedelta:
+    """How long the rollout has been over."""
+    return max(now - (rollout.updated_at or rollout.created_at), ZERO)
 
 
 def backends_in_use(rollouts: Iterable[Rollout], serving: Release | None) -> tuple[Backend, ...]:

@@ -47,6 +47,7 @@ from controller.domain.observation import Measure, Observation, Plan
 from controller.domain.observing import fold
 from controller.domain.recognition import unrecognised
 from controller.domain.rules import PHASE_RULES
+from controller.domain.rules.draining import drained
 from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
 from controller.domain.timing import clocks_stand
@@ -144,7 +145,8 @@ def _plan(rollout: Rollout) -> Plan:
 def decide(rollout: Rollout, seen: Observation) -> Decision:
     """The next record, the writes it asks for, and when to look again."""
     if rollout.phase.terminal:
-        return Decision(rollout)
+        after_the_end = drained(rollout, seen)
+        return _by_itself(rollout, after_the_end, rollout, seen) if after_the_end else Decision(rollout)
     folded = fold(rollout, seen)
     turns = (rule(folded, seen) for rule in PHASE_RULES[rollout.phase])
     turn = next((turn for turn in turns if turn is not None), None)
@@ -154,9 +156,12 @@ def decide(rollout: Rollout, seen: Observation) -> Decision:
     wake = wake_after(turn.rollout, turn.actions, moved=_moved(rollout, turn.rollout))
     if not turn.actions and _unchanged(rollout, turn.rollout):
         return Decision(rollout, wake_after=wake, measures=_plan(rollout).measure is not None)
-    evidence = folded.rollout.evidence
-    assessment = Assessment(evidence.verdict, evidence.checks)
-    return record(rollout, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
+    return _by_itself(rollout, turn, folded.rollout, seen)
+
+
+def _by_itself(before: Rollout, turn: Turn, judged: Rollout, seen: Observation) -> Decision:
+    assessment = Assessment(judged.evidence.verdict, judged.evidence.checks)
+    return record(before, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
 
 
 def record(
@@ -173,7 +178,9 @@ def record(
 
     ``assessment`` is what the decision rests on: the evidence at the weight that it found, not at the next.
     """
-    after = replace(turn.rollout, seq=before.seq + 1, updated_at=at)
+    over = before.phase.terminal  # what is noted now leaves the time of the end as it is
+    after = replace(turn.rollout, seq=before.seq + 1, updated_at=before.updated_at if over else at)
+    reason, message = turn.note or (after.reason, after.message)
     notable = turn.event in NOTABLE_EVENTS or (turn.event == "held" and after.reason in _NOTABLE_HOLDS)
     entry = Entry(
         seq=after.seq,
@@ -182,8 +189,8 @@ def record(
         event=turn.event,
         phase_before=before.phase,
         phase=after.phase,
-        reason=after.reason,
-        message=after.message,
+        reason=reason,
+        message=message,
         step=after.step,
         weight_permille=after.share_permille,
         assessment=assessment,

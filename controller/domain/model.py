@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.domain.approval import Asking
+from controller.domain.drain import Drain
 from controller.domain.exposure import weights
 from controller.domain.flaws import Flaw
 from controller.domain.fleet.facts import Ties
@@ -145,6 +146,9 @@ class Rollout:
     seq: int = 0
     """Number of the last entry of the decision log."""
     updated_at: datetime | None = None
+    """When it was last decided on; what is noted after the end does not move it."""
+    drain: Drain | None = None
+    """After the end: how the last requests of the version that lost ended."""
 
     @property
     def waits_for_person(self) -> bool:

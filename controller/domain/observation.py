@@ -141,6 +141,17 @@ class PackSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class InFlight:
+    """The requests that a version has taken and not answered yet, as its copies or its gateway count them.
+
+    ``requests`` is None where nobody can say; ``message`` is why not, else who counted.
+    """
+
+    requests: int | None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All that one pass saw. What the plan did not ask for is None."""
 
@@ -167,6 +178,8 @@ class Observation:
     """An older rollout of the model that is not over yet."""
     successor: str | None = None
     """A newer rollout of the model that waits for this one."""
+    in_flight: InFlight | None = None
+    """Of the version that lost, asked for once the rollout is over."""
 
 
 @dataclass(frozen=True, slots=True)

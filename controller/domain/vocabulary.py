@@ -152,6 +152,9 @@ class Reason(StrEnum):
     BUDGET_SPENT = "BudgetSpent"
     TOKEN_MIX_DIFFERS = "TokenMixDiffers"  # noqa: S105 - tokens of a language
 
+    DRAINED = "Drained"
+    DRAIN_TIMED_OUT = "DrainTimedOut"
+
 
 CONSENT_LACKS = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_GATE, Reason.GATE_FAILED})
 """Nothing is lacking but somebody's word."""

@@ -48,6 +48,17 @@ LEVELS = {
     Level.OUTPUT_TOKENS: (30, 20),
     Level.TOKEN_LATENCY: (0.25 / 30, 0.25 / 20),
 }
+IN_FLIGHT = {
+    "envoy": 1,
+    "envoy-gateway": 1,
+    "nim": 8,
+    "rayserve": 1,
+    "sglang": 14,  # its ranks show the same requests each
+    "tgi": 8,
+    "trtllm": 8,
+    "vllm": 8,
+}
+"""Of the canary: 1 that runs and, where the pack sees a queue, 7 that wait."""
 ALL_TIMED = frozenset({"envoy", "envoy-gateway", "kserve"})
 """Those whose histograms hold failed requests, too."""
 SINCE = datetime.fromtimestamp(NOW - 250, UTC)
@@ -260,6 +271,7 @@ def test_a_page_is_prometheus_text_and_shows_every_metric_of_its_pack(pack: str)
     names = {family.name for family in families}
     names |= {sample.name for family in families for sample in family.samples}
     assert {counter.metric for counter in counters_of(PACKS[pack])} <= names
+    assert names >= {*PACKS[pack].in_flight}
 
 
 @pytest.mark.parametrize("pack", USABLE)
@@ -279,6 +291,18 @@ async def test_levels_are_those_of_the_version(prometheus: str, pack: str) -> No
     assert {gauge.check for gauge in outcome.gauges} == set(PACKS[pack].levels)
     for gauge in outcome.gauges:
         assert (gauge.canary, gauge.stable) == pytest.approx(LEVELS[Level(gauge.check)]), gauge.check
+
+
+@pytest.mark.parametrize("pack", USABLE)
+async def test_requests_in_flight_are_those_of_the_version(prometheus: str, pack: str) -> None:
+    wanted, shown_as = rollout(pack, "plain"), PACKS[pack].in_flight
+    source = PrometheusSource(prometheus, PACKS)
+    try:
+        found = await source.in_flight(wanted, wanted.release, timedelta(seconds=60))
+    finally:
+        await source.close()
+    assert found.requests == IN_FLIGHT.get(pack)
+    assert all(name in found.message for name in shown_as)
 
 
 @pytest.mark.parametrize("pack", USABLE)

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from controller.domain.drain import Drain, Drained
 from controller.domain.model import CommandKind, Rollout
 from controller.domain.vocabulary import Phase
 from controller.errors import Conflict, InvariantError
@@ -51,6 +53,24 @@ async def test_a_commit_on_an_old_version_is_a_conflict_and_writes_nothing(stage
         await go_on(stage, read, Phase.PAUSED)
     assert await stage.store.open_rollouts("fraud") == [won]
     assert [line.seq for line in await stage.store.entries("a", 0, 10)] == [1, 2]
+
+
+async def test_what_is_over_can_be_committed_to_once_more(stage: Stage) -> None:
+    ended = await go_on(stage, await begin(stage, rollout("a")), Phase.ROLLED_BACK)
+    assert await stage.store.stored("a") == ended
+    drain = Drain(Drained.EMPTY, "v2", timedelta(seconds=4), "0 running")
+    noted = replace(ended.rollout, drain=drain, seq=ended.rollout.seq + 1)
+    after = await stage.store.commit(ended, noted, entry(noted))
+    assert await (await stage.another()).stored("a") == after
+    with pytest.raises(Conflict):
+        await stage.store.commit(ended, noted, entry(noted))
+    assert await stage.store.open_rollouts("fraud") == []
+    assert len(await stage.store.entries("a", 0, 10)) == 3
+
+
+async def test_a_rollout_that_nobody_knows_is_not_stored(stage: Stage) -> None:
+    await begin(stage, rollout("a"))
+    assert await stage.store.stored("b") is None
 
 
 async def test_of_many_commits_at_once_exactly_one_wins(stage: Stage) -> None:

@@ -2,6 +2,8 @@
 
 What is due is decided in `controller.domain.aftercare`; here it is done, by level and again after a restart,
 until the workload says that nothing is left to do. What serves, or takes part in a rollout, is never touched.
+Copies are not taken away before the requests that they still answer have ended, which is looked at in between
+(`controller.domain.rules.draining`) and recorded before it is acted on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +13,15 @@ from typing import Protocol
 
 import structlog
 
-from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use
-from controller.domain.model import ZERO, Rollout
+from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use, loser_of, since_end
+from controller.domain.machine import decide
+from controller.domain.model import ZERO, Entry, Rollout
+from controller.domain.observation import Observation
 from controller.domain.policy import Policy
 from controller.domain.release import Backend, Release
-from controller.domain.vocabulary import Phase
+from controller.domain.vocabulary import Phase, Reason
 from controller.errors import TargetError
-from controller.ports import Clock, RolloutHistory, RolloutStore
+from controller.ports import Clock, RolloutHistory, RolloutStore, RunningRequests
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +29,8 @@ _MOST_ROLLOUTS = 100
 """Of one model, the newest, are looked after; older ones were over long ago."""
 _LOOK_AGAIN = timedelta(seconds=15)
 _REFUSED_AGAIN = timedelta(minutes=5)
+_SOONEST_COUNT, _LATEST_COUNT = timedelta(seconds=2), timedelta(seconds=30)
+"""Running requests are counted again after a tenth of the time that they were waited for, within these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,10 @@ class Retirable(Protocol):
 
         Raises `TargetError` when the copies are those of a backend ``in_use`` too, or it is not clear whose.
         """
+        ...
+
+    async def idle(self, namespace: str, release: Release) -> bool:
+        """Whether there is no copy left to take away. Raises `TargetError` where that is not clear."""
         ...
 
     async def settle(self, namespace: str, release: Release) -> None:
@@ -80,14 +90,18 @@ class Aftercare:
         store: RolloutStore,
         history: RolloutHistory,
         workload: Retirable,
+        running: RunningRequests,
         policies: Callable[[], Mapping[str, Policy]],
         clock: Clock,
+        drained: Callable[[Rollout, Entry], None],
     ) -> None:
         self._store = store
         self._history = history
         self._workload = workload
+        self._running = running
         self._policies = policies
         self._clock = clock
+        self._drained = drained
         self._open: dict[str, frozenset[str]] = {}
         self._left: dict[str, dict[str, Rollout]] = {}
 
@@ -98,12 +112,17 @@ class Aftercare:
         if not left:
             return None
         waits: list[timedelta] = []
-        for rollout in list(left.values()):
-            wait = await self._tend_one(rollout, use)
+        lost: list[Backend] = []
+        for rollout in sorted(left.values(), key=_age):
+            backend = _loser(rollout)
+            # whichever took a version out of use last looks after it: its requests may still run
+            newer = backend is not None and in_use(backend, lost)
+            wait = None if newer else await self._tend_one(rollout, use)
             if wait is None:
                 del left[rollout.id]
             else:
                 waits.append(wait)
+                lost += [backend] if backend else []
         waits += await self._forget_oldest(model, use)
         return min(waits, default=None)
 
@@ -114,8 +133,8 @@ class Aftercare:
         """
         use = await self._look(rollout.model)
         for due in aftercare(rollout, self._clock.now()):
-            if due.care is Care.SCALE_DOWN and due.wait > ZERO:
-                return due.wait
+            if due.care is Care.SCALE_DOWN and (wait := await self._drain(rollout, due)) is not None:
+                return wait
             ours = due.release == rollout.release and not use.spares(due.release)
             if ours and not await self._retire(rollout.policy.namespace, due, use):
                 return _LOOK_AGAIN
@@ -144,14 +163,47 @@ class Aftercare:
         for due in aftercare(rollout, self._clock.now()):
             if use.spares(due.release):
                 return None  # it came to be used again: whichever rollout takes it out of use looks after it
-            if due.wait > ZERO:
-                return due.wait
+            wait = due.wait if due.wait > ZERO else None
+            if due.care is Care.SCALE_DOWN:
+                wait = await self._drain(rollout, due)
+            if wait is not None:
+                return wait
             done = await self._retire(rollout.policy.namespace, due, use)
             if done is None:
                 return _REFUSED_AGAIN
             if not done:
                 return _LOOK_AGAIN
         return None
+
+    async def _drain(self, rollout: Rollout, due: Due) -> timedelta | None:
+        """Wait for the requests in flight; how soon to look again, None once the copies may go.
+
+        That is recorded first: after a crash they go without another wait.
+        """
+        namespace = rollout.policy.namespace
+        if rollout.drain is not None or await self._is_idle(namespace, due.release):
+            return None
+        stored = await self._store.stored(rollout.id)
+        if stored is None or stored.rollout.drain is not None:
+            return due.wait if stored is None and due.wait > ZERO else None
+        since = since_end(stored.rollout, self._clock.now())
+        found = await self._running.in_flight(stored.rollout, due.release, since)
+        seen = Observation(at=self._clock.now(), tick=self._clock.tick(), in_flight=found)
+        decision = decide(stored.rollout, seen)
+        if decision.entry is None:
+            return min(due.wait, max(_SOONEST_COUNT, min(since / 10, _LATEST_COUNT)))
+        after = (await self._store.commit(stored, decision.rollout, decision.entry)).rollout
+        self._left.setdefault(after.model, {})[after.id] = after
+        level = log.info if decision.entry.reason is Reason.DRAINED else log.warning
+        level("drained", model=after.model, rollout=after.id, message=decision.entry.message)
+        self._drained(after, decision.entry)
+        return None
+
+    async def _is_idle(self, namespace: str, release: Release) -> bool:
+        try:
+            return await self._workload.idle(namespace, release)
+        except TargetError:
+            return False  # taking copies away will be refused, which is told
 
     async def _forget_oldest(self, model: str, use: _Use) -> list[timedelta]:
         """Delete what is idle beyond the policy's history limit, the oldest first."""
@@ -183,3 +235,13 @@ class Aftercare:
             version = due.release.version
             log.warning("workload_not_retired", version=version, delete=delete, error=str(error))
             return None
+
+
+def _loser(rollout: Rollout) -> Backend | None:
+    loser = loser_of(rollout)
+    return loser.backend if loser else None
+
+
+def _age(rollout: Rollout) -> float:
+    """The smaller the later it ended."""
+    return -(rollout.updated_at or rollout.created_at).timestamp()

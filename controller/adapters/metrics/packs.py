@@ -82,8 +82,8 @@ class Pack(Part):
     ``answers`` are the requests and what the check ``errors`` reads. ``histograms`` are durations by name:
     ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
     ones for further checks, by their names; ``levels`` are numbers as they are now. ``token_histograms``,
-    whose bounds are tokens, are no checks: they tell whether both versions get like requests. ``lacks`` says
-    of a check that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by``
+    whose bounds are tokens, are no checks: they tell whether both versions get like requests. ``in_flight``
+    are gauges whose sum is the requests that were taken and not answered yet. ``lacks`` says of a check that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by``
     are names of metrics that nothing else shows. ``caveats`` is what people should know who use it.
     """
 
@@ -100,6 +100,7 @@ class Pack(Part):
     token_histograms: Annotated[
         Mapping[Literal["prompt_tokens", "output_tokens"], Histogram], Field(strict=False)
     ] = Field(default_factory=dict)
+    in_flight: Annotated[tuple[MetricName, ...], Field(max_length=4, strict=False)] = ()
     lacks: Mapping[MeasureName, Sentence] = Field(default_factory=dict)
     recognised_by: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
     caveats: Annotated[tuple[Sentence, ...], Field(strict=False)] = ()
@@ -115,6 +116,8 @@ class Pack(Part):
         if not self.refused and set(self.versions.values()) <= {Template.MODEL}:
             known = ", ".join(one for one in Template if one is not Template.MODEL)
             yield f"versions: no label tells versions apart; use one of {known}, or say why it is refused"
+        if self.in_flight and set(self.versions.values()) <= {Template.MODEL}:
+            yield "in_flight: no label tells versions apart"
         if not self.refused and not self.answers:
             yield "answers: requests are counted by at least one counter"
         measured = {ERRORS: self.counts_errors, **dict.fromkeys((*self.histograms, *self.ratios), True)}

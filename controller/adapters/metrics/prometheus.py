@@ -10,6 +10,7 @@ Prometheus' own.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from controller.adapters.metrics.asking import Asker
 from controller.adapters.metrics.client import PrometheusAccess
@@ -17,10 +18,12 @@ from controller.adapters.metrics.doubts import Doubts
 from controller.adapters.metrics.history import NO_HISTORY, read_history
 from controller.adapters.metrics.lane import Lane, Wanted
 from controller.adapters.metrics.packs import Pack
+from controller.adapters.metrics.running import running
 from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Rollout
-from controller.domain.observation import Measure, NoReading, Reading
+from controller.domain.observation import InFlight, Measure, NoReading, Reading
 from controller.domain.recognition import pack_of
+from controller.domain.release import Release
 from controller.errors import TargetError
 
 _THREADS_APART = 1
@@ -72,6 +75,10 @@ class PrometheusSource:
             return now
         pack, at = self._pack(rollout), now.server_time
         return await read_history(self._asker, self._access, pack, rollout, rollout.stable, at)
+
+    async def in_flight(self, rollout: Rollout, release: Release, since: timedelta) -> InFlight:
+        """The requests that one of the rollout's versions has in hand, by whichever pack counts them."""
+        return await running(self._asker, self._packs, rollout, release, since)
 
     def _pack(self, rollout: Rollout) -> Pack:
         name = pack_of(rollout)

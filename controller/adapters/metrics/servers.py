@@ -6,12 +6,14 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from controller.adapters.metrics.prometheus import PrometheusSource
 from controller.domain.judge.calibration import PodHistory
 from controller.domain.model import Rollout
-from controller.domain.observation import Measure, NoReading, Reading
+from controller.domain.observation import InFlight, Measure, NoReading, Reading
+from controller.domain.release import Release
 from controller.domain.vocabulary import Reason
 from controller.prometheus_settings import no_server
 
@@ -42,6 +44,13 @@ class PrometheusServers:
         if isinstance(source, NoReading):
             return source
         return _named(rollout, await source.history(rollout))
+
+    async def in_flight(self, rollout: Rollout, release: Release, since: timedelta) -> InFlight:
+        """As `PrometheusSource.in_flight`."""
+        source = self._of(rollout)
+        if isinstance(source, NoReading):
+            return InFlight(None, source.message)
+        return await source.in_flight(rollout, release, since)
 
     def _of(self, rollout: Rollout) -> PrometheusSource | NoReading:
         name = rollout.policy.prometheus

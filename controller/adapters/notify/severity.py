@@ -38,12 +38,15 @@ _WARNINGS = frozenset(
         Reason.GATE_DENIED,
         Reason.GATE_TIMED_OUT,
         Reason.GATE_FAILED,
+        Reason.DRAIN_TIMED_OUT,
     }
 )
 
 
 def severity_of(entry: Entry) -> Severity:
     """How much it matters: an error where a version was taken back, or a person has to act at once."""
+    if entry.phase_before.terminal:  # it is over: what is noted now makes its end no worse
+        return Severity.WARNING if entry.reason in _WARNINGS else Severity.INFO
     if entry.phase in _ERRORS and entry.reason not in _WISHED:
         return Severity.ERROR
     return Severity.WARNING if entry.phase is Phase.FROZEN or entry.reason in _WARNINGS else Severity.INFO

@@ -94,6 +94,14 @@ class KubernetesStore:
                 return outcome.release if outcome else None
         return None
 
+    async def stored(self, rollout_id: str) -> Stored | None:
+        """The rollout of that id, over or not, as a commit must name it."""
+        held = await self._named(rollout_id)
+        if held is not None and await self.writer.settle([held.key]):
+            held = await self._named(rollout_id)
+        rollout = held.rollout() if held else None
+        return Stored(rollout, version_of(held.obj)) if held and rollout else None
+
     async def create(self, rollout: Rollout, entry: Entry) -> Stored:
         """Begin the rollout of the object that its id names. Raises `Conflict` if the id exists."""
         held = await self._held(rollout)

@@ -91,6 +91,17 @@ class SqliteStore:
 
         return await self._writer.run(work)
 
+    async def stored(self, rollout_id: str) -> Stored | None:
+        """The rollout of that id, over or not, as a commit must name it."""
+
+        def work(connection: sqlite3.Connection) -> Stored | None:
+            row = connection.execute(
+                "SELECT record, version FROM rollout WHERE id = ?", (rollout_id,)
+            ).fetchone()
+            return Stored(decode_rollout(row[0]), row[1]) if row else None
+
+        return await self._writer.run(work)
+
     async def create(self, rollout: Rollout, entry: Entry) -> Stored:
         """A new record and its first log entry. Raises `Conflict` if the id exists."""
         check_numbers(rollout, entry, last_seq=0)

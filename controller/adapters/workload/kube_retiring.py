@@ -62,6 +62,11 @@ class Retiring:
         if target is not None:
             await self._scaling.to_none(namespace, target)
 
+    async def idle(self, namespace: str, backend: Backend) -> bool:
+        """Whether a backend has no copies to take away. Raises `TargetError` when it is not clear which."""
+        target = await self.workload(namespace, backend)
+        return target is None or target.replicas == 0
+
     async def delete(self, namespace: str, release: Release) -> bool:
         """Delete what Serinus created for a version; whether nothing of it is left.
 

@@ -132,6 +132,12 @@ class KubernetesWorkload:
         await self._retiring.to_none(namespace, release.backend)
         return True
 
+    async def idle(self, namespace: str, release: Release) -> bool:
+        """Whether the version has no copies to take away. Raises `TargetError` where that is not clear."""
+        if release.backend is None:
+            return True
+        return await self._retiring.idle(self._allowed(namespace), release.backend)
+
     async def created(self, namespace: str, model: str) -> Sequence[Created]:
         """What Serinus created for a model and is still there, oldest first."""
         if Feature.WORKLOADS not in self._view.features:

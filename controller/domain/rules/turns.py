@@ -16,11 +16,15 @@ from controller.domain.wording import percent
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What was decided: the next record, the event's name, and the writes that it asks for."""
+    """What was decided: the next record, the event's name, and the writes that it asks for.
+
+    ``note`` is what the entry says, where that is not what the record goes on to say.
+    """
 
     rollout: Rollout
     event: str
     actions: tuple[SetSplit, ...] = ()
+    note: tuple[Reason, str] | None = None
 
 
 def hold(folded: Folded, reason: Reason, message: str) -> Turn:

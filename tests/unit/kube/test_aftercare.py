@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import pytest
+
 from controller.adapters.kube.aftercare import Aftercare, Created
 from controller.domain.model import Rollout
+from controller.domain.observation import InFlight
 from controller.domain.policy import WorkloadRules
 from controller.domain.release import Backend, BackendKind, Image, Release
 from controller.domain.vocabulary import Phase
-from controller.errors import TargetError
+from controller.errors import StoreUnavailable, TargetError
 from controller.ports import Stored
 from tests.fakes import EPOCH, FakeClock, FakeStore, a_policy, a_rollout
 
 RULES = WorkloadRules(drain=timedelta(seconds=60), keep_for=timedelta(hours=1), history=1)
 POLICY = a_policy(workload=RULES)
+COUNTED_AGAIN = timedelta(seconds=2)
 
 
 def made(version: str) -> Release:
@@ -35,6 +39,7 @@ class FakeRetirable:
     told: list[Sequence[Backend]] = field(default_factory=list)
     slow: bool = False
     refuses: bool = False
+    gone: set[str] = field(default_factory=set)
 
     async def retire(
         self, namespace: str, release: Release, *, delete: bool, in_use: Sequence[Backend]
@@ -43,7 +48,11 @@ class FakeRetirable:
         if self.refuses:
             raise TargetError("forbidden")
         self.done.append(f"{'delete' if delete else 'scale'} {release.version}")
+        self.gone.add(release.version)
         return not self.slow
+
+    async def idle(self, namespace: str, release: Release) -> bool:
+        return release.version in self.gone
 
     async def settle(self, namespace: str, release: Release) -> None:
         self.settled.append(release.version)
@@ -52,14 +61,40 @@ class FakeRetirable:
         return self.there
 
 
+@dataclass
+class FakeRunning:
+    """Counts what a test says; nobody counts by default."""
+
+    requests: int | None = None
+    asked: list[tuple[str, float]] = field(default_factory=list)
+
+    async def in_flight(self, rollout: Rollout, release: Release, since: timedelta) -> InFlight:
+        self.asked.append((release.version, since.total_seconds()))
+        return InFlight(self.requests, "by running" if self.requests is not None else "no gauge")
+
+
 class Stage:
     def __init__(self, *rollouts: Rollout) -> None:
         self.store = FakeStore()
         for rollout in rollouts:
             self.store.records[rollout.id] = Stored(rollout, 1)
         self.workload = FakeRetirable()
+        self.running = FakeRunning()
         self.clock = FakeClock()
-        self.care = Aftercare(self.store, self.store, self.workload, lambda: {"fraud": POLICY}, self.clock)
+        self.drained: list[str] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """A process that remembers nothing."""
+        self.care = Aftercare(
+            self.store,
+            self.store,
+            self.workload,
+            self.running,
+            lambda: {"fraud": POLICY},
+            self.clock,
+            drained=lambda _, entry: self.drained.append(entry.message),
+        )
 
     async def tend(self, later: timedelta = timedelta(0)) -> timedelta | None:
         self.clock.advance(later)
@@ -68,9 +103,10 @@ class Stage:
 
 async def test_a_lost_canary_is_drained_then_scaled_down_then_deleted_then_forgotten() -> None:
     stage = Stage(ended(1, Phase.ROLLED_BACK, made("v2"), made("v1")))
-    assert await stage.tend() == timedelta(seconds=60)
+    assert await stage.tend() == COUNTED_AGAIN
     assert stage.workload.done == []
     assert await stage.tend(timedelta(seconds=60)) == timedelta(minutes=59)
+    assert stage.drained == ["nobody counts the running requests of v2 (no gauge): waited 1m"]
     assert stage.workload.done == ["scale v2"]
     assert await stage.tend(timedelta(hours=1)) is None
     assert stage.workload.done == ["scale v2", "scale v2", "delete v2"]
@@ -113,7 +149,7 @@ async def test_what_ends_later_is_found_and_old_records_are_not_read_again() -> 
     stage.store.rollouts = rollouts  # type: ignore[method-assign]
     assert await stage.tend() is None
     stage.store.records[running.id] = Stored(replace(running, phase=Phase.ROLLED_BACK), 2)
-    assert await stage.tend() == timedelta(seconds=60)
+    assert await stage.tend() == COUNTED_AGAIN
     await stage.tend(timedelta(minutes=1))
     assert stage.workload.done == ["scale v2"]
     assert len(read) == 1
@@ -149,7 +185,7 @@ async def test_a_promoted_version_gets_its_autoscaler_back_while_it_serves() -> 
 async def test_a_record_that_goes_takes_its_lost_canary_with_it() -> None:
     lost = ended(1, Phase.ABORTED, made("v2"), made("v1"))
     stage = Stage(lost)
-    assert await stage.care.clean(lost) == timedelta(seconds=60), "requests in flight end first"
+    assert await stage.care.clean(lost) == COUNTED_AGAIN, "requests in flight end first"
     stage.clock.advance(timedelta(seconds=61))
     assert await stage.care.clean(lost) is None
     assert stage.workload.done == ["scale v2", "delete v2"]
@@ -161,3 +197,79 @@ async def test_a_promoted_version_outlives_its_record() -> None:
     stage.clock.advance(timedelta(days=1))
     assert await stage.care.clean(won) is None
     assert stage.workload.done == []
+
+
+LOST = ended(1, Phase.ROLLED_BACK, made("v2"), made("v1"))
+
+
+async def test_copies_go_as_soon_as_no_request_runs_any_more() -> None:
+    stage = Stage(LOST)
+    stage.running.requests = 3
+    for _ in range(3):
+        assert await stage.tend(timedelta(seconds=2)) == COUNTED_AGAIN
+    assert stage.workload.done == []
+    stage.running.requests = 0
+    await stage.tend(timedelta(seconds=2))
+    assert stage.workload.done == ["scale v2"]
+    assert stage.drained == ["drained v2: 0 running after 8s (by running)"]
+    assert [since for _, since in stage.running.asked] == [2, 4, 6, 8]
+    await stage.tend(timedelta(seconds=2))
+    assert len(stage.running.asked) == 4, "what is drained is not counted again"
+
+
+async def test_the_longer_it_was_waited_the_rarer_it_is_counted_and_never_beyond_the_drain_time() -> None:
+    stage = Stage(LOST)
+    stage.running.requests = 1
+    assert await stage.tend(timedelta(seconds=40)) == timedelta(seconds=4)
+    assert await stage.tend(timedelta(seconds=18.5)) == timedelta(seconds=1.5)
+    await stage.tend(timedelta(seconds=1.5))
+    assert stage.drained == ["1 request of v2 still ran after 1m: it was cut (by running)"]
+    assert stage.workload.done == ["scale v2"]
+
+
+async def test_that_it_is_drained_is_recorded_before_copies_go_and_a_crash_in_between_costs_nothing() -> None:
+    stage = Stage(LOST)
+    stage.running.requests = 0
+    stage.store.broken = True
+    with pytest.raises(StoreUnavailable):
+        await stage.tend(timedelta(seconds=3))
+    assert stage.workload.done == []
+    stage.store.broken, stage.workload.refuses = False, True  # as if it had ended before the copies went
+    await stage.tend()
+    assert (stage.store.writes, stage.workload.done) == (1, [])
+    stage.restart()
+    stage.workload.refuses, stage.running.requests = False, 9
+    await stage.tend()
+    assert stage.workload.done == ["scale v2"]
+    assert stage.store.writes == 1
+
+
+async def test_a_restart_while_it_is_drained_begins_no_new_wait() -> None:
+    stage = Stage(LOST)
+    stage.running.requests = 1
+    await stage.tend(timedelta(seconds=50))
+    stage.restart()
+    await stage.tend(timedelta(seconds=10))
+    assert stage.workload.done == ["scale v2"]
+
+
+async def test_what_has_no_copies_is_not_waited_for_and_nothing_is_written_of_it() -> None:
+    stage = Stage(LOST)
+    stage.workload.gone.add("v2")
+    await stage.tend(timedelta(days=1))
+    stage.restart()
+    await stage.tend(timedelta(days=1))
+    assert (stage.running.asked, stage.store.writes) == ([], 0)
+
+
+async def test_after_a_restart_an_older_loss_of_the_same_version_does_not_cut_its_drain_short() -> None:
+    """It lost long ago, was promoted later, and has just been replaced: its requests still run."""
+    again = replace(ended(2, Phase.SUCCEEDED, made("v3"), made("v2")), updated_at=EPOCH + timedelta(days=2))
+    stage = Stage(LOST, again)
+    stage.running.requests = 1
+    await stage.tend(timedelta(days=2, seconds=5))
+    assert stage.workload.done == []
+    stage.running.requests = 0
+    await stage.tend(timedelta(seconds=2))
+    assert stage.workload.done == ["scale v2"]
+    assert stage.drained == ["drained v2: 0 running after 7s (by running)"]

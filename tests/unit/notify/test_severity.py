@@ -34,6 +34,15 @@ def test_an_entry_is_as_severe_as_what_it_tells(phase: Phase, reason: Reason, se
     assert severity_of(replace(entry(), phase=phase, reason=reason)) is severity
 
 
+@pytest.mark.parametrize(
+    ("reason", "severity"),
+    [(Reason.DRAINED, Severity.INFO), (Reason.DRAIN_TIMED_OUT, Severity.WARNING)],
+)
+def test_what_is_noted_after_a_rollback_is_not_the_rollback_again(reason: Reason, severity: Severity) -> None:
+    over = Phase.ROLLED_BACK
+    assert severity_of(replace(entry(), phase_before=over, phase=over, reason=reason)) is severity
+
+
 def test_what_is_wanted_is_of_a_kind_and_severe_enough() -> None:
     bad, good = entry(), replace(entry(), phase=Phase.SUCCEEDED, reason=Reason.PROMOTED)
     assert (kind_of(bad), kind_of(good)) == ("stepped", "promoted")

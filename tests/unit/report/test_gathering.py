@@ -105,6 +105,16 @@ class TestSeries:
         assert list(series.points) == sorted(series.points, key=lambda point: point.at)
 
 
+class TestAfterTheEnd:
+    def test_what_is_noted_afterwards_is_counted_and_moves_no_end(self) -> None:
+        log = promoted()
+        before = log.report()
+        log.add("drained", after=timedelta(minutes=5))
+        report = log.report()
+        assert (report.last_at, report.timeline) == (before.last_at, before.timeline)
+        assert (report.entries, report.missing) == (before.entries + 1, 0)
+
+
 class TestActors:
     def test_who_wrote_what(self) -> None:
         found = {actor.name: (actor.entries, actor.events) for actor in rolled_back().report().actors}
