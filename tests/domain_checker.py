@@ -4,6 +4,7 @@ Only S10 runs the core again, because determinism is what it is about.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -73,8 +74,10 @@ def s10_the_log_can_be_replayed(first: Rollout, story: Sequence[Committed]) -> N
 
 def s9_it_ends_once_and_as_the_route_says(story: Sequence[Committed]) -> None:
     for before, after in pairwise(story):
-        assert not before.rollout.phase.terminal, "S9: it went on after its end"
         rollout = after.rollout
+        if before.rollout.phase.terminal:
+            s21_copies_go_after_their_requests(before, after)
+            continue
         if rollout.phase is Phase.SUCCEEDED:
             assert after.running == Split(stable=rollout.release), "S9: promoted, and not served"
         elif before.rollout.phase is Phase.ROLLING_BACK and rollout.phase.terminal:
@@ -265,6 +268,19 @@ def _passes(before: Committed, after: Committed) -> tuple[Milestone | None, Sequ
     return Milestone.PROMOTION, policy.steps[0 if at is None else at + 1 :]
 
 
+def s21_copies_go_after_their_requests(before: Committed, after: Committed) -> None:
+    """After the end nothing changes but, once, that the loser's requests have ended or had the drain time."""
+    old, new, seen = before.rollout, after.rollout, after.entry.observation
+    assert old.drain is None, "S9: it went on after its end"
+    assert new == replace(old, drain=new.drain, seq=old.seq + 1), "S9: the end was changed afterwards"
+    assert new.drain is not None
+    assert seen is not None
+    assert seen.in_flight is not None
+    waited = max(seen.at - (old.updated_at or old.created_at), timedelta(0))
+    over = waited >= old.policy.workload.drain
+    assert seen.in_flight.requests == 0 or over, f"S21: cut after {waited}"
+
+
 def s5_a_failed_version_stays_away(history: Sequence[Fact]) -> None:
     condemned: set[str] = set()
     versions: dict[str, str] = {}
@@ -357,7 +373,10 @@ def _asked_at(story: Sequence[Committed], until: Committed) -> int:
 
 
 def _blocks_in_force(story: Sequence[Committed]) -> list[Block]:
-    """The blocks that began after the weight was first seen in force, on the metric source's clock."""
+    """The blocks that began an interval after the weight was first seen in force, on the source's clock.
+
+    One that began sooner is read again as long as nothing was counted, and may hold what was before.
+    """
     asked = story[0].rollout.route.intended
     since: datetime | None = None
     blocks: list[Block] = []
@@ -372,5 +391,5 @@ def _blocks_in_force(story: Sequence[Committed]) -> list[Block]:
         if since is not None:
             blocks += [block for block in seen.reading.blocks if block.start >= since]
         elif seen.route is not None and seen.route.split == asked and seen.route.accepted:
-            since = seen.reading.server_time
+            since = seen.reading.server_time + each.rollout.policy.interval
     return blocks

@@ -15,7 +15,7 @@ from controller.domain.observation import Measure, NoReading, Reading, RouteSeen
 from controller.domain.policy import Check, CheckKind, Policy
 from controller.domain.probed import ProbeMark, ProbeRound, uncounted
 from controller.domain.probes import PROBES
-from controller.domain.release import Release, Split
+from controller.domain.release import Backend, BackendKind, Release, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, TargetError
 
@@ -30,7 +30,7 @@ Key = tuple[str, str, float]
 
 
 def release(version: str) -> Release:
-    return Release(version, (f"{version}.test:8080",))
+    return Release(version, (f"{version}.test:8080",), Backend(BackendKind.SERVICE, version, 8080))
 
 
 _MOST_ROUNDS = 5

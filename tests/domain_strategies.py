@@ -19,6 +19,7 @@ from controller.domain.policy import (
     RouteRef,
     Step,
     Validation,
+    WorkloadRules,
 )
 from controller.domain.probes import PROBES, ProbeRules
 from controller.domain.vocabulary import Phase
@@ -73,6 +74,7 @@ classic_policies = st.builds(
     judge=st.just("threshold"),
     interval=seconds(5, 15),
     ready_deadline=seconds(120),
+    workload=st.builds(WorkloadRules, scale=st.booleans(), drain=seconds(0, 60)),
     warm_up_requests=st.sampled_from([0, 10]),
     validation=st.sampled_from([None, Validation("golden.yaml", timedelta(seconds=30))]),
     bake=seconds(0, 15, 45),

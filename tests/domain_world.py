@@ -5,6 +5,7 @@ It moves only when told to and knows the truth. Everything that happens goes int
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from controller.domain.model import Command, CommandKind, Decision, Entry, Refus
 from controller.domain.observation import (
     GateSeen,
     GateWord,
+    InFlight,
     Observation,
     PackSeen,
     Readiness,
@@ -191,6 +193,14 @@ class World:
             return timedelta(0)
         return min(waits, default=None)
 
+    def count(self, ended: Rollout, requests: int | None) -> None:
+        """Somebody counts what the version that lost has in hand, before its copies go."""
+        found = InFlight(requests, "by a gauge" if requests is not None else "there is no gauge")
+        decision = decide(ended, Observation(at=self.now(), tick=self.tick(), in_flight=found))
+        if decision.entry is not None:
+            with suppress(StoreUnavailable):  # it is counted again
+                self._carry_out(ended, decision, None)
+
     def live(self, *, seconds: float, passes: int = 10_000) -> None:
         """Passes when they are due, until the time is over or nothing is due."""
         until = self.seconds + seconds
@@ -248,9 +258,10 @@ class World:
 
     def _commit(self, rollout: Rollout, entry: Entry) -> None:
         self.records[rollout.id] = rollout
-        if self.fleet is not None:
+        ended_before = entry.phase_before.terminal
+        if self.fleet is not None and not ended_before:
             self.fleet.committed(rollout)
-        if rollout.phase is Phase.SUCCEEDED:
+        if rollout.phase is Phase.SUCCEEDED and not ended_before:
             self.serving = rollout.release
         ready = frozenset(version for version, how in self.versions.items() if how.ready)
         gateway = self.gateway
@@ -300,4 +311,5 @@ class World:
 
     def _readiness(self, served: Release) -> Readiness:
         ready = self.versions[served.version].ready
-        return Readiness(ready, "" if ready else f"{served.version} answers 503")
+        cautions = () if self.versions[served.version].warm else ("its pods are stopped soon",)
+        return Readiness(ready, "" if ready else f"{served.version} answers 503", cautions=cautions)

@@ -119,6 +119,8 @@ def why(answer: WhyView, now: datetime, as_called: Callable[[str], str]) -> Rend
         facts.add_row("warning", _cell(warning))
     if answer.approval is not None:
         facts.add_row("approval", _cell(approval_of(answer.approval, now)))
+    if answer.drained:
+        facts.add_row("drain", _cell(answer.drained))
     at = f", {until(answer.next_at, now)} at the earliest" if answer.next_at else ""
     facts.add_row("next", _cell(f"{answer.next_action}{at}"))
     if answer.deadline is not None:

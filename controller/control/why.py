@@ -33,7 +33,9 @@ class CheckWhy(View):
 class WhyView(Document):
     """``message`` is what happened, ``meaning`` what its reason means anywhere, ``remedy`` what to do.
 
-    ``warnings`` are what was wrong with the measurements since the rollout began, a line each.
+    ``warnings`` are what people should know of how the copies run, and what was wrong with the measurements
+    since the rollout began, a line each. ``drained`` is how the last requests of the version that lost ended,
+    after the end and in a cluster.
     """
 
     model: str
@@ -52,6 +54,7 @@ class WhyView(Document):
     deadline: datetime | None
     deadline_action: str | None
     approval: ApprovalView | None = None
+    drained: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,13 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
             )
             for check, r in results
         ),
-        warnings=tuple(flaw.line for flaw in rollout.evidence.warnings),
+        warnings=(*rollout.cautions, *(flaw.line for flaw in rollout.evidence.warnings)),
         next_action=_next_action(rollout),
         next_at=next_at(rollout, now),
         deadline=max(now, since + deadline.left) if deadline else None,
         deadline_action=deadline.action if deadline else None,
         approval=approval_view(rollout, now),
+        drained=rollout.drain.message if rollout.drain else None,
     )
 
 

@@ -51,7 +51,7 @@ from controller.domain.rules.draining import drained
 from controller.domain.rules.turns import Turn, serves_alone
 from controller.domain.table import Trigger
 from controller.domain.timing import clocks_stand
-from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason
+from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason, Verdict
 from controller.errors import InvariantError
 
 SERINUS = "serinus"
@@ -80,6 +80,7 @@ NOTABLE_EVENTS = frozenset(
 """Events that people are told; every other one is a check that changed nothing of consequence."""
 
 _NOTABLE_HOLDS = frozenset({Reason.CHECKS_FAILING, Reason.GATEWAY_UNAVAILABLE, Reason.MODEL_NOT_PROMOTED})
+_NOTHING_JUDGED = Assessment(Verdict.UNKNOWN)
 _NOW = timedelta(0)
 _SOON = timedelta(seconds=1)
 _CLOSER_LOOKS = 3
@@ -145,8 +146,10 @@ def _plan(rollout: Rollout) -> Plan:
 def decide(rollout: Rollout, seen: Observation) -> Decision:
     """The next record, the writes it asks for, and when to look again."""
     if rollout.phase.terminal:
-        after_the_end = drained(rollout, seen)
-        return _by_itself(rollout, after_the_end, rollout, seen) if after_the_end else Decision(rollout)
+        noted = drained(rollout, seen)
+        if noted is None:
+            return Decision(rollout)
+        return record(rollout, noted, _NOTHING_JUDGED, at=seen.at, actor=SERINUS, observation=seen)
     folded = fold(rollout, seen)
     turns = (rule(folded, seen) for rule in PHASE_RULES[rollout.phase])
     turn = next((turn for turn in turns if turn is not None), None)
@@ -156,12 +159,9 @@ def decide(rollout: Rollout, seen: Observation) -> Decision:
     wake = wake_after(turn.rollout, turn.actions, moved=_moved(rollout, turn.rollout))
     if not turn.actions and _unchanged(rollout, turn.rollout):
         return Decision(rollout, wake_after=wake, measures=_plan(rollout).measure is not None)
-    return _by_itself(rollout, turn, folded.rollout, seen)
-
-
-def _by_itself(before: Rollout, turn: Turn, judged: Rollout, seen: Observation) -> Decision:
-    assessment = Assessment(judged.evidence.verdict, judged.evidence.checks)
-    return record(before, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
+    evidence = folded.rollout.evidence
+    assessment = Assessment(evidence.verdict, evidence.checks)
+    return record(rollout, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
 
 
 def record(

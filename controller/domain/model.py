@@ -137,6 +137,8 @@ class Rollout:
     """What stable's past said before the canary's first request; None where nobody knows it."""
     pack: str = ""
     """The metrics pack that was recognised, where the policy names none."""
+    cautions: tuple[str, ...] = ()
+    """What people should know of how the copies run, seen before the canary had traffic."""
     unready_passes: int = 0
     """Passes in a row on which the canary was not ready while it had traffic."""
     told: tuple[Reason, ...] = ()

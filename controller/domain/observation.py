@@ -67,7 +67,8 @@ class Readiness:
 
     ``endpoints`` is ``host:port`` of the copies that can. ``carries_permille`` is the share of all requests
     that they are enough for. ``problem`` names what keeps it from becoming ready where that is known;
-    ``hopeless`` says that waiting will not mend it.
+    ``hopeless`` says that waiting will not mend it. ``cautions`` are what people should know of how the
+    copies run, a sentence each.
     """
 
     ready: bool
@@ -76,6 +77,7 @@ class Readiness:
     carries_permille: int = FULL_WEIGHT_PERMILLE
     problem: Reason | None = None
     hopeless: bool = False
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
         rollout = replace(rollout, calibration=seen.calibration)
     if seen.pack is not None and unrecognised(rollout):
         rollout = replace(rollout, pack=seen.pack.pack)
+    if seen.canary is not None and seen.canary.cautions and rollout.phase is Phase.PREPARING:
+        rollout = replace(rollout, cautions=seen.canary.cautions)
     clocks = clocks_after(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
     asking = asking_after(rollout, seen)

@@ -105,9 +105,7 @@ class Gatherer:
 
     def _add(self, entry: EntryView) -> None:
         self._entries += 1
-        if (
-            entry.phase.terminal and entry.phase is self._phase[0]
-        ):  # noted after the end, which stays as it is
+        if entry.phase.terminal and entry.phase is self._phase[0]:  # noted afterwards: the end stays
             self._count(entry)
             return
         at = self._last_at = max(entry.at, self._last_at)  # whatever clocks do, a line goes to the right

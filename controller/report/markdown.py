@@ -91,7 +91,7 @@ def _last(report: ReportView) -> list[str]:
 def _warnings(report: ReportView) -> list[str]:
     if not report.warnings:
         return []
-    return ["## What was wrong with the measurements", "", *(f"- {plain(each)}" for each in report.warnings)]
+    return ["## Warnings", "", *(f"- {plain(each)}" for each in report.warnings)]
 
 
 def _evidence(checks: Iterable[CheckEvidence]) -> list[str]:

@@ -31,11 +31,15 @@ REF = RouteRef("envoy", PATH)
 
 
 class Backend:
-    """Answers each request with its own name and the path that it was asked for, after ``delay_seconds``."""
+    """Answers each request with its own name and the path that it was asked for, after ``delay_seconds``.
+
+    If it ``streams``, the answer begins at once, and only its end waits.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.delay_seconds = 0.0
+        self.streams = False
         self.requests = 0
         self._server: asyncio.Server | None = None
 
@@ -56,9 +60,12 @@ class Backend:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.requests += 1
-                await asyncio.sleep(self.delay_seconds)
                 body = f"{self.name} {head.split()[1].decode()}".encode()
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+                answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+                begun = len(answer) - 1 if self.streams else 0
+                writer.write(answer[:begun])
+                await asyncio.sleep(self.delay_seconds)
+                writer.write(answer[begun:])
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.close()
@@ -189,7 +196,11 @@ async def test_fifty_changes_of_weight_fail_no_request(world: World) -> None:
     assert (await world.count(80)) == {"2.0": 80}
 
 
-async def test_a_cluster_is_removed_with_requests_in_flight_and_none_fails(world: World) -> None:
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_cluster_is_removed_with_requests_in_flight_and_none_fails(
+    world: World, streams: bool
+) -> None:
+    world.two.streams = streams
     await world.router.apply(RoutedModel("m", REF), world.split(1000), Split())
     await world.router.close()
     world.two.delay_seconds = 1.0

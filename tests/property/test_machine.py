@@ -141,6 +141,13 @@ class Rollouts(RuleBasedStateMachine):
             self.world.deploy(f"v{len(self.world.versions) + 2}")
         self.passes(then)
 
+    @precondition(lambda self: any(rollout.phase.terminal for rollout in self.world.records.values()))
+    @rule(requests=st.sampled_from([None, 0, 3]), then=few)
+    def what_the_losers_have_in_hand_is_counted(self, requests: int | None, then: int) -> None:
+        for rollout in [each for each in self.world.records.values() if each.phase.terminal]:
+            self.world.count(rollout, requests)
+        self.passes(then)
+
     # what goes wrong
 
     @during(Fault.CRASH)

@@ -83,8 +83,9 @@ class Pack(Part):
     ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
     ones for further checks, by their names; ``levels`` are numbers as they are now. ``token_histograms``,
     whose bounds are tokens, are no checks: they tell whether both versions get like requests. ``in_flight``
-    are gauges whose sum is the requests that were taken and not answered yet. ``lacks`` says of a check that people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by``
-    are names of metrics that nothing else shows. ``caveats`` is what people should know who use it.
+    are gauges whose sum is the requests that were taken and not answered yet. ``lacks`` says of a check that
+    people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
+    metrics that nothing else shows. ``caveats`` is what people should know who use it.
     """
 
     about: Sentence

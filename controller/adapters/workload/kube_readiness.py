@@ -7,6 +7,7 @@ from controller.adapters.kube.resources import SERVICES, Obj
 from controller.adapters.workload.kube_diagnosis import diagnose, unready_pods, waits_for_node
 from controller.adapters.workload.kube_endpoints import Endpoints
 from controller.adapters.workload.kube_full import full_copies, scales, stable_workloads
+from controller.adapters.workload.kube_grace import grace_cautions
 from controller.adapters.workload.kube_labels import CREATED, labels_of, name_of, pods_of, selects
 from controller.adapters.workload.kube_look import look
 from controller.adapters.workload.kube_problem import Problem
@@ -60,6 +61,7 @@ class ReadinessReader:
         problem = None
         if not ready or (scaled and count < target.replicas):
             problem = await self._problem(rollout.policy.namespace, target, scaled=scaled)
+        begins = scaled and rollout.phase in _BEFORE_TRAFFIC
         asked = max(target.replicas, count)
         counted = (
             f"{count} of {asked} {'copy' if asked == 1 else 'copies'} of {rollout.release.version} ready"
@@ -71,7 +73,15 @@ class ReadinessReader:
             carries_permille=carries,
             problem=problem.reason if problem else None,
             hopeless=problem is not None and problem.hopeless,
+            cautions=await self._cautions(rollout, target) if begins else (),
         )
+
+    async def _cautions(self, rollout: Rollout, target: Scalable) -> tuple[str, ...]:
+        """Pods that are stopped before their requests can have ended, of versions that Serinus scales."""
+        rules, stable = rollout.policy.workload, rollout.stable
+        ours = stable is not None and (stable.image is not None or rules.scale)
+        others = await stable_workloads(self._view, rollout) if ours else []
+        return grace_cautions([*others, target], rules.drain)
 
     async def _target(self, namespace: str, backend: Backend) -> Scalable | None:
         """What makes the canary's pods, where that may be read and is clear."""

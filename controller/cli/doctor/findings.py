@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     """How a check ended."""
 
     OK = "ok"
+    WARNING = "warning"
+    """It works, and may do harm one day."""
     FAILED = "failed"
     SKIPPED = "skipped"
     """It could not be made from here, or by this person; ``message`` says why."""
@@ -49,6 +51,11 @@ def ok(check: str, subject: str, message: str) -> Finding:
 def failed(check: str, subject: str, message: str, fix: str) -> Finding:
     """It has to be mended."""
     return Finding(check=check, subject=subject, outcome=Outcome.FAILED, message=message, fix=fix)
+
+
+def warned(check: str, subject: str, message: str, fix: str) -> Finding:
+    """It works, and ``fix`` is what would make it better."""
+    return Finding(check=check, subject=subject, outcome=Outcome.WARNING, message=message, fix=fix)
 
 
 def skipped(check: str, subject: str, message: str, fix: str = "") -> Finding:

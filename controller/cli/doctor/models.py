@@ -8,24 +8,31 @@ from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import NotServed
 from controller.adapters.kube.records import Held, newest_first
 from controller.adapters.kube.resources import (
+    DEPLOYMENTS,
     ENDPOINT_SLICES,
     INFERENCE_POOLS,
     MODEL_ROLLOUTS,
     SERVICES,
+    STATEFUL_SETS,
     Obj,
     Resource,
 )
-from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE
+from controller.adapters.workload.kube_grace import grace_cautions
+from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE, pods_of
+from controller.adapters.workload.kube_scalable import Scalable, behind
 from controller.cli.doctor import routes
-from controller.cli.doctor.findings import failed, skipped
+from controller.cli.doctor.findings import failed, ok, skipped, warned
 from controller.cli.doctor.looking import Findings, Wishes, seen
 from controller.cli.doctor.policies import Rules, of_config_maps, of_folder
 from controller.cli.doctor.setup import Setup
 from controller.cli.doctor.sources import missing
 from controller.domain.release import Backend, BackendKind
+from controller.domain.wording import duration
 from controller.errors import ControllerError
+from controller.features import Feature
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+_MAKERS = ((DEPLOYMENTS, Feature.WORKLOADS), (STATEFUL_SETS, Feature.STATEFUL_SETS))
 _HOW = "serinus doctor --policies FOLDER"
 
 
@@ -111,4 +118,22 @@ class ModelsDoctor:
         if service is not None:
             labels = f"{SERVICE_OF_SLICE}={named.name}"
             slices, _ = await self.client.list(ENDPOINT_SLICES, namespace, labels=labels)
-        return [routes.backend(model, named, service, slices)]
+        found = [routes.backend(model, named, service, slices)]
+        if service is not None and self.told.does(Feature.WORKLOADS):
+            found += await seen("grace", model.policy.model, lambda: self._grace(model, service))
+        return found
+
+    async def _grace(self, model: routes.Model, service: Obj) -> Findings:
+        """Whether the pods that serve, of which clones are made, are given the policy's drain time."""
+        policy, found = model.policy, []
+        for resource, feature in _MAKERS:
+            if self.told.does(feature):
+                listed, _ = await self.client.list(resource, policy.namespace)
+                found += [Scalable(resource, each) for each in listed]
+        makers = behind(pods_of(service), found)
+        short = grace_cautions(makers, policy.workload.drain)
+        if makers and not short:
+            given = f"its pods are given {duration(policy.workload.drain)} or more to end requests"
+            return [ok("grace", policy.model, given)]
+        fix = f"raise it in the workload, or lower workload.drain in the policy of {policy.model}"
+        return [warned("grace", policy.model, sentence, fix) for sentence in short]

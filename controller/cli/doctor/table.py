@@ -9,7 +9,12 @@ from rich.text import Text
 from controller.cli.doctor.findings import Outcome, Report
 from controller.domain.wording import printable
 
-_STYLES = {Outcome.OK: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "yellow"}
+_STYLES = {
+    Outcome.OK: "green",
+    Outcome.WARNING: "bold yellow",
+    Outcome.FAILED: "bold red",
+    Outcome.SKIPPED: "yellow",
+}
 
 
 def report(answer: Report, as_called: Callable[[str], str]) -> RenderableType:
@@ -22,7 +27,8 @@ def report(answer: Report, as_called: Callable[[str], str]) -> RenderableType:
         if item.outcome is Outcome.FAILED:
             mends.add_row(_cell(item.check), _cell(item.subject), _cell(as_called(item.fix)))
         elif item.fix:
-            mends.add_row(_cell(f"{item.check} (skipped)"), _cell(item.subject), _cell(as_called(item.fix)))
+            check = f"{item.check} ({item.outcome})"
+            mends.add_row(_cell(check), _cell(item.subject), _cell(as_called(item.fix)))
     return Group(checks, Text(""), mends) if mends.row_count else checks
 
 

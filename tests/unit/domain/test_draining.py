@@ -7,11 +7,12 @@ import pytest
 
 from controller.domain.aftercare import aftercare
 from controller.domain.drain import Drained
+from controller.domain.judge.base import Assessment
 from controller.domain.machine import decide
 from controller.domain.model import Decision, Rollout
 from controller.domain.observation import InFlight, Observation, Tick
 from controller.domain.policy import WorkloadRules
-from controller.domain.vocabulary import Phase, Reason
+from controller.domain.vocabulary import Phase, Reason, Verdict
 from tests.fakes import EPOCH, a_policy
 from tests.unit.domain.test_aftercare import OLD, ended
 
@@ -41,6 +42,7 @@ def test_a_version_without_requests_is_drained_at_once() -> None:
     assert decision.entry is not None
     assert (decision.entry.event, decision.entry.reason) == ("drained", Reason.DRAINED)
     assert not decision.entry.notable
+    assert decision.entry.assessment == Assessment(Verdict.UNKNOWN), "it judges nobody, least of all anew"
 
 
 @pytest.mark.parametrize("found", [counted(3), NOBODY])
