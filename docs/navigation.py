@@ -18,6 +18,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/install-in-a-cluster.md",
         "how-to/scale-out.md",
         "how-to/deploy-a-new-version.md",
+        "how-to/drain-a-version.md",
         "how-to/watch-a-rollout.md",
         "how-to/llm.md",
         "how-to/low-traffic.md",

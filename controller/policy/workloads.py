@@ -23,7 +23,7 @@ class WorkloadSection(Section):
     )
     drain: Duration = Field(
         default=written("1m"),
-        description="Wait for requests in flight between weight 0 and fewer copies.",
+        description="Longest wait for requests in flight between weight 0 and fewer copies.",
         examples=["10m"],
     )
     keep_for: Duration = Field(

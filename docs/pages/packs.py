@@ -23,6 +23,10 @@ A pack reads a **gateway**, which sees what users see, or each **version**'s own
 endpoint picker), which knows more: the first token, the queue, the cache. A policy has one pack; what
 another one would measure is written as [counters and queries of its own](policy-file.md#checks-of-your-own).
 
+**Requests in flight** are no check. In a cluster they are counted before the copies of a version without
+traffic are taken away, by whichever pack shows them, not only the policy's:
+[drain a version](../how-to/drain-a-version.md).
+
 How to let Prometheus add the labels `model` and `model_version` to a version's series, and how to write a
 pack: [write a metrics pack](../how-to/write-a-metrics-pack.md#tell-versions-apart).
 """
@@ -61,6 +65,8 @@ def _overview(packs: dict[str, Pack]) -> Iterator[str]:
 def _section(pack: Pack) -> Iterator[str]:
     if pack.refused:
         yield f"**Cannot be used**: {pack.refused}.\n"
+        if pack.in_flight:
+            yield f"Requests in flight are read all the same, from {_listed(pack.in_flight)}.\n"
     else:
         told = "; ".join(_TOLD_BY[what].format(label=label) for label, what in pack.versions.items())
         yield f"Versions are told apart by labels: {told}.\n"
@@ -80,9 +86,14 @@ def _metrics(pack: Pack) -> Iterator[str]:
         (f"`{name}`", _names([one, *([one.per] if one.per else [])])) for name, one in pack.levels.items()
     ]
     rows += [(f"lengths, by {name}", _names([one])) for name, one in pack.token_histograms.items()]
+    if pack.in_flight:
+        rows.append(("requests in flight", _listed(pack.in_flight)))
     return table(("measures", "from"), rows)
 
 
 def _names(counters: Iterable[Counter]) -> str:
-    names = dict.fromkeys(name for one in counters for name in (one.metric, *one.formerly))
+    return _listed(dict.fromkeys(name for one in counters for name in (one.metric, *one.formerly)))
+
+
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

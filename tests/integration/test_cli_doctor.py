@@ -174,6 +174,20 @@ def test_where_all_is_well_nothing_is_to_be_mended(hospital: Hospital) -> None:
     assert "TO MEND" in hospital.examined().stdout, "what was skipped can be looked at"
 
 
+def test_pods_that_are_stopped_sooner_than_the_drain_time_are_warned_of(hospital: Hospital) -> None:
+    made = manifests.deployment(hospital.namespace, "fraud", "v1", "x")
+    hospital.admin.apply(made)
+    found = hospital.findings()["grace fraud"]
+    assert found["outcome"] == "warning"
+    assert found["message"].startswith(
+        "Deployment fraud-v1: a pod that is stopped has 30s to end its requests"
+    )
+    assert found["fix"]
+    made["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 60
+    hospital.admin.apply(made)
+    assert hospital.findings()["grace fraud"]["outcome"] == "ok"
+
+
 FAULTS: dict[str, tuple[Callable[[Hospital], object], str, str]] = {
     "daemon": (
         lambda it: it.status("apps/v1", "Deployment", "serinus", {"readyReplicas": 0}),

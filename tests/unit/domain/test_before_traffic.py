@@ -186,3 +186,18 @@ def test_a_newer_release_ends_it_before_its_traffic_at_once(phase: Phase) -> Non
     decision = decide(oldest(world), seen(world, successor="fraud-2"))
     assert (decision.rollout.phase, decision.actions) == (Phase.SUPERSEDED, ())
     assert decision.rollout.message == "replaced by the newer rollout fraud-2"
+
+
+def test_what_people_should_know_of_the_copies_is_kept_once_it_was_seen() -> None:
+    world = at(Phase.PREPARING)
+    short = Readiness(ready=False, message="no copy is ready", cautions=("its pods are stopped soon",))
+    told = decide(oldest(world), seen(world, canary=short)).rollout
+    assert told.cautions == short.cautions
+    unseen = decide(told, seen(world, canary=Readiness(ready=False))).rollout
+    assert unseen.cautions == short.cautions, "a look that could not tell takes nothing back"
+
+
+def test_a_caution_keeps_nobody_from_going_on() -> None:
+    world = at(Phase.PREPARING)
+    ready = Readiness(ready=True, cautions=("its pods are stopped soon",))
+    assert decide(oldest(world), seen(world, canary=ready)).rollout.phase is Phase.VALIDATING
