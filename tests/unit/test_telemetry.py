@@ -8,6 +8,7 @@ from prometheus_client import generate_latest
 
 from controller.adapters.exported import EXPORTED
 from controller.adapters.telemetry import PrometheusTelemetry
+from controller.domain.drain import Drained
 from controller.domain.judge.base import CheckResult
 from controller.domain.model import Clocks, Entry, Evidence, Rollout, Route
 from controller.domain.release import Split
@@ -95,6 +96,16 @@ def test_while_a_newer_rollout_waits_the_one_with_the_traffic_is_shown() -> None
     telemetry.show(replace(older, phase=Phase.SUPERSEDED))
     assert shown(telemetry, "serinus_rollout_phase") == [
         'serinus_rollout_phase{model="fraud",phase="Pending"} 1.0'
+    ]
+
+
+def test_drains_are_counted_by_how_they_ended() -> None:
+    telemetry = PrometheusTelemetry()
+    telemetry.drained(Drained.CUT)
+    assert shown(telemetry, "serinus_drains_total{") == [
+        'serinus_drains_total{result="empty"} 0.0',
+        'serinus_drains_total{result="cut"} 1.0',
+        'serinus_drains_total{result="uncounted"} 0.0',
     ]
 
 

@@ -13,6 +13,7 @@ from controller.control.explanations import EXPLANATIONS
 from controller.control.record_view import policy_view, record_view
 from controller.control.views import next_at, status_view
 from controller.control.why import why_view
+from controller.domain.drain import Drain, Drained
 from controller.domain.model import Clocks, Evidence, Rollout
 from controller.domain.policy import Fallback
 from controller.domain.vocabulary import Phase, Reason, Verdict
@@ -182,6 +183,14 @@ class TestWhy:
         preparing = replace(a_rollout(), phase=Phase.PREPARING, clocks=clocks, updated_at=NOW)
         view = why_view(preparing, NOW)
         assert (view.deadline, view.deadline_action) == (NOW + timedelta(minutes=1), "not deployed")
+
+    def test_how_pods_are_stopped_and_how_the_last_requests_ended_is_said(self) -> None:
+        cut = "3 requests of v2 still ran after 1m: they were cut (by a gauge)"
+        drain = Drain(Drained.CUT, "v2", timedelta(minutes=1), cut)
+        over = ended(Phase.ROLLED_BACK, Reason.CHECK_FAILED)
+        view = why_view(replace(over, drain=drain, cautions=("its pods are stopped soon",)), NOW)
+        assert (view.drained, view.warnings) == (cut, ("its pods are stopped soon",))
+        assert why_view(over, NOW).drained is None
 
     def test_what_is_over_has_neither_next_action_nor_deadline(self) -> None:
         view = why_view(ended(Phase.ROLLED_BACK, Reason.CHECK_FAILED), NOW)
