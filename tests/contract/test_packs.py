@@ -50,7 +50,6 @@ LEVELS = {
 }
 IN_FLIGHT = {
     "envoy": 1,
-    "envoy-gateway": 1,
     "nim": 8,
     "rayserve": 1,
     "sglang": 14,  # its ranks show the same requests each

@@ -103,7 +103,7 @@ def test_the_gateway_s_own_name_selects_a_version_and_nothing_does_without_one()
 
 def test_envoy_gateway_s_proxies_are_read_as_any_envoy_but_for_the_names() -> None:
     packs = built_in_packs()
-    told_apart = ("about", "versions", "caveats")
+    told_apart = ("about", "versions", "caveats", "in_flight")
     changes = {name: getattr(packs["envoy"], name) for name in told_apart}
     assert packs["envoy-gateway"].model_copy(update=changes) == packs["envoy"]
 
