@@ -1,0 +1,12 @@
+"""GRPCRoute."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from controller.adapters.traffic.gateway_api import GRPC_ROUTE
+from tests.contract.route_stages.gateway_routes import gateway_stage
+from tests.contract.route_stages.stage import RouteStage
+
+
+def stage(_: Path) -> AbstractAsyncContextManager[RouteStage]:
+    return gateway_stage(GRPC_ROUTE, "grpcRoute")
