@@ -12,15 +12,26 @@ class BackendKind(StrEnum):
 
     SERVICE = "Service"
     INFERENCE_POOL = "InferencePool"
+    AI_SERVICE_BACKEND = "AIServiceBackend"
+    """Of Envoy AI Gateway: a server of models behind an address."""
+    REVISION = "Revision"
+    """Of a Knative Service: one of the versions that it keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What a route of a cluster names; ``port`` is None for an InferencePool, and until it is known."""
+    """What a route of a cluster names; ``port`` is a Service's alone, and None until it is known.
+
+    ``subset`` names a part of a Service's copies, as a DestinationRule of Istio divides them; empty for all.
+    """
 
     kind: BackendKind
     name: str
     port: int | None = None
+    subset: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}@{self.subset}" if self.subset else f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,23 @@
 """The JSON Patch that makes a route run a split. Pure.
 
-Single fields of the model's two backendRefs are written, one ref is added or removed, and nothing else is
-touched: other rules, other backends and their order stay byte for byte. Each ref that is touched is tested to
-bear the name that it had when it was read, and its rule too.
+Single fields of the model's two refs, entries of a rule's list of backends, are written, one ref is added or
+removed, and nothing else is touched: other rules, other backends and their order stay byte for byte. Each ref
+that is touched is tested to bear the name that it had when it was read, and its rule too.
 
-The canary's ref is a copy of stable's, filters included, with the mark of `gateway_marker`. At the end of a
+The canary's ref is a copy of stable's, filters included, with the mark of its `Layout`. At the end of a
 promotion it takes the place of stable's; at the end of a rollback it is removed. A canary's ref that people
 wrote has no mark: it is kept, with weight 0.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.adapters.kube.resources import Obj
-from controller.adapters.kube.untrusted import text
+from controller.adapters.kube.untrusted import mapping
 from controller.adapters.traffic.gateway_audience import Refs, operations, ours, wanted
-from controller.adapters.traffic.gateway_marker import is_marked, marked, unmarked
-from controller.adapters.traffic.gateway_rule import GROUPS, Pair, Ref, Rule, all_rules
+from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, all_rules
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
-from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
+from controller.adapters.traffic.layout import Layout, Wanted
+from controller.domain.release import Release, RoutedModel, Split
 from controller.domain.wording import percent
 from controller.errors import InvariantError, TargetError
 
@@ -33,32 +32,33 @@ class _Edit:
     removed: set[int] = field(default_factory=set)
 
     def put(self, ref: Ref, body: Obj, weight: int) -> None:
-        self.bodies[ref.index] = {**body, "weight": weight}
+        self.bodies[ref.index] = {**body, self.rule.layout.weight: weight}
 
     def add(self, body: Obj, weight: int) -> None:
-        self.added.append({**body, "weight": weight})
+        self.added.append({**body, self.rule.layout.weight: weight})
 
     def remove(self, *refs: Ref) -> None:
         self.removed.update(ref.index for ref in refs)
 
     def operations(self) -> list[Obj]:
         """Fields first, then what is added at the end, then what is removed, from the last on."""
-        root = f"/spec/rules/{self.rule.index}"
+        layout = self.rule.layout
+        root = f"{self.rule.root}/{layout.refs}"
         writes: list[Obj] = []
-        tests = [_test(f"{root}/name", self.rule.name)] if self.rule.name else []
+        tests = [_test(f"{self.rule.root}/name", self.rule.name)] if self.rule.name else []
         for ref in self.rule.refs:
-            path = f"{root}/backendRefs/{ref.index}"
+            path, named = f"{root}/{ref.index}", _at(ref.body, layout.name_at)
+            test = _test(f"{root}/{ref.index}/{layout.name_at}", named)
             if ref.index in self.removed:
-                tests.append(_test(f"{path}/name", ref.name))
-            elif fields := list(_changes(path, ref.body, self.bodies.get(ref.index, ref.body))):
-                tests.append(_test(f"{path}/name", ref.name))
+                tests.append(test)
+            elif fields := _changes(path, ref, self.bodies.get(ref.index, ref.body), layout.weight):
+                tests.append(test)
                 writes += fields
-        if self.added and "backendRefs" not in self.rule.body:
-            writes.append({"op": "add", "path": f"{root}/backendRefs", "value": []})
-        writes += [{"op": "add", "path": f"{root}/backendRefs/-", "value": body} for body in self.added]
+        if self.added and layout.refs not in self.rule.body:
+            writes.append({"op": "add", "path": root, "value": []})
+        writes += [{"op": "add", "path": f"{root}/-", "value": body} for body in self.added]
         writes += [
-            {"op": "remove", "path": f"{root}/backendRefs/{index}"}
-            for index in sorted(self.removed, reverse=True)
+            {"op": "remove", "path": f"{root}/{index}"} for index in sorted(self.removed, reverse=True)
         ]
         return [*tests, *writes] if writes else []
 
@@ -68,7 +68,7 @@ def route_patch(route: Obj, pair: Pair, routed: RoutedModel, split: Split) -> li
 
     Raises `TargetError`, as `patch_for`.
     """
-    present = ours(all_rules(route), routed.model)
+    present = ours(all_rules(route, pair.rule.layout), routed.model)
     asked = wanted(pair, routed, split, lambda: refs_of(pair, routed))
     by_chance = Split(split.stable) if split.testers_only else split
     return [*patch_for(pair, routed, by_chance), *operations(present, asked)]
@@ -79,11 +79,14 @@ def refs_of(pair: Pair, routed: RoutedModel) -> Refs:
 
     Raises `TargetError` where a version has no backend.
     """
-    stable = pair.stable[0].body if pair.stable else _ref_of(routed.stable, pair.canary)
-    theirs = [ref.body for ref in pair.canary if not is_marked(ref.body)]
+    layout = pair.rule.layout
+    missing = None if pair.stable else _ref_of(layout, routed.stable, routed.canary, pair.canary)
+    stable = missing or pair.stable[0].body
+    theirs = [ref.body for ref in pair.canary if not layout.is_marked(ref.body)]
     if theirs:
         return Refs(stable, theirs[0])
-    return Refs(stable, marked(_ref_of(routed.canary, pair.stable), _version(routed.canary)))
+    canary = _ref_of(layout, routed.canary, routed.stable, pair.stable)
+    return Refs(stable, layout.marked(canary, _version(routed.canary)))
 
 
 def patch_for(pair: Pair, routed: RoutedModel, split: Split) -> list[Obj]:
@@ -124,27 +127,29 @@ def _share(edit: _Edit, pair: Pair, routed: RoutedModel, weight_permille: int) -
             f"the weights of the model add up to {total} beside other backends: "
             f"{percent(weight_permille)} of that is less than 1; multiply all weights of the rule"
         )
+    layout = pair.rule.layout
     if pair.stable:
         edit.put(pair.stable[0], pair.stable[0].body, total - part)
     else:
-        edit.add(_ref_of(routed.stable, pair.canary), total - part)
+        edit.add(_ref_of(layout, routed.stable, routed.canary, pair.canary), total - part)
     if pair.canary:
         edit.put(pair.canary[0], pair.canary[0].body, part)
     else:
-        edit.add(marked(_ref_of(routed.canary, pair.stable), _version(routed.canary)), part)
+        body = _ref_of(layout, routed.canary, routed.stable, pair.stable)
+        edit.add(layout.marked(body, _version(routed.canary)), part)
 
 
 def _stable_alone(edit: _Edit, pair: Pair, routed: RoutedModel, whole: int) -> None:
     canary = pair.canary[0] if pair.canary else None
     if not pair.stable:
-        body = _ref_of(routed.stable, pair.canary)
+        body = _ref_of(pair.rule.layout, routed.stable, routed.canary, pair.canary)
         if canary is None:
             edit.add(body, whole)
         else:
             edit.put(canary, body, whole)
         return
     edit.put(pair.stable[0], pair.stable[0].body, whole)
-    if canary is not None and is_marked(canary.body):
+    if canary is not None and pair.rule.layout.may_remove(canary.body):
         edit.remove(canary)
     elif canary is not None:
         edit.put(canary, canary.body, 0)
@@ -152,12 +157,14 @@ def _stable_alone(edit: _Edit, pair: Pair, routed: RoutedModel, whole: int) -> N
 
 def _canary_alone(edit: _Edit, pair: Pair, routed: RoutedModel, whole: int, *, first: bool) -> None:
     """``first``: of a first deployment, which wears the mark until its bake is over."""
+    layout = pair.rule.layout
     canary = pair.canary[0] if pair.canary else None
-    body = canary.body if canary is not None else _ref_of(routed.canary, pair.stable)
-    body = marked(body, _version(routed.canary)) if first else unmarked(body)
+    ref = _ref_of(layout, routed.canary, routed.stable, pair.stable) if canary is None else canary.body
+    body = layout.marked(ref, _version(routed.canary)) if first else layout.unmarked(ref)
     place = canary
-    if pair.stable and (canary is None or is_marked(canary.body)):
+    if pair.stable and (canary is None or layout.may_remove(canary.body)):
         place = pair.stable[0]
+        body = layout.promoted(body, place.body) if layout.promoted else body
     if place is None:
         edit.add(body, whole)
         return
@@ -165,50 +172,41 @@ def _canary_alone(edit: _Edit, pair: Pair, routed: RoutedModel, whole: int, *, f
     edit.remove(*(ref for ref in (*pair.stable, *pair.canary) if ref is not place))
 
 
-def _ref_of(release: Release | None, like: tuple[Ref, ...]) -> Obj:
+def _ref_of(layout: Layout, release: Release | None, other: Release | None, like: tuple[Ref, ...]) -> Obj:
     """A ref of the version's backend: like the other version's, or new where that has none."""
     backend = release.backend if release is not None else None
     if release is None or backend is None:
         raise TargetError(f"{release.version if release else 'the version'} has no backend yet")
-    body = unmarked(like[0].body) if like else {}
     known = like[0].backend if like else None
     port = backend.port or (known.port if known and known.kind is backend.kind else None)
-    return _renamed(body, backend, port)
-
-
-def _renamed(body: Obj, backend: Backend, port: int | None) -> Obj:
-    group, service = GROUPS[backend.kind], backend.kind is BackendKind.SERVICE
-    if service and port is None:
-        raise TargetError(f"the port of the Service {backend.name} is not known: say it in the backend")
-    ref = {**body, "name": backend.name}
-    if (text(ref.get("group")), text(ref.get("kind")) or BackendKind.SERVICE) != (group, backend.kind):
-        ref |= {"group": group, "kind": str(backend.kind)}
-    if service:
-        return {**ref, "port": port}
-    ref.pop("port", None)
-    return ref
+    body = like[0].body if like else {}
+    return layout.entry(Wanted(body, _version(other), release.version, backend, port))
 
 
 def _version(release: Release | None) -> str:
     return release.version if release is not None else ""
 
 
-def _changes(path: str, old: Obj, new: Obj) -> list[Obj]:
-    """One operation for each field that differs."""
+def _changes(path: str, ref: Ref, new: Obj, weight: str) -> list[Obj]:
+    """One operation for each field that differs; a weight that is absent is what it stands for."""
     found: list[Obj] = []
+    old = ref.body
+    known = {weight: ref.weight} | old
     for name in sorted(old.keys() | new.keys()):
         pointer = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
         if name not in new:
             found.append({"op": "remove", "path": pointer})
-        elif _value(old, name) != new[name]:
+        elif name not in known or known[name] != new[name]:
             found.append({"op": "replace" if name in old else "add", "path": pointer, "value": new[name]})
     return found
 
 
-def _value(old: Mapping[str, object], name: str) -> object:
-    """A weight that is absent is 1."""
-    return old.get(name, 1 if name == "weight" else None)
+def _at(body: Obj, pointer: str) -> object:
+    found: object = body
+    for name in pointer.split("/"):
+        found = mapping(found).get(name)
+    return found
 
 
-def _test(path: str, value: str) -> Obj:
+def _test(path: str, value: object) -> Obj:
     return {"op": "test", "path": path, "value": value}

@@ -1,10 +1,7 @@
-"""Finds a model's rule on an HTTPRoute or GRPCRoute, and its two backends in the rule. Pure.
+"""Finds a model's rule on a route, and its two backends in the rule. Pure.
 
 Never by index: people insert rules and backends. A rule is found by its name, else by the backends in it; a
-backend by group, kind, namespace, name and port, with the API's defaults where a field is absent.
-
-**Source**: Gateway API v1, BackendObjectReference and BackendRef (defaults: the core group, kind Service, the
-route's own namespace, weight 1); InferencePool of inference.networking.k8s.io/v1, which has no port.
+backend by group, kind, namespace, name, port and subset, with the API's defaults where a field is absent.
 """
 
 from collections.abc import Sequence
@@ -12,18 +9,17 @@ from dataclasses import dataclass
 
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, sequence, text
+from controller.adapters.traffic.gateway_layout import GROUPS, HTTP_ROUTE_LAYOUT
 from controller.adapters.traffic.gateway_marker import AUDIENCE_HEADER, sign_of
+from controller.adapters.traffic.layout import Layout
 from controller.domain.policy import RouteRef
 from controller.domain.release import Backend, BackendKind, RoutedModel
 from controller.domain.vocabulary import Reason
 
-GROUPS = {BackendKind.SERVICE: "", BackendKind.INFERENCE_POOL: "inference.networking.k8s.io"}
-_LARGEST_WEIGHT = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One backendRef, with the API's defaults filled in.
+    """One weighted backend of a rule, with the API's defaults filled in.
 
     ``weight`` is None when it is not a weight, which no API server lets through.
     """
@@ -36,24 +32,29 @@ class Ref:
     port: int | None
     weight: int | None
     body: Obj
+    subset: str = ""
 
     @property
     def backend(self) -> Backend | None:
         """What it names, None for a kind that Serinus does not know."""
         for kind, group in GROUPS.items():
             if (self.group, self.kind) == (group, kind):
-                return Backend(kind, self.name, self.port if kind is BackendKind.SERVICE else None)
+                return Backend(
+                    kind, self.name, self.port if kind is BackendKind.SERVICE else None, self.subset
+                )
         return None
 
     @property
     def shown(self) -> str:
         """For people: the name, and the kind where it is not a Service."""
-        return self.name if self.kind == BackendKind.SERVICE else f"{self.kind} {self.name}"
+        named = f"{self.name}@{self.subset}" if self.subset else self.name
+        return named if self.kind == BackendKind.SERVICE else f"{self.kind} {named}"
 
     def is_of(self, backend: Backend, namespace: str) -> bool:
         """Whether it names the backend, of the namespace; a port that is not known fits any."""
-        same = (self.group, self.kind) == (GROUPS[backend.kind], backend.kind)
-        here = same and (self.namespace, self.name) == (namespace, backend.name)
+        same = (self.group, self.kind) == (GROUPS.get(backend.kind), backend.kind)
+        named = self.namespace, self.name, self.subset
+        here = same and named == (namespace, backend.name, backend.subset)
         anywhere = backend.kind is not BackendKind.SERVICE or None in (backend.port, self.port)
         return here and (anywhere or self.port == backend.port)
 
@@ -66,6 +67,12 @@ class Rule:
     name: str
     refs: tuple[Ref, ...]
     body: Obj
+    layout: Layout
+
+    @property
+    def root(self) -> str:
+        """Where it is, as a JSON Pointer."""
+        return f"/spec/{self.layout.rules}/{self.index}" if self.layout.rules else "/spec"
 
     def of(self, backend: Backend | None, namespace: str) -> tuple[Ref, ...]:
         """The refs that name a backend: one, unless somebody wrote it twice or its port is not known."""
@@ -109,23 +116,24 @@ class Trouble:
     hopeless: bool = False
 
 
-def rules_of(route: Obj) -> tuple[Rule, ...]:
+def rules_of(route: Obj, layout: Layout = HTTP_ROUTE_LAYOUT) -> tuple[Rule, ...]:
     """The rules that may be a model's own, in the route's order: those that Serinus did not add."""
-    return tuple(rule for rule in all_rules(route) if sign_of(rule.body, AUDIENCE_HEADER) is None)
+    return tuple(rule for rule in all_rules(route, layout) if sign_of(rule.body, AUDIENCE_HEADER) is None)
 
 
-def all_rules(route: Obj) -> tuple[Rule, ...]:
+def all_rules(route: Obj, layout: Layout = HTTP_ROUTE_LAYOUT) -> tuple[Rule, ...]:
     """All rules, in the route's order."""
     home = text(mapping(route.get("metadata")).get("namespace"))
-    rules = sequence(mapping(route.get("spec")).get("rules"))
-    return tuple(_rule(index, mapping(rule), home) for index, rule in enumerate(rules))
+    spec = mapping(route.get("spec"))
+    rules = sequence(spec.get(layout.rules)) if layout.rules else [spec]
+    return tuple(_rule(index, mapping(rule), home, layout) for index, rule in enumerate(rules))
 
 
-def find_pair(route: Obj, routed: RoutedModel) -> Pair | Trouble:
+def find_pair(route: Obj, routed: RoutedModel, layout: Layout = HTTP_ROUTE_LAYOUT) -> Pair | Trouble:
     """The rule with the versions of the rollout in it."""
     stable = routed.stable.backend if routed.stable else None
     canary = routed.canary.backend if routed.canary else None
-    rule = find_rule(route, routed.route, routed.namespace, (stable, canary))
+    rule = find_rule(route, routed.route, routed.namespace, (stable, canary), layout)
     return rule if isinstance(rule, Trouble) else pair_in(rule, routed)
 
 
@@ -139,10 +147,14 @@ def pair_in(rule: Rule, routed: RoutedModel) -> Pair:
 
 
 def find_rule(
-    route: Obj, ref: RouteRef, namespace: str, backends: Sequence[Backend | None]
+    route: Obj,
+    ref: RouteRef,
+    namespace: str,
+    backends: Sequence[Backend | None],
+    layout: Layout = HTTP_ROUTE_LAYOUT,
 ) -> Rule | Trouble:
     """The model's rule: by its name, else by the first backend that is in only one, else the only one."""
-    rules = rules_of(route)
+    rules = rules_of(route, layout)
     if ref.rule is not None:
         named = [rule for rule in rules if rule.name == ref.rule]
         return named[0] if len(named) == 1 else _no_rule_named(rules, ref)
@@ -179,25 +191,25 @@ def _which_rule(rules: Sequence[Rule], ref: RouteRef) -> Trouble:
     return Trouble(Reason.ROUTE_AMBIGUOUS, message, hopeless=True)
 
 
-def _rule(index: int, rule: Obj, home: str) -> Rule:
-    refs = sequence(rule.get("backendRefs"))
-    found = tuple(_ref(place, mapping(ref), home) for place, ref in enumerate(refs))
-    return Rule(index, text(rule.get("name")), found, rule)
+def _rule(index: int, rule: Obj, home: str, layout: Layout) -> Rule:
+    refs = sequence(rule.get(layout.refs))
+    found = tuple(
+        _ref(place, mapping(ref), home, layout, alone=len(refs) == 1) for place, ref in enumerate(refs)
+    )
+    return Rule(index, text(rule.get("name")), found, rule, layout)
 
 
-def _ref(index: int, body: Obj, home: str) -> Ref:
-    port = body.get("port")
+def _ref(index: int, body: Obj, home: str, layout: Layout, *, alone: bool) -> Ref:
+    target, weight = layout.target(body, home), layout.weigh(body, alone)
+    valid = type(weight) is int and 0 <= weight <= layout.most_weight
     return Ref(
         index=index,
-        group=text(body.get("group")),
-        kind=text(body.get("kind")) or BackendKind.SERVICE,
-        namespace=text(body.get("namespace")) or home,
-        name=text(body.get("name")),
-        port=port if type(port) is int else None,
-        weight=_weight(body.get("weight", 1)),
+        group=target.group,
+        kind=target.kind,
+        namespace=target.namespace,
+        name=target.name,
+        port=target.port,
+        weight=weight if isinstance(weight, int) and valid else None,
         body=body,
+        subset=target.subset,
     )
-
-
-def _weight(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _LARGEST_WEIGHT else None

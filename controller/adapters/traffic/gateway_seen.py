@@ -1,15 +1,16 @@
 """What a route runs and what its gateways make of it, in the domain's words. Pure."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION, latch_of
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_audience import audience_in, ours, shown
 from controller.adapters.traffic.gateway_patch import refs_of
-from controller.adapters.traffic.gateway_rule import Pair, Trouble, all_rules, find_pair
-from controller.adapters.traffic.gateway_series import series_of
+from controller.adapters.traffic.gateway_rule import Pair, Rule, Trouble, all_rules, find_pair
 from controller.adapters.traffic.gateway_split import Held, read_split
-from controller.adapters.traffic.gateway_status import acceptance, foreign_writer
+from controller.adapters.traffic.gateway_status import Verdict, foreign_writer
+from controller.adapters.traffic.layout import Layout
 from controller.domain.audience import Audience
 from controller.domain.observation import RouteSeen
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
@@ -18,18 +19,29 @@ from controller.domain.vocabulary import Reason
 from controller.domain.wording import percent, treated
 from controller.errors import TargetError
 
+Series = Callable[[RoutedModel, Pair, Sequence[Rule], Split], tuple[tuple[str, str], ...]]
+"""What a kind of route calls each version in the metrics: as in `RouteSeen`, also in rules that were added."""
+
 
 def route_seen(
-    route: Obj, kind: str, routed: RoutedModel, manager: str, mark: str = EPOCH_ANNOTATION
+    route: Obj,
+    layout: Layout,
+    routed: RoutedModel,
+    manager: str,
+    mark: str = EPOCH_ANNOTATION,
+    *,
+    verdict: Verdict,
+    series: Series,
 ) -> RouteSeen:
     """The route as a pass sees it; Serinus writes as ``manager``, and its epoch into the annotation ``mark``.
 
-    The message says what stands there and who else wrote last: nobody reads it unless it is drift.
+    ``verdict`` is what those who run it say of it. The message says what stands there and who else wrote
+    last: nobody reads it unless it is drift.
     """
-    pair, latched = find_pair(route, routed), latch_of(route, mark)
+    pair, latched = find_pair(route, routed, layout), latch_of(route, mark)
     if isinstance(pair, Trouble):
         # not "not found": the canary may have requests in a rule that was renamed
-        message = f"{pair.message}{_culprit(route, manager)}"
+        message = f"{pair.message}{_culprit(route, manager, layout)}"
         return RouteSeen(
             Split(),
             accepted=False,
@@ -37,7 +49,7 @@ def route_seen(
             message=message,
             latched=latched,
         )
-    held, verdict = held_in(route, pair, routed), acceptance(route)
+    held = held_in(route, pair, routed)
     problem, message = None, standing_words(route, pair, routed, manager)
     if held.strange:
         problem = Reason.DRIFT_DETECTED
@@ -49,14 +61,14 @@ def route_seen(
         problem=problem,
         message=message,
         latched=latched,
-        series=series_of(kind, routed, pair, ours(all_rules(route), routed.model), held.split),
+        series=series(routed, pair, _added(route, pair, routed), held.split),
     )
 
 
 def held_in(route: Obj, pair: Pair, routed: RoutedModel) -> Held:
     """What the model's own rule holds, and those that Serinus added to it."""
     held = read_split(pair, routed)
-    present = ours(all_rules(route), routed.model)
+    present = _added(route, pair, routed)
     if held.strange or not present:
         return held
     try:
@@ -69,12 +81,17 @@ def held_in(route: Obj, pair: Pair, routed: RoutedModel) -> Held:
 
 def standing_words(route: Obj, pair: Pair, routed: RoutedModel, manager: str) -> str:
     """What stands on the route, and who else wrote its rules last."""
-    added = shown(ours(all_rules(route), routed.model))
-    return f"the route {routed.route.name} has {pair.shown}{added}{_culprit(route, manager)}"
+    added, culprit = shown(_added(route, pair, routed)), _culprit(route, manager, pair.rule.layout)
+    return f"the route {routed.route.name} has {pair.shown}{added}{culprit}"
 
 
-def _culprit(route: Obj, manager: str) -> str:
-    writer = foreign_writer(route, manager)
+def _added(route: Obj, pair: Pair, routed: RoutedModel) -> tuple[Rule, ...]:
+    """The rules that Serinus added for the model's audience."""
+    return ours(all_rules(route, pair.rule.layout), routed.model)
+
+
+def _culprit(route: Obj, manager: str, layout: Layout) -> str:
+    writer = foreign_writer(route, manager, layout.field)
     return f" ({writer.shown})" if writer else ""
 
 

@@ -14,7 +14,6 @@ is ``strange`` where nobody can say who gets the requests.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from controller.adapters.traffic.gateway_marker import is_marked
 from controller.adapters.traffic.gateway_rule import Pair, Ref
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
@@ -42,13 +41,13 @@ def read_split(pair: Pair, routed: RoutedModel) -> Held:
         return Held(Split() if routed.stable is None else _somebody_else(pair))
     if stable is None and canary is not None:
         return _only_canary(pair, canary, routed)
-    if stable is not None and _without_canary(canary):
+    if stable is not None and _without_canary(pair, canary):
         return _only_stable(pair, stable, routed)
     return _both(pair, routed)
 
 
-def _without_canary(canary: Ref | None) -> bool:
-    return canary is None or (canary.weight == 0 and not is_marked(canary.body))
+def _without_canary(pair: Pair, canary: Ref | None) -> bool:
+    return canary is None or (canary.weight == 0 and not pair.rule.layout.is_marked(canary.body))
 
 
 def _only_canary(pair: Pair, canary: Ref, routed: RoutedModel) -> Held:
@@ -57,7 +56,7 @@ def _only_canary(pair: Pair, canary: Ref, routed: RoutedModel) -> Held:
     first = Split(canary=routed.canary, weight_permille=FULL_WEIGHT_PERMILLE)
     if not _whole(pair, canary, routed):
         return Held(replace(first, weight_permille=_apart(_ALMOST_ALL, routed.steps_permille)))
-    return Held(first if is_marked(canary.body) else Split(stable=routed.canary))
+    return Held(first if pair.rule.layout.is_marked(canary.body) else Split(stable=routed.canary))
 
 
 def _only_stable(pair: Pair, stable: Ref, routed: RoutedModel) -> Held:

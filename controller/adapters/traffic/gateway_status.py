@@ -1,7 +1,7 @@
 """What a route's gateways, and the people and programs that write it, say about themselves. Pure.
 
 **Source**: Gateway API v1, RouteParentStatus and its conditions; Kubernetes, ObjectMeta.managedFields (a list
-that is replaced as a whole, as ``rules`` is, has one owner: who changed it last) and OwnerReference.
+that is replaced as a whole, as ``rules`` is, has one owner: who changed it last).
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def _refusal(gateway: str, kind: str, condition: Obj) -> Verdict:
     said = (
         f"{gateway} says {kind}={text(condition.get('status'))}, {reason}: {text(condition.get('message'))}"
     )
-    return Verdict(accepted=False, refused=lasting, message=_bounded(said))
+    return Verdict(accepted=False, refused=lasting, message=bounded(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +79,21 @@ class Writer:
         return f"{self.manager} wrote last, {self.at}" if self.at else f"{self.manager} wrote last"
 
 
-def foreign_writer(route: Obj, ours: str) -> Writer | None:
-    """The last one who wrote the route's rules, other than the manager ``ours``."""
-    writers = [writer for writer in _writers(route) if writer.manager != ours]
-    return max(writers, key=lambda writer: writer.at, default=None)
+def foreign_writer(route: Obj, ours: str, field: str = "rules") -> Writer | None:
+    """The last one who wrote the ``field`` of the spec with the weights, other than the manager ``ours``."""
+    found = [writer for writer in writers(route, field) if writer.manager != ours]
+    return max(found, key=lambda writer: writer.at, default=None)
 
 
-def _writers(route: Obj) -> Iterator[Writer]:
-    """Those whose fields cover the rules, wholly or in part."""
+def writers(route: Obj, field: str) -> Iterator[Writer]:
+    """Those whose fields cover the ``field`` of the spec, wholly or in part."""
     for entry in map(mapping, sequence(mapping(route.get("metadata")).get("managedFields"))):
         fields = mapping(entry.get("fieldsV1"))
         spec = fields.get("f:spec")
         whole = isinstance(spec, dict) and not [key for key in spec if key != "."]
-        if whole or "f:rules" in mapping(spec):
-            manager = _bounded(text(entry.get("manager"))) or "an unknown manager"
-            yield Writer(manager, _bounded(text(entry.get("time"))))
+        if whole or f"f:{field}" in mapping(spec):
+            manager = bounded(text(entry.get("manager"))) or "an unknown manager"
+            yield Writer(manager, bounded(text(entry.get("time"))))
 
 
 def gateways_of(route: Obj) -> tuple[str, ...]:
@@ -112,14 +112,7 @@ def gateways_of(route: Obj) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def owner(route: Obj) -> str:
-    """The controller that the route belongs to, as ``Kind NAME``; empty if it belongs to nobody."""
-    references = map(mapping, sequence(mapping(route.get("metadata")).get("ownerReferences")))
-    controllers = [found for found in references if found.get("controller") is True]
-    return next((_bounded(f"{text(each.get('kind'))} {text(each.get('name'))}") for each in controllers), "")
-
-
-def _bounded(said: str) -> str:
+def bounded(said: str) -> str:
     """One printable line: gateways quote what people wrote."""
     line = " ".join("".join(c if c.isprintable() else " " for c in said[: 2 * _LONGEST]).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

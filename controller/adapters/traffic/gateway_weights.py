@@ -1,6 +1,6 @@
 """How a share becomes whole numbers on a route. Pure.
 
-Alone in its rule the pair has `FULL_SUM` units while both versions are there, so that every share is exact.
+Alone in its rule the pair has its layout's full sum while both versions are there, so that shares are exact.
 Beside other backends the pair keeps its sum, or the others' shares would change. There the canary gets the
 whole units that fit into its share, never more, so that stable never has less than its own.
 """
@@ -11,9 +11,6 @@ from controller.adapters.traffic.gateway_rule import Pair
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.wording import percent
 
-FULL_SUM = 1000
-"""What the pair's weights add up to while it is alone in its rule."""
-_MOST = 1_000_000
 _LEAST_TENTHS = 9
 """The canary must get at least so many tenths of its share. The test of the measured share allows more."""
 _FACTORS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -27,7 +24,7 @@ def units(weight_permille: int, total: int) -> int:
 def pair_sum(pair: Pair, weight_sum: int | None) -> int:
     """What the pair's weights must add up to while both are there."""
     if pair.alone:
-        return FULL_SUM
+        return pair.rule.layout.full_sum
     return weight_sum if weight_sum is not None else present_sum(pair)
 
 
@@ -54,8 +51,11 @@ def too_small(pair: Pair, total: int, steps_permille: Sequence[int]) -> str:
     refs = [ref for ref in pair.rule.refs if ref.weight]
     largest = max(ref.weight or 0 for ref in refs)
     enough = [factor for factor in _FACTORS if fits(total * factor, steps_permille)]
+    if pair.alone:
+        least = percent(-(-FULL_WEIGHT_PERMILLE // total))
+        return f"the step {percent(step)} cannot be given exactly: weights here are multiples of {least}"
     sentence = f"the model's weights add up to {total} beside other backends, too few for {percent(step)}"
-    if not enough or largest * enough[0] > _MOST:
+    if not enough or largest * enough[0] > pair.rule.layout.most_weight:
         return f"{sentence}; larger weights are not allowed: use larger steps, or give the model its own rule"
     factor = enough[0]
     new = ", ".join(f"{ref.shown} {ref.weight} -> {(ref.weight or 0) * factor}" for ref in refs)

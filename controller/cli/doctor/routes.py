@@ -7,7 +7,6 @@ from controller.adapters.kube.identity import Key
 from controller.adapters.kube.resources import Obj, Resource
 from controller.adapters.traffic.dialect import Dialect, Standing
 from controller.adapters.traffic.dialects import DIALECTS
-from controller.adapters.traffic.gateway_status import owner
 from controller.adapters.workload.kube_endpoints import Endpoints, of_slices, service_port
 from controller.adapters.workload.kube_problem import Problem
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
@@ -109,9 +108,6 @@ def route(model: Model, found: Obj | None) -> Looked:
     name, key = model.policy.model, f"{model.policy.route.kind} {model.key}"
     if found is None or model.dialect is None:
         return Looked(failed("route", name, f"{key} does not exist", _remedy(Reason.ROUTE_NOT_FOUND, name)))
-    if holder := owner(found):
-        message = f"{key} belongs to {holder}, which would undo every change"
-        return Looked(failed("route", name, message, _remedy(Reason.ROUTE_OWNED, name)))
     standing = Standing(found)
     taken = model.dialect.accepted(standing)
     moving = model.open

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION
 from controller.adapters.kube.resources import Obj
+from controller.adapters.traffic.dialect import Standing
 from controller.adapters.traffic.gateway_api import HTTP_ROUTE
 from controller.adapters.traffic.gateway_audience import KEPT, OTHERS, TESTERS, ours, role_of
 from controller.adapters.traffic.gateway_rule import all_rules, rules_of
-from controller.adapters.traffic.gateway_seen import route_seen
 from controller.adapters.traffic.gateway_survey import survey_of
 from controller.domain.audience import Audience, AudienceRules, Carrier, Digits, Key, Match, Sticky
 from controller.domain.policy import RouteRef
@@ -44,7 +45,7 @@ def a_model_s_route(**more: Any) -> Obj:
 
 
 def seen(route: Obj, model: RoutedModel = MODEL) -> Any:
-    return route_seen(route, "HTTPRoute", model, "serinus")
+    return HTTP_ROUTE.seen(Standing(route), model, EPOCH_ANNOTATION)
 
 
 def added(route: Obj) -> list[Obj]:

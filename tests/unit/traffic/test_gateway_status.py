@@ -3,7 +3,7 @@
 import pytest
 
 from controller.adapters.kube.resources import Obj
-from controller.adapters.traffic.gateway_status import Verdict, acceptance, foreign_writer, owner
+from controller.adapters.traffic.gateway_status import Verdict, acceptance, foreign_writer
 from tests.gateway_routes import a_route, condition, parent
 
 GOOD = (condition("Accepted"), condition("ResolvedRefs"))
@@ -120,13 +120,3 @@ def test_a_writer_of_parts_of_the_rules_or_of_the_whole_spec_counts() -> None:
 )
 def test_nobody_else_wrote(entries: tuple[Obj, ...]) -> None:
     assert foreign_writer(written(*entries), "serinus") is None
-
-
-def test_a_route_belongs_to_the_controller_among_its_owners() -> None:
-    route = a_route()
-    route["metadata"]["ownerReferences"] = [
-        {"kind": "Team", "name": "risk"},
-        {"kind": "InferenceService", "name": "fraud", "controller": True},
-    ]
-    assert owner(route) == "InferenceService fraud"
-    assert owner(a_route()) == ""

@@ -132,7 +132,7 @@ def test_a_backend_of_another_kind_is_refused() -> None:
     found = survey(ref("images", kind="Bucket", group="example.com"))
     assert (found.problem, found.message) == (
         Reason.BACKEND_NOT_FOUND,
-        "Bucket images is neither a Service nor an InferencePool",
+        "Bucket images cannot be a version here: HTTPRoute takes InferencePool or Service",
     )
 
 
@@ -207,7 +207,7 @@ def test_somebody_s_controller_would_undo_every_change() -> None:
     assert (found.problem, found.hopeless) == (Reason.ROUTE_OWNED, True)
     assert found.message == (
         "the route fraud belongs to InferenceService fraud, which would undo every change: "
-        "write a route of your own beside it, or steer the InferenceService itself"
+        "write route: {inferenceService: fraud} in the policy"
     )
 
 
