@@ -59,6 +59,9 @@ _CAPABILITIES: Mapping[str, Capabilities] = {
     "envoy": Capabilities(version_header=VERSION_HEADER, match=True, sticky=True, hashes=True),
     "httpRoute": Capabilities(match=True, sticky=True),
     "grpcRoute": Capabilities(match=True, sticky=True),
+    "virtualService": Capabilities(),
+    "aiGatewayRoute": Capabilities(),
+    "knativeService": Capabilities(finest_permille=10),
 }
 """All kinds of route, those of a cluster too: lint needs no client of one."""
 

@@ -7,7 +7,7 @@ from controller.adapters.kube import access_review, discovery, doorman, elector,
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
 from controller.adapters.store import kubernetes as store
-from controller.adapters.traffic import gateway_api, object_router
+from controller.adapters.traffic import ai_gateway, gateway_api, knative, object_router, virtual_service
 from controller.adapters.workload import kube_releasing
 from controller.adapters.workload import kubernetes as workload
 
@@ -16,6 +16,9 @@ PERMISSIONS: tuple[Permission, ...] = (
     *pauses.PERMISSIONS,
     *store.PERMISSIONS,
     *gateway_api.PERMISSIONS,
+    *virtual_service.PERMISSIONS,
+    *ai_gateway.PERMISSIONS,
+    *knative.PERMISSIONS,
     *object_router.PERMISSIONS,
     *workload.PERMISSIONS,
     *discovery.PERMISSIONS,

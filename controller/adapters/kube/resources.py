@@ -1,7 +1,7 @@
 """The kinds of objects that Serinus talks about, and their addresses in the API.
 
 **Source**: Kubernetes API concepts, "Resource URIs"; the API references of the Gateway API v1, of its
-Inference Extension v1 and of LeaderWorkerSet v1.
+Inference Extension v1 and of LeaderWorkerSet v1; of Istio, Envoy Gateway, Envoy AI Gateway and Knative.
 """
 
 from dataclasses import dataclass
@@ -67,6 +67,13 @@ MODEL_ROLLOUTS = Resource("serinus.dev", "v1alpha1", "modelrollouts", "ModelRoll
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 INFERENCE_POOLS = Resource("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool")
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
+DESTINATION_RULES = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule")
+AI_GATEWAY_ROUTES = Resource("aigateway.envoyproxy.io", "v1beta1", "aigatewayroutes", "AIGatewayRoute")
+AI_SERVICE_BACKENDS = Resource("aigateway.envoyproxy.io", "v1beta1", "aiservicebackends", "AIServiceBackend")
+ENVOY_BACKENDS = Resource("gateway.envoyproxy.io", "v1alpha1", "backends", "Backend")
+KNATIVE_SERVICES = Resource("serving.knative.dev", "v1", "services", "Service")
+REVISIONS = Resource("serving.knative.dev", "v1", "revisions", "Revision")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICES = Resource("", "v1", "services", "Service")
 PODS = Resource("", "v1", "pods", "Pod")

@@ -16,7 +16,10 @@ from controller.features import Feature
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """Another object, of the same namespace, that says whether a route is in force: one generated from it."""
+    """Another object, of the same namespace, that says whether a route is in force: one generated from it.
+
+    Without a ``name`` it is all objects of the kind there: a List, with its ``items``.
+    """
 
     resource: Resource
     name: str

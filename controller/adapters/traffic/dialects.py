@@ -5,11 +5,20 @@ A new kind is a dialect and a line here, and one in `controller.adapters.registr
 
 from collections.abc import Collection, Mapping
 
+from controller.adapters.traffic.ai_gateway import AI_GATEWAY_ROUTE
 from controller.adapters.traffic.dialect import Dialect
 from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
+from controller.adapters.traffic.knative import KNATIVE_SERVICE
+from controller.adapters.traffic.virtual_service import VIRTUAL_SERVICE
 from controller.features import Feature
 
-DIALECTS: Mapping[str, Dialect] = {"httpRoute": HTTP_ROUTE, "grpcRoute": GRPC_ROUTE}
+DIALECTS: Mapping[str, Dialect] = {
+    "httpRoute": HTTP_ROUTE,
+    "grpcRoute": GRPC_ROUTE,
+    "virtualService": VIRTUAL_SERVICE,
+    "aiGatewayRoute": AI_GATEWAY_ROUTE,
+    "knativeService": KNATIVE_SERVICE,
+}
 
 
 def dialects(features: Collection[Feature]) -> Mapping[str, Dialect]:

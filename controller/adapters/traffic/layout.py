@@ -37,7 +37,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Of one kind. ``rules`` is the field of ``spec`` with the rules; empty where the spec is the only one."""
+    """Of one kind. ``rules`` is the field of ``spec`` with the rules; empty where the spec is the rule."""
 
     kind: str
     rules: str

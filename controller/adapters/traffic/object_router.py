@@ -21,12 +21,14 @@ from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership, fence
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import INFERENCE_POOLS, SERVICES, Obj
 from controller.adapters.kube.untrusted import mapping, text
+from controller.adapters.traffic.companions import companion_of
 from controller.adapters.traffic.dialect import Dialect, Standing
 from controller.adapters.traffic.gateway_patience import Patience
 from controller.adapters.traffic.gateway_seen import normal
 from controller.adapters.workload.kube_labels import VERSION
+from controller.adapters.workload.kube_view import resource_of
 from controller.domain.observation import RouteSeen, Survey
-from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
+from controller.domain.release import Backend, Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from controller.errors import Conflict, ControllerError, TargetError, TransientError
 
@@ -34,7 +36,6 @@ PERMISSIONS = (
     Permission(SERVICES, frozenset({"get"}), Feature.CORE),
     Permission(INFERENCE_POOLS, frozenset({"get"}), Feature.INFERENCE_POOLS),
 )
-_BACKENDS = {BackendKind.SERVICE: SERVICES, BackendKind.INFERENCE_POOL: INFERENCE_POOLS}
 
 
 class Routes(Protocol):
@@ -187,7 +188,7 @@ class ObjectRouter:
         if route is None:
             return None
         beside = self._dialect.companions(route, routed)
-        found = [await self._client.get(each.resource, routed.namespace, each.name) for each in beside]
+        found = [await companion_of(self._client, routed.namespace, each) for each in beside]
         return Standing(route, tuple(found))
 
     def _known(self, routed: RoutedModel) -> Obj | None:
@@ -210,7 +211,7 @@ class ObjectRouter:
     async def _label(self, routed: RoutedModel, backend: Backend) -> str:
         """The version that the backend's label gives; empty if that cannot be had."""
         try:
-            found = await self._client.get(_BACKENDS[backend.kind], routed.namespace, backend.name)
+            found = await self._client.get(resource_of(backend), routed.namespace, backend.name)
         except TargetError:
             return ""
         return text(mapping(mapping(mapping(found).get("metadata")).get("labels")).get(VERSION))

@@ -11,11 +11,13 @@ from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import NotServed
 from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.resources import (
+    AI_SERVICE_BACKENDS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     INFERENCE_POOLS,
     LEADER_WORKER_SETS,
     PODS,
+    REVISIONS,
     SERVICES,
     STATEFUL_SETS,
     Obj,
@@ -41,6 +43,13 @@ _WORKLOADS = (
     (STATEFUL_SETS, Feature.STATEFUL_SETS),
     (LEADER_WORKER_SETS, Feature.LEADER_WORKER_SETS),
 )
+
+_BACKENDS = {
+    BackendKind.SERVICE: SERVICES,
+    BackendKind.INFERENCE_POOL: INFERENCE_POOLS,
+    BackendKind.AI_SERVICE_BACKEND: AI_SERVICE_BACKENDS,
+    BackendKind.REVISION: REVISIONS,
+}
 
 _KEPT_OF_PODS = ("nodeName", "nodeSelector", "affinity", "tolerations", "overhead", "resources")
 _KEPT_OF_CONTAINERS = ("name", "image", "resources", "restartPolicy", "startupProbe")
@@ -160,7 +169,7 @@ class ClusterView:
 
 def resource_of(backend: Backend) -> Resource:
     """The kind of objects that a backend is one of."""
-    return SERVICES if backend.kind is BackendKind.SERVICE else INFERENCE_POOLS
+    return _BACKENDS[backend.kind]
 
 
 def kept_pod(pod: Obj) -> Obj:

@@ -1,0 +1,12 @@
+"""VirtualService of Istio."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from tests.contract.route_stages.stage import RouteStage
+from tests.contract.route_stages.weighted import weighted_stage
+from tests.weighted_routes import VIRTUAL_SERVICES
+
+
+def stage(_: Path) -> AbstractAsyncContextManager[RouteStage]:
+    return weighted_stage(VIRTUAL_SERVICES)
