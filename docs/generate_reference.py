@@ -23,6 +23,7 @@ from docs.pages import (
     permissions,
     policy_fields,
     reasons,
+    routes,
     settings,
 )
 from docs.pages.documents import DOCUMENTS
@@ -42,6 +43,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "permissions.md": permissions.page(),
         FOLDER / "metrics.md": metrics.page(),
         FOLDER / "packs.md": packs.page(),
+        FOLDER / "routes.md": routes.page(),
         FOLDER / "metrics-pack.schema.json": _schema(Pack, "metrics-pack", "A metrics pack"),
         FOLDER / "rollout-event.schema.json": _schema(
             RolloutEvent, "rollout-event:v1", "An event of a rollout"

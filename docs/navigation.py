@@ -20,6 +20,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/deploy-a-new-version.md",
         "how-to/drain-a-version.md",
         "how-to/watch-a-rollout.md",
+        "how-to/gateways.md",
         "how-to/llm.md",
         "how-to/low-traffic.md",
         "how-to/backtest.md",
@@ -39,6 +40,7 @@ FIRST: Mapping[str, Sequence[str]] = {
     "Reference": (
         "reference/policy-file.md",
         "reference/policy-fields.md",
+        "reference/routes.md",
         "reference/packs.md",
         "reference/example-policies.md",
         "reference/command-line.md",

@@ -71,6 +71,11 @@ def routers(settings: Settings) -> Mapping[str, OwnedRouter]:
     return {kind: build(settings) for kind, build in _ROUTERS.items()}
 
 
+def capabilities() -> Mapping[str, Capabilities]:
+    """What each kind of route can do, by the names that policies use."""
+    return _CAPABILITIES
+
+
 def catalogue() -> Catalogue:
     """What a policy may name."""
     from controller.adapters.metrics.packs import built_in_packs  # noqa: PLC0415 - other commands read none

@@ -56,7 +56,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - options of the command line
     backend: Annotated[
         str | None,
         typer.Option(
-            metavar="[KIND/]NAME[:PORT]",
+            metavar="[KIND/]NAME[@SUBSET][:PORT]",
             help="In a cluster: the Service or InferencePool of what runs; found by labels if absent.",
         ),
     ] = None,

@@ -21,9 +21,9 @@ class Order:
     """A release as a person typed it; whoever carries it out checks it first.
 
     ``endpoints`` are ``HOST:PORT`` of each copy, on one machine. In a cluster: ``backend`` is
-    ``[KIND/]NAME[:PORT]`` of what runs already, or ``image`` is the container to run, with what else differs
-    from the stable version's: ``args`` (None leaves them), ``env`` (``NAME=VALUE``), and which ``container``
-    gets them. None of these: found by the labels of what runs.
+    ``[KIND/]NAME[@SUBSET][:PORT]`` of what runs already, or ``image`` is the container to run, with what else
+    differs from the stable version's: ``args`` (None leaves them), ``env`` (``NAME=VALUE``), and which
+    ``container`` gets them. None of these: found by the labels of what runs.
     """
 
     model: str

@@ -1,7 +1,7 @@
 """What a rollout brings, as people and programs see it. Pure."""
 
 from controller.control.check_views import View
-from controller.domain.release import Release
+from controller.domain.release import Backend, Release
 
 
 class ReleaseView(View):
@@ -23,13 +23,18 @@ class ReleaseView(View):
 def release_view(release: Release) -> ReleaseView:
     """The view; a backend is written as `serinus deploy --backend` takes it."""
     backend, image = release.backend, release.image
-    port = f":{backend.port}" if backend is not None and backend.port is not None else ""
     return ReleaseView(
         version=release.version,
         endpoints=release.endpoints,
-        backend=f"{backend.kind}/{backend.name}{port}" if backend is not None else None,
+        backend=_shown(backend) if backend is not None else None,
         image=image.image if image is not None else None,
         args=image.args if image is not None else None,
         env=tuple(f"{name}={value}" for name, value in image.env) if image is not None else (),
         container=image.container if image is not None else None,
     )
+
+
+def _shown(backend: Backend) -> str:
+    subset = f"@{backend.subset}" if backend.subset else ""
+    port = f":{backend.port}" if backend.port is not None else ""
+    return f"{backend.kind}/{backend.name}{subset}{port}"

@@ -75,4 +75,5 @@ def backends_in_use(rollouts: Iterable[Rollout], serving: Release | None) -> tup
 
 def in_use(backend: Backend, used: Iterable[Backend]) -> bool:
     """Whether a backend is among those in use, whatever the port."""
-    return any((each.kind, each.name) == (backend.kind, backend.name) for each in used)
+    named = backend.kind, backend.name, backend.subset
+    return any((each.kind, each.name, each.subset) == named for each in used)

@@ -81,15 +81,10 @@ def _object(value: object) -> str:
 ObjectName = Annotated[str, Kind("the name of an object"), parsed_by(_object), WithJsonSchema(_OBJECT_SCHEMA)]
 
 
-class ObjectRoute(Section):
-    """A route that is an object of a cluster, in the policy's namespace."""
+class NamedRoute(Section):
+    """A route that is an object of a cluster, in the policy's namespace, and the model's as a whole."""
 
     name: ObjectName = Field(description="Name of the route.", examples=["fraud-detector"])
-    rule: ObjectName | None = Field(
-        default=None,
-        description="Name of the rule that is the model's; found by its backends when absent.",
-        examples=["infer"],
-    )
     stable: ObjectName | None = Field(
         default=None,
         description=(
@@ -100,12 +95,26 @@ class ObjectRoute(Section):
     )
 
 
+class ObjectRoute(NamedRoute):
+    """A route that is an object of a cluster, in the policy's namespace."""
+
+    rule: ObjectName | None = Field(
+        default=None,
+        description="Name of the rule that is the model's; found by its backends when absent.",
+        examples=["infer"],
+    )
+
+
 _SECTIONS: dict[str, type[Section]] = {
     "envoy": PathRoute,
     "httpRoute": ObjectRoute,
     "grpcRoute": ObjectRoute,
+    "virtualService": ObjectRoute,
+    "aiGatewayRoute": ObjectRoute,
+    "knativeService": NamedRoute,
 }
-OBJECT_KINDS = frozenset(kind for kind, section in _SECTIONS.items() if section is ObjectRoute)
+_OBJECTS = {kind: section for kind, section in _SECTIONS.items() if issubclass(section, NamedRoute)}
+OBJECT_KINDS = frozenset(_OBJECTS)
 """Kinds of route that are objects of a cluster."""
 
 
@@ -147,8 +156,9 @@ def _paths(kind: str, address: object) -> RouteRef:
 
 
 def _objects(kind: str, address: object) -> RouteRef:
-    route = _long_form(ObjectRoute, "name", address)
-    return RouteRef(kind, route.name, rule=route.rule, stable=route.stable)
+    route = _long_form(_OBJECTS[kind], "name", address)
+    rule = route.rule if isinstance(route, ObjectRoute) else None
+    return RouteRef(kind, route.name, rule=rule, stable=route.stable)
 
 
 def _long_form(section: type[AnySection], field: str, address: object) -> AnySection:

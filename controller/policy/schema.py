@@ -26,6 +26,7 @@ from controller.policy.catalogue import did_you_mean
 from controller.policy.check_sections import AnyCheck
 from controller.policy.checks import unmeasured
 from controller.policy.fields import catalogue_of, complaint, complaints, together
+from controller.policy.fineness import too_fine
 from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
 from controller.policy.packs import MetricsPageSection, usable_pack
@@ -95,6 +96,16 @@ class PolicySection(FleetFields, OwnFields):
         found = [*incomparable(value, metrics, mixed=mixed)]
         found += unjudged(value, testers_step=for_testers(info.data.get("steps", [])))
         if found:
+            raise complaints(found)
+        return value
+
+    @field_validator("steps")
+    @classmethod
+    def _given_exactly(
+        cls, value: list[StepSection] | AutoSteps, info: ValidationInfo
+    ) -> list[StepSection] | AutoSteps:
+        route = info.data.get("route")
+        if route and (found := too_fine(value, route.kind, catalogue_of(info).routes.get(route.kind))):
             raise complaints(found)
         return value
 

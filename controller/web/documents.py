@@ -90,7 +90,9 @@ class DeployRequest(_Request):
 
     version: Text = Field(min_length=1)
     endpoints: Annotated[tuple[Text, ...], Field(max_length=1024)] = ()
-    backend: Text | None = Field(default=None, description="[KIND/]NAME[:PORT] of what runs already.")
+    backend: Text | None = Field(
+        default=None, description="[KIND/]NAME[@SUBSET][:PORT] of what runs already."
+    )
     image: Text | None = Field(default=None, description="The container to run.")
     args: Annotated[tuple[Argument, ...], Field(max_length=64)] | None = None
     env: Annotated[tuple[Argument, ...], Field(max_length=64)] = Field(

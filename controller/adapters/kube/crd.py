@@ -55,7 +55,15 @@ _UNCHANGED = "has(self.{0}) == has(oldSelf.{0}) && (!has(self.{0}) || self.{0} =
 _BACKEND_RULES = (
     (
         "!has(self.port) || !has(self.kind) || self.kind == 'Service'",
-        "an InferencePool has no port here: remove port",
+        "only a Service has a port here: remove port",
+    ),
+    (
+        "!has(self.subset) || (has(self.name) && (!has(self.kind) || self.kind == 'Service'))",
+        "a subset is of a Service: say its name, or remove subset",
+    ),
+    (
+        "has(self.name) || !has(self.kind) || self.kind in ['Service', 'InferencePool']",
+        "only a Service or an InferencePool is found by its labels: add name",
     ),
 )
 _REQUEST_RULES = (

@@ -35,6 +35,7 @@ _SENTENCES = {
 Model = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 # one less than on a single machine: it becomes the value of a label
 Version = Annotated[str, Field(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+SubsetName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 BackendName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 ImageName = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9\[][A-Za-z0-9._:/@\[\]-]*$")]
 ContainerName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -57,18 +58,28 @@ class Shape(BaseModel):
 class BackendSpec(Shape):
     """What runs the version already; without a name, found by its labels serinus.dev/model and /version."""
 
-    kind: Literal["Service", "InferencePool"] = Field(
+    kind: Literal["Service", "InferencePool", "AIServiceBackend", "Revision"] = Field(
         default="Service", description="What the route sends requests to."
     )
     name: BackendName | None = Field(default=None, description="The backend's name, in the same namespace.")
     port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
         default=None, description="The Service's port; that of the stable version if absent."
     )
+    subset: SubsetName | None = Field(
+        default=None,
+        description="The version's part of the Service's copies, as a DestinationRule of Istio divides them.",
+    )
 
     @model_validator(mode="after")
-    def _no_port_of_a_pool(self) -> Self:
-        if self.kind == "InferencePool" and self.port is not None:
-            raise PydanticCustomError("port_of_a_pool", "an InferencePool has no port here: remove port")
+    def _only_a_service_has_parts(self) -> Self:
+        if self.kind != "Service" and self.port is not None:
+            raise PydanticCustomError("no_port", "only a Service has a port here: remove port")
+        if self.subset is not None and (self.kind != "Service" or self.name is None):
+            raise PydanticCustomError("no_subset", "a subset is of a Service: say its name, or remove subset")
+        if self.name is None and self.kind not in ("Service", "InferencePool"):
+            raise PydanticCustomError(
+                "nameless", "only a Service or an InferencePool is found by its labels: add name"
+            )
         return self
 
 
@@ -209,7 +220,8 @@ def release_of(spec: ModelRolloutSpec, found: Backend | None) -> Release:
         return Release(spec.version, backend=found, image=_image(spec.image, spec.overrides))
     named = spec.backend
     if named is not None and named.name is not None:
-        return Release(spec.version, backend=Backend(BackendKind(named.kind), named.name, named.port))
+        backend = Backend(BackendKind(named.kind), named.name, named.port, named.subset or "")
+        return Release(spec.version, backend=backend)
     if found is not None and named is not None and named.port is not None:
         found = replace(found, port=named.port)
     return Release(spec.version, backend=found)

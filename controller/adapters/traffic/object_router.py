@@ -19,7 +19,7 @@ from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound, NotServed
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership, fence, latch_of, stamp, take_over
 from controller.adapters.kube.permissions import Feature, Permission
-from controller.adapters.kube.resources import INFERENCE_POOLS, SERVICES, Obj
+from controller.adapters.kube.resources import AI_SERVICE_BACKENDS, INFERENCE_POOLS, REVISIONS, SERVICES, Obj
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.traffic.companions import companion_of
 from controller.adapters.traffic.dialect import Dialect, Standing
@@ -35,6 +35,8 @@ from controller.errors import Conflict, ControllerError, TargetError, TransientE
 PERMISSIONS = (
     Permission(SERVICES, frozenset({"get"}), Feature.CORE),
     Permission(INFERENCE_POOLS, frozenset({"get"}), Feature.INFERENCE_POOLS),
+    Permission(AI_SERVICE_BACKENDS, frozenset({"get"}), Feature.AI_GATEWAY),
+    Permission(REVISIONS, frozenset({"get"}), Feature.KNATIVE),
 )
 
 

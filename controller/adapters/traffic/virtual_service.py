@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 
 from controller.adapters.kube.permissions import Permission
-from controller.adapters.kube.resources import DESTINATION_RULES, PODS, VIRTUAL_SERVICES, Obj
+from controller.adapters.kube.resources import DESTINATION_RULES, VIRTUAL_SERVICES, Obj
 from controller.adapters.kube.untrusted import mapping, number, sequence, text
 from controller.adapters.traffic.dialect import Companion, Standing
 from controller.adapters.traffic.gateway_api import VERBS
@@ -30,7 +30,6 @@ from controller.features import Feature
 PERMISSIONS = (
     Permission(VIRTUAL_SERVICES, VERBS, Feature.ISTIO),
     Permission(DESTINATION_RULES, frozenset({"list"}), Feature.ISTIO),
-    Permission(PODS, frozenset({"list", "watch"}), Feature.ISTIO),
 )
 
 

@@ -19,10 +19,14 @@ _FAMILIES: tuple[Literal["IPv4", "IPv6"], ...] = ("IPv4", "IPv6")
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """``ready`` is ``host:port`` of each copy that can take requests, sorted; ``known`` counts all copies."""
+    """``ready`` is ``host:port`` of each copy that can take requests, sorted; ``known`` counts all copies.
+
+    ``asleep`` says that no copy runs, and that the first request would start one.
+    """
 
     ready: tuple[str, ...] = ()
     known: int = 0
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

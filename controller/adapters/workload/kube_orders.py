@@ -10,12 +10,16 @@ from controller.control.errors import InvalidRequest
 from controller.control.interface import Order
 from controller.policy.quantities import shown
 
-_BACKEND = re.compile(r"(?:(?P<kind>[^/:]+)/)?(?P<name>[^/:]+)(?::(?P<port>[0-9]{1,5}))?")
+_BACKEND = re.compile(
+    r"(?:(?P<kind>[^/:@]+)/)?(?P<name>[^/:@]+)(?:@(?P<subset>[^/:@]+))?(?::(?P<port>[0-9]{1,5}))?"
+)
 _KINDS = {
     "service": "Service",
     "svc": "Service",
     "inferencepool": "InferencePool",
     "pool": "InferencePool",
+    "aiservicebackend": "AIServiceBackend",
+    "revision": "Revision",
 }
 
 
@@ -68,11 +72,12 @@ def _backend(typed: str) -> Obj:
     kind = _KINDS.get((match["kind"] or "service").lower()) if match else None
     if match is None or kind is None:
         raise InvalidRequest(
-            f"the backend {shown(typed)} is not [KIND/]NAME[:PORT], "
-            "such as fraud-v7:8080 or InferencePool/llama-v7"
+            f"the backend {shown(typed)} is not [KIND/]NAME[@SUBSET][:PORT], "
+            "such as fraud-v7:8080, InferencePool/llama-v7 or Revision/llama-00007"
         )
     port = {"port": int(match["port"])} if match["port"] else {}
-    return {"kind": kind, "name": match["name"], **port}
+    subset = {"subset": match["subset"]} if match["subset"] else {}
+    return {"kind": kind, "name": match["name"], **port, **subset}
 
 
 def _overrides(order: Order) -> Obj:

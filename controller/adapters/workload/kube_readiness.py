@@ -11,6 +11,7 @@ from controller.adapters.workload.kube_grace import grace_cautions
 from controller.adapters.workload.kube_labels import CREATED, labels_of, name_of, pods_of, selects
 from controller.adapters.workload.kube_look import look
 from controller.adapters.workload.kube_problem import Problem
+from controller.adapters.workload.kube_revisions import ASLEEP
 from controller.adapters.workload.kube_room import Room
 from controller.adapters.workload.kube_scalable import Scalable
 from controller.adapters.workload.kube_shares import carried_by, too_few
@@ -41,7 +42,7 @@ class ReadinessReader:
         if isinstance(seen, Problem):
             return _not_ready(seen)
         if release.version != rollout.release.version:
-            return _of_endpoints(release, release.backend, seen)
+            return _of_endpoints(release, release.backend, seen, asleep=seen.asleep)
         return await self._canary(rollout, release.backend, seen)
 
     async def _canary(self, rollout: Rollout, backend: Backend, seen: Endpoints) -> Readiness:
@@ -51,7 +52,8 @@ class ReadinessReader:
             if mixed is not None:
                 return replace(_not_ready(mixed), endpoints=seen.ready)
         if target is None:
-            return _of_endpoints(rollout.release, backend, seen)
+            awake = rollout.phase in _BEFORE_TRAFFIC
+            return _of_endpoints(rollout.release, backend, seen, asleep=seen.asleep and not awake)
         scaled = scales(rollout, target)
         full = await full_copies(self._view, rollout, target) if scaled else None
         count = len(seen.ready)
@@ -145,10 +147,14 @@ def _selects_any(selector: Obj, labels: Sequence[Obj]) -> bool:
     return any(selects(selector, each) for each in labels)
 
 
-def _of_endpoints(release: Release, backend: Backend, seen: Endpoints) -> Readiness:
-    """By the endpoints alone: one is enough, and how many more it would take nobody knows."""
-    counted = f"{len(seen.ready)} of {seen.known} endpoints of {backend.kind} {backend.name} ready"
-    return Readiness(ready=bool(seen.ready), message=f"{release.version}: {counted}", endpoints=seen.ready)
+def _of_endpoints(release: Release, backend: Backend, seen: Endpoints, *, asleep: bool) -> Readiness:
+    """By the endpoints alone: one is enough, and how many more it would take nobody knows.
+
+    ``asleep`` says that none is enough too: requests wake it.
+    """
+    counted = f"{len(seen.ready)} of {seen.known} endpoints of {backend} ready"
+    message = f"{release.version}: {ASLEEP if seen.asleep and not asleep else counted}"
+    return Readiness(ready=bool(seen.ready) or asleep, message=message, endpoints=seen.ready)
 
 
 def _not_ready(problem: Problem) -> Readiness:

@@ -24,7 +24,6 @@ from controller.adapters.workload.kube_labels import (
     VERSION,
     labels_of,
     name_of,
-    pods_of,
     version_of,
 )
 from controller.adapters.workload.kube_look import look
@@ -51,8 +50,7 @@ class Retiring:
         """Raise `TargetError` when a backend in use has the same copies: somebody re-pointed a Service."""
         target = await self.workload(namespace, backend) if in_use else None
         for other in in_use:
-            obj = await self._view.backend(namespace, other)
-            theirs = await self._view.workloads(namespace, pods_of(obj)) if obj is not None else []
+            theirs = await self._view.behind(namespace, other)
             if target is not None and str(target) in map(str, theirs):
                 raise TargetError(f"{target} makes the copies of {other.name} too, which is in use: it stays")
 
@@ -114,11 +112,14 @@ class Retiring:
         """
         if Feature.WORKLOADS not in self._view.features:
             raise TargetError("add workloads to SERINUS_KUBERNETES__FEATURES to let Serinus scale workloads")
-        obj = await self._view.backend(namespace, backend)
-        if obj is None:
+        if backend.kind is BackendKind.REVISION:
+            return None  # Knative scales it by itself
+        selector = await self._view.selector(namespace, backend)
+        if selector is None:
             left = await self._view.get(DEPLOYMENTS, namespace, backend.name) or {}
-            return Scalable(DEPLOYMENTS, left) if CREATED in labels_of(left) else None
-        found = await self._view.workloads(namespace, pods_of(obj))
+            created = CREATED in labels_of(left) and not backend.subset
+            return Scalable(DEPLOYMENTS, left) if created else None
+        found = await self._view.workloads(namespace, selector)
         if len(found) > 1:
             names = " and ".join(str(each) for each in found)
             raise TargetError(f"{names} are both behind {backend.kind} {backend.name}: scale them yourself")

@@ -13,7 +13,9 @@ from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.resources import (
     AI_SERVICE_BACKENDS,
     DEPLOYMENTS,
+    DESTINATION_RULES,
     ENDPOINT_SLICES,
+    ENVOY_BACKENDS,
     INFERENCE_POOLS,
     LEADER_WORKER_SETS,
     PODS,
@@ -24,6 +26,9 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.kube.untrusted import mapping, sequence
+from controller.adapters.workload.kube_ai_backends import behind as behind_backend
+from controller.adapters.workload.kube_ai_backends import referenced
+from controller.adapters.workload.kube_endpoints import Endpoints
 from controller.adapters.workload.kube_labels import (
     SERVICE_OF_SLICE,
     labels_of,
@@ -32,6 +37,7 @@ from controller.adapters.workload.kube_labels import (
     service_of,
 )
 from controller.adapters.workload.kube_scalable import Scalable, behind
+from controller.adapters.workload.kube_subsets import labels_of_subset
 from controller.domain.release import Backend, BackendKind
 from controller.errors import TransientError
 
@@ -148,12 +154,37 @@ class ClusterView:
         """What makes the pods of a backend, as far as that may be read; none where the backend is gone."""
         if Feature.WORKLOADS not in self.features:
             return []
+        selector = await self.selector(namespace, backend)
+        return [] if selector is None else await self.workloads(namespace, selector)
+
+    async def selector(self, namespace: str, backend: Backend) -> Obj | None:
+        """The pods that a backend sends requests to; None where it is gone.
+
+        Those of a Knative revision are Knative's alone, and those of a server elsewhere nobody's here.
+        """
+        if backend.kind is BackendKind.REVISION:
+            return None
+        if backend.kind is BackendKind.AI_SERVICE_BACKEND:
+            found = await self.behind_ai_backend(namespace, backend)
+            return await self.selector(namespace, found) if isinstance(found, Backend) else None
         obj = await self.backend(namespace, backend)
-        return [] if obj is None else await self.workloads(namespace, pods_of(obj))
+        if obj is None or not backend.subset:
+            return None if obj is None else pods_of(obj)
+        labels = labels_of_subset(await self.all(DESTINATION_RULES, namespace), namespace, backend)
+        return None if labels is None else {"matchLabels": {**pods_of(obj)["matchLabels"], **labels}}
+
+    async def behind_ai_backend(self, namespace: str, backend: Backend) -> Backend | Endpoints | None:
+        """The Service that an AIServiceBackend leads to, or addresses elsewhere; None for nowhere."""
+        obj = await self.backend(namespace, backend)
+        found = referenced(obj) if obj is not None else ""
+        if isinstance(found, Backend):
+            return found
+        named = await self.get(ENVOY_BACKENDS, namespace, found) if found else None
+        return None if named is None else behind_backend(named, namespace)
 
     async def pods(self, namespace: str, selector: Obj) -> Sequence[Obj]:
         """The pods that a selector reaches; none where pods may not be read."""
-        if not self.features & {Feature.WORKLOADS, Feature.INFERENCE_POOLS}:
+        if not self.features & {Feature.WORKLOADS, Feature.INFERENCE_POOLS, Feature.ISTIO}:
             return ()
         selected = selection(selector)
         return [each for each in await self.all(PODS, namespace) if selected(labels_of(each))]

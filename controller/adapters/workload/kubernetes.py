@@ -12,14 +12,18 @@ from controller.adapters.kube.aftercare import Created
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import (
+    AI_SERVICE_BACKENDS,
     DEPLOYMENTS,
+    DESTINATION_RULES,
     ENDPOINT_SLICES,
+    ENVOY_BACKENDS,
     HORIZONTAL_POD_AUTOSCALERS,
     INFERENCE_POOLS,
     LEADER_WORKER_SETS,
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
     PODS,
+    REVISIONS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -46,6 +50,11 @@ WATCHED: tuple[tuple[Resource, Feature], ...] = (
     (PODS, Feature.WORKLOADS),
     (INFERENCE_POOLS, Feature.INFERENCE_POOLS),
     (PODS, Feature.INFERENCE_POOLS),
+    (DESTINATION_RULES, Feature.ISTIO),
+    (PODS, Feature.ISTIO),
+    (AI_SERVICE_BACKENDS, Feature.AI_GATEWAY),
+    (ENVOY_BACKENDS, Feature.AI_GATEWAY),
+    (REVISIONS, Feature.KNATIVE),
     (STATEFUL_SETS, Feature.STATEFUL_SETS),
     (LEADER_WORKER_SETS, Feature.LEADER_WORKER_SETS),
 )

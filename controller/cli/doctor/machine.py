@@ -7,7 +7,9 @@ from datetime import timedelta
 import httpx2
 
 from controller.adapters.exchange import Answer, NoAnswer, exchange, plain_client, tls_client
+from controller.adapters.registry import capabilities
 from controller.cli.doctor import sources
+from controller.cli.doctor.abilities import abilities
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
 from controller.cli.doctor.policies import of_folder
 from controller.control.client import ControlClient
@@ -29,6 +31,7 @@ def examine(control: ControlClient, socket: str, settings: Settings | None) -> l
     found.append(asyncio.run(_ready(settings)))
     rules = of_folder(settings.policies_dir)
     found += rules.findings
+    found += filter(None, [abilities(policy, capabilities()) for policy in rules.policies])
     if settings.envoy is not None:
         found.append(asyncio.run(_envoy(settings.envoy.admin_url)))
     found += sources.missing(rules.policies, settings.prometheus_servers)

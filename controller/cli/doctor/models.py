@@ -10,17 +10,20 @@ from controller.adapters.kube.records import Held, newest_first
 from controller.adapters.kube.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
-    INFERENCE_POOLS,
     MODEL_ROLLOUTS,
     SERVICES,
     STATEFUL_SETS,
     Obj,
     Resource,
 )
+from controller.adapters.registry import capabilities
+from controller.adapters.traffic.companions import companion_of
 from controller.adapters.workload.kube_grace import grace_cautions
 from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE, pods_of
 from controller.adapters.workload.kube_scalable import Scalable, behind
+from controller.adapters.workload.kube_view import resource_of
 from controller.cli.doctor import routes
+from controller.cli.doctor.abilities import abilities
 from controller.cli.doctor.findings import failed, ok, skipped, warned
 from controller.cli.doctor.looking import Findings, Wishes, seen
 from controller.cli.doctor.policies import Rules, of_config_maps, of_folder
@@ -57,6 +60,7 @@ class ModelsDoctor:
                 found.append(refused)
             elif model.resource is not None:
                 served.append((model, model.resource))
+                found += filter(None, [abilities(model.policy, capabilities())])
         held = await self._held({model.policy.namespace for model, _ in served})
         looks = [self._model(model, resource, held) for model, resource in served]
         return found + [finding for each in await asyncio.gather(*looks) for finding in each]
@@ -98,8 +102,10 @@ class ModelsDoctor:
         try:
             found = await self.client.get(resource, model.key.namespace, model.key.name)
         except NotServed as error:
-            return [failed("route", model.policy.model, str(error), "install the Gateway API's CRDs")]
-        looked = routes.route(model, found)
+            how = f"install the CRDs of {resource.group}"
+            return [failed("route", model.policy.model, str(error), how)]
+        beside = () if found is None else await self._beside(model, found)
+        looked = routes.route(model, found, beside)
         named = looked.serving
         if named is None:
             return [looked.finding]
@@ -108,11 +114,16 @@ class ModelsDoctor:
             *await seen("backend", model.policy.model, lambda: self._backend(model, named)),
         ]
 
+    async def _beside(self, model: routes.Model, found: Obj) -> tuple[Obj | None, ...]:
+        """What the dialect wants looked at to know whether the route is in force."""
+        wanted = model.dialect.companions(found, model.routed) if model.dialect else ()
+        return tuple([await companion_of(self.client, model.key.namespace, each) for each in wanted])
+
     async def _backend(self, model: routes.Model, named: Backend) -> Findings:
         namespace = model.policy.namespace
-        if named.kind is not BackendKind.SERVICE:
-            pool = await self.client.get(INFERENCE_POOLS, namespace, named.name)
-            return [routes.backend(model, named, pool, ())]
+        if named.kind is not BackendKind.SERVICE or named.subset:
+            other = await self.client.get(resource_of(named), namespace, named.name)
+            return [routes.backend(model, named, other, ())]
         service = await self.client.get(SERVICES, namespace, named.name)
         slices: Sequence[Obj] = ()
         if service is not None:

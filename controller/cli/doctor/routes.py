@@ -103,12 +103,12 @@ class Looked:
     serving: Backend | None = None
 
 
-def route(model: Model, found: Obj | None) -> Looked:
-    """The route as it is now."""
+def route(model: Model, found: Obj | None, beside: tuple[Obj | None, ...] = ()) -> Looked:
+    """The route as it is now; ``beside`` are its dialect's companions."""
     name, key = model.policy.model, f"{model.policy.route.kind} {model.key}"
     if found is None or model.dialect is None:
         return Looked(failed("route", name, f"{key} does not exist", _remedy(Reason.ROUTE_NOT_FOUND, name)))
-    standing = Standing(found)
+    standing = Standing(found, beside)
     taken = model.dialect.accepted(standing)
     moving = model.open
     if moving is not None:
@@ -128,10 +128,11 @@ def route(model: Model, found: Obj | None) -> Looked:
 
 def backend(model: Model, named: Backend, found: Obj | None, slices: Sequence[Obj]) -> Finding:
     """Whether copies of what serves can take requests."""
-    name, key = model.policy.model, f"{named.kind} {model.policy.namespace}/{named.name}"
+    part = f"@{named.subset}" if named.subset else ""
+    name, key = model.policy.model, f"{named.kind} {model.policy.namespace}/{named.name}{part}"
     if found is None:
         return failed("backend", name, f"{key} does not exist", _remedy(Reason.BACKEND_NOT_FOUND, name))
-    if named.kind is not BackendKind.SERVICE:
+    if named.kind is not BackendKind.SERVICE or named.subset:
         return skipped("backend", name, f"{key} is there; its pods are not looked at")
     port = service_port(found, named.port)
     if isinstance(port, Problem):

@@ -3,8 +3,11 @@
 from typing import Any
 
 from controller.adapters.kube.crd import model_rollout_crd
+from tests.kube.crds.ai_gateway import ai_gateway_route, ai_service_backend, envoy_backend
 from tests.kube.crds.gateway_api import gateway, grpc_route, http_route
 from tests.kube.crds.inference import inference_pool
+from tests.kube.crds.istio import destination_rule, virtual_service
+from tests.kube.crds.knative import knative_service, revision
 from tests.kube.crds.leader_worker_set import leader_worker_set
 
 
@@ -16,5 +19,12 @@ def definitions() -> list[dict[str, Any]]:
         gateway(),
         inference_pool(),
         leader_worker_set(),
+        virtual_service(),
+        destination_rule(),
+        ai_gateway_route(),
+        ai_service_backend(),
+        envoy_backend(),
+        knative_service(),
+        revision(),
         model_rollout_crd(),
     ]

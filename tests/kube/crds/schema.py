@@ -99,21 +99,29 @@ def definition(
     *,
     short: Sequence[str] = (),
     scale: Mapping[str, str] | None = None,
+    version: str = "v1",
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The CRD of one namespaced kind, version v1, with a status subresource."""
+    """The CRD of one namespaced kind, with a status subresource.
+
+    It is stored as ``version``, and served under the names of ``also`` too, with the same schema.
+    """
     plural = f"{kind.lower()}s"
     subresources: dict[str, Any] = {"status": {}}
     if scale:
         subresources["scale"] = dict(scale)
     whole = record({"apiVersion": STRING, "kind": STRING, "metadata": {"type": "object"}}, "spec")
     whole["properties"] |= {"spec": spec, "status": status}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "subresources": subresources,
-        "schema": {"openAPIV3Schema": whole},
-    }
+    versions = [
+        {
+            "name": name,
+            "served": True,
+            "storage": name == version,
+            "subresources": subresources,
+            "schema": {"openAPIV3Schema": whole},
+        }
+        for name in (version, *also)
+    ]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -132,6 +140,6 @@ def definition(
                 "singular": kind.lower(),
                 "shortNames": list(short),
             },
-            "versions": [version],
+            "versions": versions,
         },
     }

@@ -21,7 +21,10 @@ checks:
 @pytest.fixture
 def catalogue() -> Catalogue:
     return Catalogue(
-        dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
+        {
+            **dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
+            "knativeService": Capabilities(finest_permille=10),
+        },
         dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),
     )

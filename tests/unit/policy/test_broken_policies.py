@@ -22,7 +22,10 @@ PLACE = re.compile(r"[\w./-]+\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S.*")
 @pytest.fixture
 def catalogue() -> Catalogue:
     return Catalogue(
-        dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
+        {
+            **dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
+            "knativeService": Capabilities(finest_permille=10),
+        },
         dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),
     )

@@ -32,6 +32,10 @@ def test_an_order_without_more_is_found_by_labels() -> None:
         ("svc/fraud-v7", {"kind": "Service", "name": "fraud-v7"}),
         ("InferencePool/llama", {"kind": "InferencePool", "name": "llama"}),
         ("inferencepool/llama", {"kind": "InferencePool", "name": "llama"}),
+        ("fraud@v7", {"kind": "Service", "name": "fraud", "subset": "v7"}),
+        ("svc/fraud@v7:8080", {"kind": "Service", "name": "fraud", "subset": "v7", "port": 8080}),
+        ("AIServiceBackend/llama-v7", {"kind": "AIServiceBackend", "name": "llama-v7"}),
+        ("revision/llama-00007", {"kind": "Revision", "name": "llama-00007"}),
     ],
 )
 def test_backends(typed: str, backend: dict[str, Any]) -> None:
@@ -45,6 +49,8 @@ def test_backends(typed: str, backend: dict[str, Any]) -> None:
         ({"backend": "x:http"}, "KIND"),
         ({"backend": "x:70000"}, "spec.backend.port"),
         ({"backend": "InferencePool/x:80"}, "remove port"),
+        ({"backend": "Revision/x@v7"}, "remove subset"),
+        ({"backend": "x@v7@v8"}, "KIND"),
         ({"backend": "x", "image": "i"}, "not both"),
         ({"env": ["A=b"]}, "add image"),
         ({"image": "i", "env": ["A"]}, "NAME=VALUE"),

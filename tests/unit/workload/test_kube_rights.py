@@ -5,7 +5,9 @@ from collections.abc import Awaitable
 import pytest
 
 from controller.adapters.kube.resources import (
+    AI_SERVICE_BACKENDS,
     DEPLOYMENTS,
+    ENVOY_BACKENDS,
     HORIZONTAL_POD_AUTOSCALERS,
     INFERENCE_POOLS,
     LEADER_WORKER_SETS,
@@ -13,6 +15,7 @@ from controller.adapters.kube.resources import (
     PERSISTENT_VOLUME_CLAIMS,
     POD_DISRUPTION_BUDGETS,
     PODS,
+    REVISIONS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -23,13 +26,17 @@ from controller.errors import TargetError, TransientError
 from tests.kube_fake import Serve
 from tests.kube_workloads import autoscaler, budget, deployment, meta, node, pod, service, unscheduled
 from tests.unit.workload.cluster import EVERYTHING, EXISTING, IMAGE, a_cluster, adapter, endpoints, rollout
+from tests.unit.workload.test_kube_backends import SUBSET, subsets
 
 Right = tuple[str, str]
+FOLLOWED = (AI_SERVICE_BACKENDS, ENVOY_BACKENDS, REVISIONS)
+"""Single objects of these are read, and from their caches alone: the right to list fills those."""
 RIGHTS: list[Right] = sorted(
     {
         (verb, f"{each.resource.plural}/{each.subresource}" if each.subresource else each.resource.plural)
         for each in PERMISSIONS
         for verb in each.verbs - {"watch"}
+        if each.resource not in FOLLOWED
     }
 )
 
@@ -87,9 +94,15 @@ async def a_scaling(denied: set[Right], resource: Resource) -> object:
     return await outcome(adapter(api, EVERYTHING).supply(rollout(EXISTING, scale=True), 500))
 
 
+async def a_subset(denied: set[Right]) -> object:
+    api = subsets()
+    api.denied = denied
+    return await outcome(adapter(api, EVERYTHING).readiness(rollout(SUBSET), SUBSET))
+
+
 async def everything(denied: set[Right]) -> list[object]:
     scaled = [await a_scaling(denied, each) for each in (STATEFUL_SETS, LEADER_WORKER_SETS)]
-    return [*await a_clone(denied), *scaled]
+    return [*await a_clone(denied), *scaled, await a_subset(denied)]
 
 
 @pytest.mark.parametrize("right", RIGHTS, ids=" ".join)
@@ -101,7 +114,7 @@ async def test_with_all_rights_everything_goes_well() -> None:
     seen = await everything(set())
     assert seen[:4] == ["connection reset"] * 4
     assert seen[4:6] == [None, None]
-    assert seen[-5:] == [True, False, True, None, None]
+    assert seen[-6:-1] == [True, False, True, None, None]
 
 
 def test_what_is_followed_may_be_listed_and_watched() -> None:
