@@ -3,8 +3,8 @@
 In each one the version v6 serves alone, beside something that is nobody's business.
 """
 
+import json
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,8 @@ class Kind:
     entry: Callable[[str, int], Obj]
     """An entry of one of the two backends as somebody else would write it."""
     run: Callable[[Write, Obj], None]
+    whole: int = 100
+    """The weight of v6 while it is alone."""
     sums_to: int = 1000
 
     def routed(self, namespace: str = NAMESPACE, **changes: Any) -> RoutedModel:
@@ -188,13 +190,15 @@ class Kind:
             "namespace": namespace,
             "stable": Release("v6", backend=self.stable),
             "canary": Release("v7", backend=self.canary),
+            "weight_sum": self.whole,
             "steps_permille": (10, 50, 250),
         }
         return RoutedModel(**(known | changes))
 
     def object_in(self, namespace: str) -> Obj:
-        route = deepcopy(self.route)
-        route["metadata"]["namespace"] = namespace
+        """The route as somebody would create it there."""
+        route: Obj = json.loads(json.dumps(self.route).replace(f".{NAMESPACE}.", f".{namespace}."))
+        route["metadata"] = {"name": route["metadata"]["name"], "namespace": namespace}
         return route
 
     def refs(self, route: Obj) -> list[Obj]:
@@ -241,6 +245,7 @@ AI_GATEWAY_ROUTES = Kind(
     Backend(BackendKind.AI_SERVICE_BACKEND, "fraud-v7"),
     service_backend,
     generate,
+    whole=1,
 )
 KNATIVE_SERVICES = Kind(
     "knativeService",

@@ -32,7 +32,7 @@ def ai_gateway_route() -> dict[str, Any]:
     mutation = record(
         {
             "set": listing(header, most=16, keys=("name",)),
-            "remove": {"type": "array", "items": STRING, "x-kubernetes-list-type": "set", "maxItems": 16},
+            "remove": listing(STRING, most=16),
         }
     )
     ref = record(
