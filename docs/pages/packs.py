@@ -35,7 +35,7 @@ _TOLD_BY = {
     Template.ENDPOINTS: "`{label}` is the address of a copy",
     Template.VERSION: "`{label}` is the version",
     Template.MODEL: "`{label}` is the model",
-    Template.SERIES: "`{label}` is the cluster's name, as the route says",
+    Template.SERIES: "`{label}` is what the route calls the version's backend",
     Template.SERVICE: "`{label}` is what Traefik calls the backendRef's Service",
 }
 

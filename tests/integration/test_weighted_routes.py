@@ -148,7 +148,7 @@ class World:
     def weights(self) -> dict[str, int]:
         field = self.dialect.layout.weight
         refs = self.kind.refs(self.route())
-        return {version: each.get(field) for each in refs if (version := self.version_of(each)) is not None}
+        return {version: int(each[field]) for each in refs if (version := self.version_of(each)) is not None}
 
 
 @pytest.fixture(params=sorted(ALL))

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from controller.adapters.kube.conditions import Condition
+from controller.adapters.registry import capabilities
 from controller.cli.main import app
 from controller.cli.session import ExitCode
 from controller.domain.measures import Level
@@ -49,7 +50,7 @@ def test_every_word_is_explained() -> None:
 
 def test_every_field_of_a_policy_is_there() -> None:
     page = pages()[FOLDER / "policy-fields.md"]
-    titles = {"envoy", "httpRoute", "grpcRoute", "errors", "probes", *Level}
+    titles = {*capabilities(), "errors", "probes", *Level}
     fields = set(_properties(json_schema())) - titles
     assert len(fields) > 40
     assert [name for name in sorted(fields) if f"| `{name}` |" not in page] == []
