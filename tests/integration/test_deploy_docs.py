@@ -173,6 +173,19 @@ def test_a_language_model_is_released_under_its_policy(apiserver: ApiServer, she
     assert rollout["spec"]["backend"] == {"kind": "InferencePool", "name": "code-assistant-v2"}
 
 
+def test_a_subset_and_a_revision_are_released(apiserver: ApiServer, shell: Shell) -> None:
+    said = shell.run(script("docs/how-to/gateways.md", "cluster"))
+    backends = {
+        "risk-mesh-v7": {"kind": "Service", "name": "risk", "subset": "v7"},
+        "reranker-knative-v7": {"kind": "Revision", "name": "reranker-00007"},
+    }
+    for name, backend in backends.items():
+        assert name in said
+        rollout = apiserver.admin.get("serinus.dev/v1alpha1", "ModelRollout", "ml", name)
+        assert rollout is not None
+        assert rollout["spec"]["backend"] == backend
+
+
 def test_models_are_dealt_out_by_namespaces(apiserver: ApiServer, shell: Shell) -> None:
     for name in ("risk", "vision"):
         apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
