@@ -25,6 +25,7 @@ SOMEBODY = "somebody"
 _MOST_OVERRIDE_BYTES = 16 * 1024
 _MOST_FAULTS = 20
 _LONGEST_PERSON = 128
+_BY_LABELS = "only a Service or an InferencePool is found by its labels: add name"
 _SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a ModelRollout: remove it",
@@ -72,14 +73,13 @@ class BackendSpec(Shape):
 
     @model_validator(mode="after")
     def _only_a_service_has_parts(self) -> Self:
-        if self.kind != "Service" and self.port is not None:
+        service, labelled = self.kind == "Service", self.kind in ("Service", "InferencePool")
+        if not service and self.port is not None:
             raise PydanticCustomError("no_port", "only a Service has a port here: remove port")
-        if self.subset is not None and (self.kind != "Service" or self.name is None):
+        if self.subset is not None and not (service and self.name):
             raise PydanticCustomError("no_subset", "a subset is of a Service: say its name, or remove subset")
-        if self.name is None and self.kind not in ("Service", "InferencePool"):
-            raise PydanticCustomError(
-                "nameless", "only a Service or an InferencePool is found by its labels: add name"
-            )
+        if self.name is None and not labelled:
+            raise PydanticCustomError("nameless", _BY_LABELS)
         return self
 
 

@@ -12,6 +12,7 @@ ABILITIES: Mapping[str, Callable[[Capabilities], bool]] = {
     "mirror requests": lambda each: each.mirror,
     "route by header or cookie": lambda each: each.match,
     "keep a user with a version": lambda each: each.sticky,
+    "name the version in each answer": lambda each: bool(each.version_header),
 }
 """What a kind of route may be able to do beside dividing requests by weight, and whether it is."""
 
