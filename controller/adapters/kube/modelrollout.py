@@ -67,18 +67,17 @@ class BackendSpec(Shape):
         default=None, description="The Service's port; that of the stable version if absent."
     )
     subset: SubsetName | None = Field(
-        default=None,
-        description="The version's part of the Service's copies, as a DestinationRule of Istio divides them.",
+        default=None, description="The version's part of the Service, by a DestinationRule of Istio."
     )
 
     @model_validator(mode="after")
     def _only_a_service_has_parts(self) -> Self:
-        service, labelled = self.kind == "Service", self.kind in ("Service", "InferencePool")
+        service = self.kind == "Service"
         if not service and self.port is not None:
             raise PydanticCustomError("no_port", "only a Service has a port here: remove port")
         if self.subset is not None and not (service and self.name):
             raise PydanticCustomError("no_subset", "a subset is of a Service: say its name, or remove subset")
-        if self.name is None and not labelled:
+        if self.name is None and self.kind not in ("Service", "InferencePool"):
             raise PydanticCustomError("nameless", _BY_LABELS)
         return self
 
