@@ -16,7 +16,7 @@ def too_fine(
     if isinstance(steps, AutoSteps):
         weights: list[tuple[tuple[str | int, ...], int]] = [(("max_weight",), steps.max_weight)]
     else:
-        weights = [((index, "weight"), step.weight) for index, step in enumerate(steps)]
+        weights = [((index, "weight"), step.weight or 0) for index, step in enumerate(steps)]
     return [
         (
             location,

@@ -126,7 +126,7 @@ def _said(standing: Standing, message: str) -> str:
     return bounded(f"{message}: {no[0]}") if no else message
 
 
-def _series(pair: Pair, routed: RoutedModel) -> tuple[tuple[str, str], ...]:
+def _series(routed: RoutedModel, pair: Pair, *_: object) -> tuple[tuple[str, str], ...]:
     """The model name that each version's backend is asked for, where they differ: metrics have no other."""
     found = [
         (release.version, text(refs[0].body.get("modelNameOverride")))

@@ -20,7 +20,7 @@ from controller.domain.wording import percent, treated
 from controller.errors import TargetError
 
 Series = Callable[[RoutedModel, Pair, Sequence[Rule], Split], tuple[tuple[str, str], ...]]
-"""What a kind of route calls each version in the metrics: as in `RouteSeen`, also in rules that were added."""
+"""What a kind of route calls each version in the metrics, as in `RouteSeen`, in all of the rules."""
 
 
 def route_seen(

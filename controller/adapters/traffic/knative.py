@@ -17,7 +17,7 @@ from controller.adapters.kube.untrusted import mapping, number, sequence, text
 from controller.adapters.traffic.dialect import Standing
 from controller.adapters.traffic.gateway_api import VERBS
 from controller.adapters.traffic.gateway_layout import GROUPS
-from controller.adapters.traffic.gateway_rule import Pair, Trouble
+from controller.adapters.traffic.gateway_rule import Trouble
 from controller.adapters.traffic.gateway_status import Verdict, bounded
 from controller.adapters.traffic.layout import Layout, Target, Wanted
 from controller.adapters.traffic.weighted_routes import WeightedRoutes
@@ -124,7 +124,7 @@ def _gateways(_: Obj) -> tuple[str, ...]:
     return ("knative",)
 
 
-def _series(pair: Pair, routed: RoutedModel) -> tuple[tuple[str, str], ...]:  # noqa: ARG001 - as `Series` has it
+def _series(*_: object) -> tuple[tuple[str, str], ...]:
     """Knative's metrics tell versions by the revision's name, which is the backend's."""
     return ()
 

@@ -158,7 +158,7 @@ def _gateways(route: Obj) -> tuple[str, ...]:
     return tuple(sorted(name if "/" in name or name == "mesh" else f"{home}/{name}" for name in names))
 
 
-def _series(pair: Pair, routed: RoutedModel) -> tuple[tuple[str, str], ...]:  # noqa: ARG001 - as `Series` has it
+def _series(*_: object) -> tuple[tuple[str, str], ...]:
     """Istio's metrics tell versions by the labels of their pods."""
     return ()
 
