@@ -11,7 +11,7 @@ MLSERVER ?=
 COMPARE ?=
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo check docs test test-engines test-faults bench bench-judge bench-fleet bench-soak format lock clean
+.PHONY: help setup demo check docs test test-engines test-faults bench bench-judge bench-fleet bench-soak bench-quality format lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench-fleet: setup ## Thousands of models on real parts (ARGS="growth --only 100
 
 bench-soak: setup ## Half an hour of 1,000 models, 100 rolling: does memory grow? (ARGS="--minutes 120")
 	$(RUN)python -m bench.fleet soak $(ARGS)
+
+bench-quality: setup ## Worse and equal models, really trained, under checks of answers (ARGS="--seeds 20")
+	$(RUN)python -m bench.quality $(ARGS)
 
 format: setup ## Format and fix
 	$(RUN)ruff check --fix .

@@ -22,6 +22,7 @@ from controller.domain.observation import (
     WarmUpReport,
 )
 from controller.domain.release import Release
+from controller.domain.trials import Trial, TrialSeen
 from controller.domain.vocabulary import Reason
 from controller.domain.wording import duration
 from controller.errors import TargetError, TransientError
@@ -37,6 +38,7 @@ from controller.ports import (
     Telemetry,
     Tracing,
     TrafficRouter,
+    Trials,
     Validator,
     Workload,
 )
@@ -55,6 +57,7 @@ class World:
     workload: Workload
     validator: Validator
     gates: Gates
+    trials: Trials
     fleet: Fleet
     engines: Engines
     probes: Probes
@@ -117,6 +120,7 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
         pack=pack,
         probes=tuple(world.probes.rounds(rollout)) if wanted.probe else (),
         gates=_words(world, rollout, wanted.gates),
+        trials=_outcomes(world, rollout, wanted.trials),
         serving=recorded,
     )
 
@@ -124,6 +128,11 @@ async def observe(world: World, rollout: Rollout, wanted: Plan) -> Observation:
 def _words(world: World, rollout: Rollout, names: Sequence[str]) -> tuple[GateSeen, ...]:
     words = (world.gates.word(rollout, name) for name in names)
     return tuple(word for word in words if word is not None)
+
+
+def _outcomes(world: World, rollout: Rollout, wanted: Sequence[Trial]) -> tuple[TrialSeen, ...]:
+    found = (world.trials.outcome(rollout, trial, world.workload) for trial in wanted)
+    return tuple(outcome for outcome in found if outcome is not None)
 
 
 async def _reading(world: World, rollout: Rollout, measure: Measure | None) -> Reading | NoReading | None:

@@ -30,6 +30,7 @@ from controller.domain.observation import (
 from controller.domain.policy import Policy
 from controller.domain.probed import ProbeRound
 from controller.domain.release import Release, RoutedModel, Split
+from controller.domain.trials import Trial, TrialSeen
 from controller.domain.vocabulary import Reason
 
 
@@ -273,6 +274,18 @@ class Gates(Protocol):
         """What the gate says to what the rollout asks now; None while nothing is known.
 
         At once: asking goes on by itself and never delays a pass. The model is woken by an answer.
+        """
+        ...
+
+
+class Trials(Protocol):
+    """Takes samples of both versions' answers: golden requests, and evaluations by programs."""
+
+    def outcome(self, rollout: Rollout, trial: Trial, workload: Workload) -> TrialSeen | None:
+        """What an open trial has brought; None while nothing is known.
+
+        At once: sampling goes on by itself and never delays a pass. The model is woken by an outcome.
+        ``workload`` says where the versions' copies are.
         """
         ...
 

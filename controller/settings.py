@@ -47,7 +47,7 @@ class EnvoySettings(_Part):
 
 
 class GateSettings(_Part):
-    """Where a policy's ``gate: NAME`` asks."""
+    """Where a policy's ``gate: NAME``, or ``evaluation: NAME``, asks."""
 
     url: HttpUrl
     """The program's address; what it is asked is a CloudEvent, what it may answer stands in the how-to."""
@@ -141,6 +141,8 @@ class Settings(BaseSettings):
     """Programs that policies may have asked, by the name that policies use."""
     probe_gateways: dict[str, ProbeGatewaySettings] = Field(default_factory=dict)
     """Gateways that probes go through, by the name that policies use; ``default`` where they use none."""
+    evaluations: dict[str, GateSettings] = Field(default_factory=dict)
+    """Programs that evaluate a version's answers, by the name that policies use; given as ``gates`` are."""
     slack_callbacks: SlackCallbackSettings | None = None
     """Buttons in the messages of the destinations of kind ``slack``; none when absent."""
     fleet: FleetSettings = Field(default_factory=FleetSettings)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from controller.adapters.gates.question import GateAnswer, GateQuestion
 from controller.adapters.metrics.packs import Pack
 from controller.adapters.notify.cloudevent import RolloutEvent
+from controller.adapters.trials.question import EvaluationAnswer, EvaluationQuestion
 from controller.report.views import ReportView
 from controller.web.application import openapi
 from docs.pages import (
@@ -52,6 +53,12 @@ def pages() -> dict[Path, str]:
             GateQuestion, "gate-question:v1", "What a gate is asked"
         ),
         FOLDER / "gate-answer.schema.json": _schema(GateAnswer, "gate-answer:v1", "What a gate answers"),
+        FOLDER / "evaluation-question.schema.json": _schema(
+            EvaluationQuestion, "evaluation-question:v1", "What an evaluation is asked"
+        ),
+        FOLDER / "evaluation-answer.schema.json": _schema(
+            EvaluationAnswer, "evaluation-answer:v1", "What an evaluation answers"
+        ),
         FOLDER / "report.schema.json": _schema(ReportView, "report:v1alpha1", "The report of a rollout"),
         FOLDER / "openapi.json": json.dumps(openapi(), indent=2) + "\n",
         **{

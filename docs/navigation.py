@@ -21,6 +21,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/drain-a-version.md",
         "how-to/watch-a-rollout.md",
         "how-to/gateways.md",
+        "how-to/quality.md",
         "how-to/llm.md",
         "how-to/low-traffic.md",
         "how-to/backtest.md",
@@ -53,6 +54,7 @@ FIRST: Mapping[str, Sequence[str]] = {
     ),
     "Explanation": (
         "explanation/how-the-judge-decides.md",
+        "explanation/quality.md",
         "explanation/guarantees.md",
         "explanation/threat-model.md",
         "explanation/compared.md",

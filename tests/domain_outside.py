@@ -46,6 +46,14 @@ class Behaviour:
     bad: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     gauges: dict[str, float] = field(default_factory=dict)
+    spread: dict[str, dict[float, float]] = field(default_factory=dict)
+    """Of a drift: the share of requests at each value."""
+    accuracy: float = 0.95
+    """The share of a trial's cases that pass, unless ``scores`` has another for the check."""
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+USUAL_SPREAD = {0.002: 0.2, 0.02: 0.5, 0.2: 0.3}
 
 
 def usual(policy: Policy) -> Behaviour:
@@ -55,6 +63,7 @@ def usual(policy: Policy) -> Behaviour:
         bad={c.name: 0.0 for c in checks if c.kind is CheckKind.RATIO},
         seconds={c.name: (c.max or 1.0) / 10 for c in checks if c.kind is CheckKind.QUANTILE},
         gauges={c.name: (c.max or 1.0) / 2 for c in checks if c.kind is CheckKind.GAUGE},
+        spread={c.name: USUAL_SPREAD for c in checks if c.kind is CheckKind.PSI},
     )
 
 
@@ -164,6 +173,8 @@ class MetricSource:
             more = {(served.version, "", 0.0): requests}
             more |= {(served.version, check, 0.0): requests * bad for check, bad in how.bad.items()}
             more |= {(served.version, check, took): requests for check, took in how.seconds.items()}
+            for check, shares in how.spread.items():
+                more |= {(served.version, check, at): requests * part for at, part in shares.items()}
             for key, count in more.items():
                 sums[key] = sums.get(key, 0.0) + count
         self._times.append(self._times[-1] + seconds)
@@ -204,7 +215,7 @@ class MetricSource:
         counts = tuple(
             CheckCounts(check.name, self._tally(check, canary, span), self._tally(check, stable, span))
             for check in rollout.policy.checks
-            if check.kind is not CheckKind.GAUGE and not check.of_probes
+            if check.kind.in_blocks and not check.of_probes
         )
         return Block(start, end, self.requests(canary, *span), self.requests(stable, *span), counts)
 

@@ -22,6 +22,7 @@ from controller.domain.policy import (
     WorkloadRules,
 )
 from controller.domain.probes import PROBES, ProbeRules
+from controller.domain.trials import Sampling
 from controller.domain.vocabulary import Phase
 from controller.policy.steps import AutoSteps
 
@@ -84,9 +85,24 @@ classic_policies = st.builds(
         NoData, st.just(timedelta(minutes=1)), st.just(timedelta(minutes=3)), st.sampled_from(Fallback)
     ),
 )
+sampling = st.builds(
+    Sampling, golden=st.just("labels.yaml"), every=seconds(10, 30), trials=st.sampled_from([2, 100])
+)
+answers = st.builds(
+    Check,
+    name=st.just("accuracy"),
+    kind=st.just(CheckKind.SCORE),
+    min=st.sampled_from([None, 0.8]),
+    worse_by_points=st.just(0.1),
+    failures=st.just(1),
+    report_only=st.booleans(),
+    sampling=sampling,
+)
+drift = Check("tokens_drift", CheckKind.PSI, max=0.2, failures=1, measure="tokens")
 sequential_policies = st.builds(
-    lambda policy, auto: replace(
+    lambda policy, auto, more: replace(
         policy,
+        checks=(*policy.checks, *more),
         judge="sequential",
         auto_steps=auto is not None,
         steps=auto.to_steps(policy.interval) if auto else policy.steps,
@@ -99,6 +115,7 @@ sequential_policies = st.builds(
             AutoSteps.model_validate({"max_weight": "10%"}),
         ]
     ),
+    st.just(()) | st.tuples(answers) | st.tuples(answers, st.just(drift)),
 )
 milestones = st.sampled_from(
     [(), (Milestone.START,), (Milestone.PROMOTION,), (Milestone.START, Milestone.PROMOTION)]

@@ -7,6 +7,7 @@ It moves only when told to and knows the truth. Everything that happens goes int
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from random import Random
 from typing import Protocol
 
 from controller.domain.commands import again, announce, obey, refuse_release
@@ -28,6 +29,7 @@ from controller.domain.observation import (
 )
 from controller.domain.policy import Policy
 from controller.domain.release import Release, Split
+from controller.domain.trials import Pairs, Score, Trial, TrialSeen
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, StoreUnavailable, TargetError
 from tests.domain_facts import Committed, Crash, Crashed, Edited, Fact, Looked, Written
@@ -62,6 +64,8 @@ class World:
         """Who says yes to whatever is asked, as soon as it is."""
         self.gates: dict[str, GateWord] = {}
         """What each gate says to whatever it is asked; one that is not here says nothing."""
+        self.trials_fail = False
+        """Whether no trial brings anything."""
         self.pack = PackSeen("vllm")
         """What a copy of the canary shows, where the policy says auto."""
         self.probing = Probing()
@@ -303,11 +307,28 @@ class World:
                 for name in wanted.gates
                 if name in self.gates
             ),
+            trials=tuple(self.taken(rollout, trial) for trial in wanted.trials),
             fleet=self.fleet.seen(rollout, None) if self.fleet and wanted.fleet else None,
             serving=self.serving if rollout.phase is Phase.PENDING else None,
             predecessor=older,
             successor=newer,
         )
+
+    def taken(self, rollout: Rollout, trial: Trial) -> TrialSeen:
+        """What a trial brings, drawn by its own name: the same however often it is taken."""
+        if self.trials_fail:
+            return TrialSeen(trial.check, trial.number, problem="nobody answers")
+        cases, chance = 50, Random(f"{rollout.id}/{trial.check}/{trial.number}")
+        arms = [rollout.release, *([rollout.stable] if rollout.stable else [])]
+        behave = [self.versions[arm.version] for arm in arms]
+        shares = [how.scores.get(trial.check, how.accuracy) for how in behave]
+        failed = [[chance.random() >= share for _ in range(cases)] for share in shares]
+        scores = [Score(cases, sum(each)) for each in failed]
+        if len(arms) == 1:
+            return TrialSeen(trial.check, trial.number, scores[0])
+        both = list(zip(*failed, strict=True))
+        pairs = Pairs(cases, sum(c and not s for c, s in both), sum(s and not c for c, s in both))
+        return TrialSeen(trial.check, trial.number, scores[0], scores[1], pairs)
 
     def _readiness(self, served: Release) -> Readiness:
         ready = self.versions[served.version].ready

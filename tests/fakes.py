@@ -25,9 +25,10 @@ from controller.domain.observation import (
 from controller.domain.policy import Check, CheckKind, Policy, RouteRef, Step, Validation
 from controller.domain.probed import ProbeRound, uncounted
 from controller.domain.release import Release, RoutedModel, Split
+from controller.domain.trials import Trial, TrialSeen
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict, PermissionDenied, PolicyError, StoreUnavailable, TargetError
-from controller.ports import Stored
+from controller.ports import Stored, Workload
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -331,6 +332,18 @@ class FakeGates:
         assert rollout.asking is not None
         self.asked.append((name, rollout.asking.number))
         return self.words.get(name)
+
+
+class FakeTrials:
+    """Trials whose outcomes a test sets, by check and number; ``asked`` are those that were looked for."""
+
+    def __init__(self) -> None:
+        self.brought: dict[tuple[str, int], TrialSeen] = {}
+        self.asked: list[tuple[str, int]] = []
+
+    def outcome(self, rollout: Rollout, trial: Trial, workload: Workload) -> TrialSeen | None:
+        self.asked.append((trial.check, trial.number))
+        return self.brought.get((trial.check, trial.number))
 
 
 class FakeFleet:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from controller.adapters.notify.posting import Target
     from controller.adapters.notify.slack import SlackChannel
     from controller.adapters.probing.asking import ProbeGateway
+    from controller.adapters.trials.keeper import TrialKeeper
 
     Build = Callable[[str, DestinationSettings], Destination]
 
@@ -91,6 +92,7 @@ def _measures(pack: "Pack") -> Measures:
         histograms=frozenset(pack.histograms),
         ratios=frozenset(pack.ratios),
         levels=frozenset(pack.levels),
+        distributions=frozenset(pack.token_histograms),
         errors=pack.counts_errors,
         lacks=pack.lacks,
         refused=pack.refused or "",
@@ -156,6 +158,20 @@ def probe_gateways(settings: Mapping[str, ProbeGatewaySettings]) -> "dict[str, P
         name: ProbeGateway(each.url, {header: _secret(file) for header, file in each.header_files.items()})
         for name, each in settings.items()
     }
+
+
+def trials(settings: Settings, wake: Callable[[str], None]) -> "TrialKeeper":
+    """What takes samples of answers. Raises `TargetError` for an address that cannot be one."""
+    from controller.adapters.golden_sending import GoldenSender  # noqa: PLC0415 - as above
+    from controller.adapters.trials.evaluation import EvaluationTrials, Evaluator  # noqa: PLC0415 - as above
+    from controller.adapters.trials.golden import GoldenTrials  # noqa: PLC0415 - as above
+    from controller.adapters.trials.keeper import TrialKeeper  # noqa: PLC0415 - as above
+
+    evaluators = {
+        name: Evaluator(_target(name, each, "evaluation")) for name, each in settings.evaluations.items()
+    }
+    golden = GoldenTrials(GoldenSender(settings.policies_dir))
+    return TrialKeeper(golden, EvaluationTrials(evaluators), wake)
 
 
 def destinations(

@@ -15,18 +15,15 @@ from typing import TypeVar
 
 import httpx2
 
-from controller.adapters.exchange import Answer, NoAnswer, endpoint_url, exchange, plain_client
+from controller.adapters.exchange import Answer, NoAnswer
+from controller.adapters.golden_sending import GoldenSender, fault_of
 from controller.domain.model import Rollout
 from controller.domain.observation import ValidationReport, WarmUpReport
 from controller.domain.release import Release
-from controller.policy.golden import GoldenFile, GoldenRequest, check_answer
-from controller.policy.golden_file import parse_golden
-from controller.policy.loader import beside
-from controller.policy.source import UnreadableError
+from controller.policy.golden import GoldenFile
 
 T = TypeVar("T")
 
-_MOST_BYTES = 1024 * 1024
 _ENDPOINTS_AT_ONCE = 4
 _READINESS_TIMEOUT = timedelta(seconds=10)
 _SERVER_ERROR = 500
@@ -47,20 +44,19 @@ class HttpValidator:
     """
 
     def __init__(self, policies_folder: Path, *, readiness_path: str = "/v2/health/ready") -> None:
-        self._read = beside(policies_folder)
+        self._sender = GoldenSender(policies_folder)
         self._readiness_path = readiness_path
-        self._client = plain_client()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._sender.close()
 
     async def validate(self, rollout: Rollout, endpoints: Sequence[str]) -> ValidationReport:
         """Send the policy's golden requests to every copy and compare the answers."""
         validation = rollout.policy.validation
         if validation is None:
             return ValidationReport(ok=True, passed=0, failed=0)
-        golden = await asyncio.to_thread(self._golden, validation.golden, rollout.model)
+        golden = await asyncio.to_thread(self._sender.golden, validation.golden, rollout.model)
         if isinstance(golden, str):
             return ValidationReport(ok=False, passed=0, failed=0, message=golden)
         if not endpoints:
@@ -86,7 +82,7 @@ class HttpValidator:
             return WarmUpReport(ok=False, message=_no_endpoint(rollout.release))
         golden: GoldenFile | str | None = None
         if policy.validation is not None:
-            golden = await asyncio.to_thread(self._golden, policy.validation.golden, rollout.model)
+            golden = await asyncio.to_thread(self._sender.golden, policy.validation.golden, rollout.model)
         if isinstance(golden, str):
             return WarmUpReport(ok=False, message=golden)
 
@@ -96,19 +92,10 @@ class HttpValidator:
         failures = [failure for failure in await _at_each(endpoints, warm) if failure]
         return WarmUpReport(ok=not failures, message=failures[0] if failures else "")
 
-    def _golden(self, name: str, model: str) -> GoldenFile | str:
-        """The golden file, or why there is none."""
-        try:
-            raw = self._read(name)
-        except UnreadableError as error:
-            return f"golden file {name}: {error}"
-        golden = parse_golden(raw, name, model)
-        return golden if isinstance(golden, GoldenFile) else f"golden file {golden[0]}"
-
     async def _ask_all(self, endpoint: str, golden: GoldenFile) -> _Outcome:
         for passed, request in enumerate(golden.requests):
-            answer = await self._ask(endpoint, golden, request)
-            fault = await _fault(request, answer)
+            answer = await self._sender.ask(endpoint, golden, request)
+            fault = await fault_of(request, answer)
             if fault is not None:
                 return _Outcome(passed, f"golden request {request.name} at {endpoint}: {fault}")
         return _Outcome(len(golden.requests))
@@ -119,7 +106,9 @@ class HttpValidator:
         if golden is None:
             asking = (self._ask_readiness(endpoint) for _ in range(number))
         else:
-            asking = (self._ask(endpoint, golden, each) for each in islice(cycle(golden.requests), number))
+            asking = (
+                self._sender.ask(endpoint, golden, each) for each in islice(cycle(golden.requests), number)
+            )
         for ask in asking:
             answer = await ask
             if isinstance(answer, NoAnswer):
@@ -130,43 +119,11 @@ class HttpValidator:
                 warm = True
         return None if warm else f"all {number} warm-up requests to {endpoint} failed, the last with: {last}"
 
-    async def _ask(self, endpoint: str, golden: GoldenFile, request: GoldenRequest) -> Answer | NoAnswer:
-        headers = {**dict(request.headers), "Content-Type": "application/json"}
-
-        def build(url: httpx2.URL) -> httpx2.Request:
-            return self._client.build_request("POST", url, content=request.body, headers=headers)
-
-        return await self._send(endpoint, golden.path, build, golden.timeout)
-
     async def _ask_readiness(self, endpoint: str) -> Answer | NoAnswer:
         def build(url: httpx2.URL) -> httpx2.Request:
-            return self._client.build_request("GET", url)
+            return self._sender.client.build_request("GET", url)
 
-        return await self._send(endpoint, self._readiness_path, build, _READINESS_TIMEOUT)
-
-    async def _send(
-        self, endpoint: str, path: str, build: Callable[[httpx2.URL], httpx2.Request], within: timedelta
-    ) -> Answer | NoAnswer:
-        try:
-            request = build(endpoint_url(endpoint, path))
-        except ValueError as error:
-            return NoAnswer(str(error))
-        return await exchange(self._client, request, within=within, most_bytes=_MOST_BYTES)
-
-
-async def _fault(request: GoldenRequest, answer: Answer | NoAnswer) -> str | None:
-    if isinstance(answer, NoAnswer):
-        return answer.message
-    if answer.truncated:
-        return f"the answer is larger than {_MOST_BYTES // 1024} KiB"
-    # In a thread, for a hostile answer may take long to compare.
-    fault = await asyncio.to_thread(check_answer, request, answer.status, answer.body, answer.latency)
-    return None if fault is None else _printable(fault)
-
-
-def _printable(text: str) -> str:
-    """Without control characters, and without lone surrogates, which no store can keep."""
-    return "".join(character if character.isprintable() else " " for character in text)
+        return await self._sender.send(endpoint, self._readiness_path, build, _READINESS_TIMEOUT)
 
 
 async def _at_each(endpoints: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> Sequence[T]:

@@ -159,6 +159,7 @@ class ClusterDaemon(Daemon):
             metrics=self._metrics(stack),
             validator=self._validator(stack),
             gates=self._gates(stack),
+            trials=self._trials(stack),
             fleet=self._fleet,
             engines=self._engines(stack),
             probes=self._probes(stack),

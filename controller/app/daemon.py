@@ -21,6 +21,7 @@ from controller.adapters.notify.links import links_at, no_links
 from controller.adapters.probing.prober import Prober
 from controller.adapters.telemetry import PrometheusTelemetry
 from controller.adapters.tracing import tracing
+from controller.adapters.trials.keeper import TrialKeeper
 from controller.adapters.validation import HttpValidator
 from controller.app.clock import SystemClock
 from controller.app.measuring import MeasuredAside
@@ -126,6 +127,11 @@ class Daemon(ABC):
 
     def _gates(self, stack: AsyncExitStack) -> GateKeeper:
         keeper = GateKeeper(registry.gates(self._settings.gates), self._queue.add)
+        stack.push_async_callback(keeper.close)
+        return keeper
+
+    def _trials(self, stack: AsyncExitStack) -> TrialKeeper:
+        keeper = registry.trials(self._settings, self._queue.add)
         stack.push_async_callback(keeper.close)
         return keeper
 

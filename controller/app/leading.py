@@ -45,6 +45,7 @@ from controller.ports import (
     Probes,
     Telemetry,
     Tracing,
+    Trials,
     Validator,
 )
 from controller.reconciler import Reconciler
@@ -66,6 +67,7 @@ class Outside:
     metrics: MeasuredAside
     validator: Validator
     gates: Gates
+    trials: Trials
     fleet: Fleet
     engines: Engines
     probes: Probes
@@ -126,6 +128,7 @@ class Leader:
             workload=workload,
             validator=outside.validator,
             gates=outside.gates,
+            trials=outside.trials,
             fleet=outside.fleet,
             engines=outside.engines,
             probes=outside.probes,

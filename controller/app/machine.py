@@ -85,6 +85,7 @@ class MachineDaemon(Daemon):
             workload=workload,
             validator=validator,
             gates=self._gates(stack),
+            trials=self._trials(stack),
             fleet=self._fleet,
             engines=self._engines(stack),
             probes=self._probes(stack),

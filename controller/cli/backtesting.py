@@ -104,7 +104,7 @@ def _policy(file: Path) -> "Policy":
     """The file's policy. Ends the command with 2 if it is not valid, or nothing of it can be replayed."""
     from controller.adapters.registry import catalogue  # noqa: PLC0415 - lazy
     from controller.cli.output import complain, write  # noqa: PLC0415 - lazy
-    from controller.domain.policy import CheckKind, Policy  # noqa: PLC0415 - lazy
+    from controller.domain.policy import Policy  # noqa: PLC0415 - lazy
     from controller.policy.loader import load_policy  # noqa: PLC0415 - lazy
     from controller.policy.render import Format as FaultFormat  # noqa: PLC0415 - lazy
     from controller.policy.render import render  # noqa: PLC0415 - lazy
@@ -113,7 +113,7 @@ def _policy(file: Path) -> "Policy":
     if not isinstance(found, Policy):
         write(render(found, FaultFormat.TEXT) + "\n")
         raise typer.Exit(ExitCode.INVALID)
-    if all(check.kind is CheckKind.GAUGE or check.of_probes for check in found.checks):
+    if not any(check.replayed for check in found.checks):
         complain("the policy has no check that counts requests: there is nothing to replay")
         raise typer.Exit(ExitCode.INVALID)
     return found

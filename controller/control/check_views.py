@@ -17,10 +17,16 @@ from controller.domain.policy import Check, CheckKind
 from controller.domain.vocabulary import Reason, Verdict
 from controller.domain.wording import quantity, sentence
 
-Unit = Literal["ratio", "seconds", "number"]
+Unit = Literal["ratio", "seconds", "number", "score", "psi"]
 
 UNITS: Mapping[CheckKind, Unit] = MappingProxyType(
-    {CheckKind.RATIO: "ratio", CheckKind.QUANTILE: "seconds", CheckKind.GAUGE: "number"}
+    {
+        CheckKind.RATIO: "ratio",
+        CheckKind.QUANTILE: "seconds",
+        CheckKind.GAUGE: "number",
+        CheckKind.SCORE: "score",
+        CheckKind.PSI: "psi",
+    }
 )
 KINDS: Mapping[Unit, CheckKind] = MappingProxyType({unit: kind for kind, unit in UNITS.items()})
 """The kind of check that has a unit."""
@@ -40,7 +46,8 @@ class View(BaseModel):
 class EvidenceView(View):
     """What the counts of a check say. ``against`` and ``favour`` are e-values, never probabilities.
 
-    **Units**: ``difference`` is in shares of requests, canary minus stable, lower and upper end.
+    **Units**: ``difference`` is in shares of requests, canary minus stable, lower and upper end; ``interval``
+    that of the value itself, of a score or a PSI.
     """
 
     against: float
@@ -55,6 +62,7 @@ class EvidenceView(View):
     seconds_needed: float | None
     skipped: int
     design_effect: float
+    interval: tuple[float, float] | None = None
 
 
 class CheckView(View):
@@ -75,6 +83,7 @@ class CheckView(View):
     budget: int
     report_only: bool
     text: str
+    note: str = ""
     evidence: EvidenceView | None = None
 
 
@@ -90,7 +99,7 @@ def unmeasured(check: Check) -> CheckResult:
         name=check.name,
         verdict=Verdict.UNKNOWN,
         reason=Reason.NO_VALUE,
-        limit=check.max,
+        limit=check.min if check.max is None else check.max,
         budget=check.budget,
         report_only=check.report_only,
     )
@@ -110,6 +119,7 @@ def _check_view(check: Check, result: CheckResult) -> CheckView:
         budget=result.budget,
         report_only=result.report_only,
         text=sentence(check, result),
+        note=result.note,
         evidence=_evidence_view(result),
     )
 

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from controller.control.answer_explanations import OF_ANSWERS
 from controller.control.cluster_explanations import IN_A_CLUSTER
 from controller.control.explanation import DEPLOY_BETTER, Explanation
 from controller.control.fleet_explanations import OF_THE_FLEET
@@ -245,5 +246,7 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
     }
 )
 
-EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType({**_ANYWHERE, **OF_THE_FLEET, **IN_A_CLUSTER})
+EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
+    {**_ANYWHERE, **OF_ANSWERS, **OF_THE_FLEET, **IN_A_CLUSTER}
+)
 """The meaning and the remedy of every reason."""

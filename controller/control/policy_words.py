@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from controller.control.check_views import amount
+from controller.control.limit_views import LimitView
 from controller.control.probe_views import ProbeRulesView
 from controller.control.record_view import (
     ApprovalRulesView,
     GateRulesView,
-    LimitView,
     PolicyView,
     StepView,
 )
@@ -99,7 +99,9 @@ def _step(name: str, step: StepView) -> Iterator[tuple[str, str]]:
 
 def _limit(name: str, limit: LimitView) -> Iterator[tuple[str, str]]:
     if limit.max is not None:
-        yield f"{name}.max", amount(limit.max, limit.unit)
+        yield f"{name}.{'psi' if limit.unit == 'psi' else 'max'}", amount(limit.max, limit.unit)
+    if limit.min is not None:
+        yield f"{name}.min", amount(limit.min, limit.unit)
     if limit.worse_by_points is not None:
         yield f"{name}.worse_by", f"{100 * limit.worse_by_points:g}pp"
     elif limit.worse_by_ratio is not None:
@@ -110,6 +112,7 @@ def _limit(name: str, limit: LimitView) -> Iterator[tuple[str, str]]:
         yield f"{name}.query", limit.query
     if limit.of is not None:
         yield f"{name}.of", limit.of
+    yield from _sampling(name, limit)
     yield f"{name}.report_only", _truth(limit.report_only)
 
 
@@ -123,6 +126,19 @@ def _probe(probe: ProbeRulesView) -> Iterator[tuple[str, str]]:
     yield "probe.first_token", _span(probe.first_token_seconds)
     yield "probe.timeout", _span(probe.timeout_seconds)
     yield "probe.version_header", probe.version_header
+
+
+def _sampling(name: str, limit: LimitView) -> Iterator[tuple[str, str]]:
+    if limit.golden is not None:
+        yield f"{name}.golden", limit.golden
+    if limit.evaluation is not None:
+        yield f"{name}.evaluation", limit.evaluation
+    if limit.every_seconds is not None:
+        yield f"{name}.every", _span(limit.every_seconds)
+    if limit.requests is not None:
+        yield f"{name}.requests", str(limit.requests)
+    if limit.trials is not None:
+        yield f"{name}.trials", str(limit.trials)
 
 
 def _asked(name: str, rules: ApprovalRulesView | GateRulesView) -> Iterator[tuple[str, str]]:

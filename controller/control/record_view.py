@@ -8,7 +8,8 @@ own unit.
 
 from datetime import datetime
 
-from controller.control.check_views import UNITS, Unit, View
+from controller.control.check_views import View
+from controller.control.limit_views import LimitView, limit_view
 from controller.control.probe_views import ProbeRulesView, probe_rules_view
 from controller.control.release_views import ReleaseView, release_view
 from controller.control.views import Document, StatusView, status_view
@@ -16,7 +17,7 @@ from controller.control.why import WhyView, why_view
 from controller.domain.audience import AudienceRules
 from controller.domain.judge import judge_of
 from controller.domain.model import Rollout
-from controller.domain.policy import Check, NoData, Policy, Step, WorkloadRules
+from controller.domain.policy import NoData, Policy, Step, WorkloadRules
 
 
 class StepView(View):
@@ -29,23 +30,6 @@ class StepView(View):
     approval: bool = False
     gate: str | None = None
     testers: bool = False
-
-
-class LimitView(View):
-    """What a check allows, absolutely and against stable, and of what: queries of the policy's own, if any.
-
-    ``failures`` in a row end the rollout under the classic rule; None under another.
-    """
-
-    name: str
-    unit: Unit
-    max: float | None
-    worse_by_ratio: float | None
-    worse_by_points: float | None
-    report_only: bool
-    failures: int | None = None
-    query: str | None = None
-    of: str | None = None
 
 
 class JudgeView(View):
@@ -169,7 +153,7 @@ def policy_view(policy: Policy, pack: str = "") -> PolicyView:
         rules=told if judge_of(policy).remembers else None,
         auto_steps=policy.auto_steps,
         steps=tuple(map(_step, policy.steps)),
-        limits=tuple(_limit(check, policy) for check in policy.checks),
+        limits=tuple(limit_view(check, policy) for check in policy.checks),
         interval_seconds=policy.interval.total_seconds(),
         bake_seconds=policy.bake.total_seconds(),
         deadline_seconds=policy.deadline.total_seconds(),
@@ -208,20 +192,6 @@ def _step(step: Step) -> StepView:
         approval=step.approval,
         gate=step.gate or None,
         testers=step.testers,
-    )
-
-
-def _limit(check: Check, policy: Policy) -> LimitView:
-    return LimitView(
-        name=check.name,
-        unit=UNITS[check.kind],
-        max=check.max,
-        worse_by_ratio=check.worse_by_ratio,
-        worse_by_points=check.worse_by_points,
-        report_only=check.report_only,
-        failures=None if judge_of(policy).remembers else check.budget,
-        query=check.query,
-        of=check.of,
     )
 
 

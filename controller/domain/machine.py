@@ -23,6 +23,9 @@ both saw the weight in force and measured (`timing`). Downtime, clock jumps and 
 *Evidence, not absence.* Counts begin at the instant, on the metric source's clock, at which the weight was
 seen in force. No answer is UNKNOWN: it holds the weight, and a deadline of its own ends it.
 
+*Samples are asked for like gates.* A trial (`sampling`) stands in the record before it is taken beside the
+passes, and what it brought is weighed with everything else.
+
 *The fleet only holds.* Order, limits, hours and groups (`rules.fleet`) keep a rollout from starting and from
 stepping up; nothing of them stands between a bad canary and its rollback.
 
@@ -49,6 +52,7 @@ from controller.domain.recognition import unrecognised
 from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.draining import drained
 from controller.domain.rules.turns import Turn, serves_alone
+from controller.domain.sampling import open_trials
 from controller.domain.table import Trigger
 from controller.domain.timing import clocks_stand
 from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason, Verdict
@@ -93,7 +97,8 @@ def plan(rollout: Rollout) -> Plan:
     asking = rollout.asking
     waits = asking is not None and not rollout.phase.waits_for_person
     gates = asking.shut if asking is not None and waits else ()
-    return replace(_plan(rollout), gates=gates, fleet=_minds_fleet(rollout))
+    trials = open_trials(rollout)
+    return replace(_plan(rollout), gates=gates, trials=trials, fleet=_minds_fleet(rollout))
 
 
 def _minds_fleet(rollout: Rollout) -> bool:
@@ -239,7 +244,9 @@ def _watchful(rollout: Rollout) -> bool:
 def _moved(before: Rollout, after: Rollout) -> bool:
     """Whether the next pass has something new to do."""
     asks = after.asking is not None and after.asking != before.asking and bool(after.asking.shut)
-    return after.phase is not before.phase or after.supply_permille > before.supply_permille or asks
+    sampled = len(open_trials(after)) > len(open_trials(before))
+    more = after.supply_permille > before.supply_permille
+    return after.phase is not before.phase or more or asks or sampled
 
 
 def _unchanged(before: Rollout, after: Rollout) -> bool:

@@ -19,6 +19,7 @@ from controller.domain.observation import Observation, Tick
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.probed import ProbeMark
 from controller.domain.release import Release, RoutedModel, Split
+from controller.domain.trials import Trial
 from controller.domain.vocabulary import Phase, Reason, Verdict, waits_for_person
 
 ZERO = timedelta(0)
@@ -139,6 +140,8 @@ class Rollout:
     """The metrics pack that was recognised, where the policy names none."""
     cautions: tuple[str, ...] = ()
     """What people should know of how the copies run, seen before the canary had traffic."""
+    trials: tuple[Trial, ...] = ()
+    """The samples that are taken of both versions' answers, for each check that has some."""
     unready_passes: int = 0
     """Passes in a row on which the canary was not ready while it had traffic."""
     told: tuple[Reason, ...] = ()

@@ -13,6 +13,7 @@ from controller.domain.judge.counts import Block, GaugeSample
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.probed import ProbeRound
 from controller.domain.release import Release, Split
+from controller.domain.trials import Trial, TrialSeen
 from controller.domain.vocabulary import Reason
 
 
@@ -172,6 +173,8 @@ class Observation:
     """Rounds of probes that are over and were not counted yet."""
     gates: tuple[GateSeen, ...] = ()
     """Of the gates that were to be asked, those that have answered."""
+    trials: tuple[TrialSeen, ...] = ()
+    """Of the trials that are open, those that have brought something."""
     fleet: FleetSeen | None = None
     """What the fleet has to say to the rollout; None where it has nothing to say."""
     serving: Release | None = None
@@ -198,8 +201,8 @@ class Plan:
     ``supply_permille`` is the share that the canary's copies must be able to carry: what is missing is made
     before they are looked at. It stands in the record already, so making it anew is harmless. ``calibrate``
     asks for what stable's past says, ``recognise`` for the metrics pack. ``gates`` are those whose word on
-    the rollout's asking is awaited. ``fleet`` asks for what other models' rollouts and the hour say,
-    ``probe`` for requests of Serinus' own through the gateway.
+    the rollout's asking is awaited, ``trials`` those that are open. ``fleet`` asks for what other models'
+    rollouts and the hour say, ``probe`` for requests of Serinus' own through the gateway.
     """
 
     survey: bool = False
@@ -212,6 +215,7 @@ class Plan:
     measure: Measure | None = None
     calibrate: bool = False
     gates: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
     fleet: bool = False
     recognise: bool = False
     probe: bool = False

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from controller.domain.flaws import with_warnings
 from controller.domain.fleet.facts import FleetSeen, Ties
 from controller.domain.judge import judge_of
-from controller.domain.judge.base import Terms
+from controller.domain.judge.base import Judge, Terms
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block
 from controller.domain.judge.series import EPOCH
@@ -18,7 +18,9 @@ from controller.domain.probed import ProbeRound, uncounted, with_probes
 from controller.domain.probes import PROBES
 from controller.domain.recognition import unrecognised
 from controller.domain.release import Split
+from controller.domain.sampling import counting, trials_after
 from controller.domain.timing import asking_after, clocks_after, elapsed_since
+from controller.domain.trials import TrialSeen
 from controller.domain.vocabulary import Phase, Reason, Verdict
 
 SHORTEST_UNREADY = timedelta(milliseconds=500)
@@ -44,9 +46,12 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     """The record with everything in it that was seen."""
     route, write, drift = _route(rollout.route, seen.route)
     rollout = replace(rollout, route=route)
+    outcomes: tuple[TrialSeen, ...] = ()
     before = rollout.evidence
     if drift is None:
         rollout = replace(rollout, evidence=_evidence(rollout, seen.reading, seen.probes))
+        outcomes = counting(rollout, seen.trials)
+        rollout = replace(rollout, evidence=_tried(rollout, outcomes))
     unready = _unready(rollout, seen)
     rollout = replace(rollout, told=_told(rollout, seen))
     if isinstance(seen.calibration, Calibration):
@@ -58,7 +63,8 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     clocks = clocks_after(rollout, seen)
     fresh = before.cursor is not None and rollout.evidence.cursor not in (None, before.cursor)
     asking = asking_after(rollout, seen)
-    rollout = replace(rollout, ties=_ties(rollout, seen.fleet))
+    trials = trials_after(rollout, outcomes, clocks.total)
+    rollout = replace(rollout, ties=_ties(rollout, seen.fleet), trials=trials)
     return Folded(replace(rollout, clocks=clocks, unready_passes=unready, asking=asking), write, drift, fresh)
 
 
@@ -128,7 +134,8 @@ def _at_new_weight(rollout: Rollout, split: Split) -> Evidence:
 def judged_anew(rollout: Rollout) -> Rollout:
     """The record without any evidence."""
     anew = Evidence(judge_state=judge_of(rollout.policy).begin(), probed=rollout.evidence.probed)
-    return replace(rollout, evidence=anew)
+    trials = tuple(replace(trial, counted=()) for trial in rollout.trials)
+    return replace(rollout, evidence=anew, trials=trials)
 
 
 def _present(route: Route) -> Split:
@@ -182,20 +189,36 @@ def _evidence(
         evidence = replace(evidence, probed=rounds[-1].mark)
     faults = tuple(fault for one in rounds for fault in one.faults)
     state = judge.fold(evidence.judge_state or judge.begin(), blocks, reading.gauges, terms)
-    assessment = judge.assess(state, terms)
     return replace(
-        evidence,
+        _assessed(evidence, judge, state, terms),
         cursor=blocks[-1].end,
         canary_requests=evidence.canary_requests + _sum(settled, canary=True),
         stable_requests=evidence.stable_requests + _sum(settled, canary=False),
+        answered=evidence.answered or _sum(blocks, canary=True) > 0,
+        # only of readings that brought blocks: the others are repeated by the next one
+        warnings=with_warnings(evidence.warnings, (*reading.warnings, *faults)),
+    )
+
+
+def _tried(rollout: Rollout, outcomes: Sequence[TrialSeen]) -> Evidence:
+    """The evidence with what trials brought: it needs no metric source."""
+    evidence = rollout.evidence
+    if not outcomes:
+        return evidence
+    judge = judge_of(rollout.policy)
+    state = judge.tried(evidence.judge_state or judge.begin(), outcomes)
+    return _assessed(evidence, judge, state, terms_of(rollout))
+
+
+def _assessed(evidence: Evidence, judge: Judge, state: str, terms: Terms) -> Evidence:
+    assessment = judge.assess(state, terms)
+    return replace(
+        evidence,
         judge_state=state,
         verdict=assessment.verdict,
         checks=assessment.checks,
         ceiling_permille=assessment.ceiling_permille,
         held=assessment.held,
-        answered=evidence.answered or _sum(blocks, canary=True) > 0,
-        # only of readings that brought blocks: the others are repeated by the next one
-        warnings=with_warnings(evidence.warnings, (*reading.warnings, *faults)),
     )
 
 

@@ -13,6 +13,7 @@ from controller.domain.audience import AudienceRules
 from controller.domain.fleet.rules import FleetRules
 from controller.domain.measures import MetricsPage
 from controller.domain.probes import PROBES, ProbeRules
+from controller.domain.trials import Sampling
 
 FULL_WEIGHT_PERMILLE = 1000
 
@@ -26,6 +27,25 @@ class CheckKind(StrEnum):
     """A quantile of a histogram, in seconds: counts of requests per bucket."""
     GAUGE = "gauge"
     """A number as it is now, from a query of the policy's own."""
+    SCORE = "score"
+    """A share of passes, from samples that Serinus takes itself: see `Sampling`."""
+    PSI = "psi"
+    """How far a histogram lies from stable's: the population stability index, of counts per bucket."""
+
+    @property
+    def weighed(self) -> bool:
+        """Whether requests are counted as good or bad."""
+        return self in (CheckKind.RATIO, CheckKind.QUANTILE)
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether the metric source's blocks have its counts."""
+        return self.weighed or self is CheckKind.PSI
+
+    @property
+    def in_buckets(self) -> bool:
+        """Whether it counts by the buckets of a histogram."""
+        return self in (CheckKind.QUANTILE, CheckKind.PSI)
 
 
 class Fallback(StrEnum):
@@ -109,7 +129,7 @@ class Check:
     ``failures`` is the number of failing measurements in a row that make the check FAIL. ``measure`` is what
     of the metrics pack is counted, empty for its answers and their latency. What the policy counts itself has
     ``query`` instead: the series of a histogram's buckets, or of bad requests, of which there are ``of`` in
-    all; for a gauge it gives the number.
+    all; for a gauge it gives the number. A score has ``min``, the smallest share of passes, and ``sampling``.
     """
 
     name: str
@@ -124,11 +144,18 @@ class Check:
     query: str | None = None
     measure: str = ""
     of: str | None = None
+    min: float | None = None
+    sampling: Sampling | None = None
 
     @property
     def counts(self) -> str:
         """What its counts are filed under, the same for all checks that count the same."""
         return self.measure or "\n".join(text for text in (self.query, self.of) if text)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it counts requests that the metric source remembers."""
+        return self.kind.weighed and not self.of_probes
 
     @property
     def of_probes(self) -> bool:

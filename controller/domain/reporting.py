@@ -3,6 +3,7 @@
 Evidence is told as odds, never as a probability that the canary is bad: it is not one.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from controller.domain.judge.base import CheckResult, Strength
@@ -23,7 +24,14 @@ def details(check: Check, result: CheckResult) -> tuple[str, ...]:
     aside = [_NOT_COMPARED.format(mix=mix_words(result.mix))] if result.mix is not None else []
     if found is None or check.kind is CheckKind.GAUGE:
         return tuple(aside)
-    lines = [_counts(result, found), _difference(found), _against(found), _needed(found), *_caveats(found)]
+    if check.kind is CheckKind.PSI:
+        lines = [_histograms(result), _interval(found, "index"), _against(found), _needed(found)]
+    elif check.kind is CheckKind.SCORE:
+        lines = [_cases(result, found), _interval(found, "share of passes", _share)]
+        lines += [_difference(found), _against(found), _needed(found, "cases"), *_of_trials(result, found)]
+    else:
+        lines = [_counts(result, found), _difference(found), _against(found), _needed(found)]
+        lines += _caveats(found)
     return (*aside, *(line for line in lines if line))
 
 
@@ -55,6 +63,40 @@ def _counts(result: CheckResult, found: Strength) -> str:
     return f"{canary}, stable {found.stable_bad:,} of {result.stable_requests:,}"
 
 
+def _cases(result: CheckResult, found: Strength) -> str:
+    canary = f"canary failed {found.bad:,} of {result.requests:,} cases"
+    if not result.stable_requests:
+        return canary
+    return f"{canary}, stable {found.stable_bad:,} of {result.stable_requests:,}"
+
+
+def _histograms(result: CheckResult) -> str:
+    return f"histograms of {result.requests:,} requests, stable {result.stable_requests:,}"
+
+
+def _share(value: float) -> str:
+    return quantity(value, CheckKind.SCORE)
+
+
+def _index(value: float) -> str:
+    return quantity(value, CheckKind.PSI)
+
+
+def _interval(found: Strength, of: str, written: Callable[[float], str] = _index) -> str:
+    if found.interval is None:
+        return ""
+    low, high = (written(each) for each in found.interval)
+    return f"{of} between {low} and {high} ({100 * found.confidence:g}% sure at all times)"
+
+
+def _of_trials(result: CheckResult, found: Strength) -> list[str]:
+    lines = [f"the last trial: {result.note}"] if result.note else []
+    if found.skipped:
+        trials = "1 trial" if found.skipped == 1 else f"{found.skipped:,} trials"
+        lines.append(f"{trials} not held against it: stable itself was below the limit")
+    return lines
+
+
 def _difference(found: Strength) -> str:
     if found.difference is None:
         return ""
@@ -72,17 +114,17 @@ def _against(found: Strength) -> str:
     return f"evidence that the canary is worse: {word}, {odds(found.against)}"
 
 
-def _needed(found: Strength) -> str:
+def _needed(found: Strength, counted: str = "requests") -> str:
     if found.against >= _DECISIVE:
         return ""
     if found.requests_needed is None:
-        return "not shown yet to be as good: more requests are needed than can be told now"
+        return f"not shown yet to be as good: more {counted} are needed than can be told now"
     if not found.requests_needed:
         return "shown to be as good as the policy asks"
     at = ""
     if found.seconds_needed is not None:
         at = f", {duration(timedelta(seconds=round(found.seconds_needed)))} at the present rate"
-    return f"not shown yet to be as good: about {found.requests_needed:,} more requests of the canary{at}"
+    return f"not shown yet to be as good: about {found.requests_needed:,} more {counted} of the canary{at}"
 
 
 def _caveats(found: Strength) -> list[str]:

@@ -151,6 +151,9 @@ class Reason(StrEnum):
     BOTH_ABOVE_LIMIT = "BothAboveLimit"
     BUDGET_SPENT = "BudgetSpent"
     TOKEN_MIX_DIFFERS = "TokenMixDiffers"  # noqa: S105 - tokens of a language
+    BELOW_LIMIT = "BelowLimit"
+    NO_SCORE = "NoScore"
+    BUCKETS_DIFFER = "BucketsDiffer"
 
     DRAINED = "Drained"
     DRAIN_TIMED_OUT = "DrainTimedOut"

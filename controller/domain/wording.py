@@ -72,7 +72,7 @@ def quantity(value: float | None, kind: CheckKind) -> str:
     if value is None:
         return "no value"
     match kind:
-        case CheckKind.RATIO:
+        case CheckKind.RATIO | CheckKind.SCORE:
             return f"{value * 100:.3g}%"
         case CheckKind.QUANTILE:
             if value < _WITH_DECIMALS:
@@ -80,11 +80,14 @@ def quantity(value: float | None, kind: CheckKind) -> str:
             return f"{value * 1000:.0f}ms" if value < _IN_MILLISECONDS else f"{value:.1f}s"
         case CheckKind.GAUGE:
             return f"{value:.4g}"
+        case CheckKind.PSI:
+            return f"{value:.2g}"
 
 
 def sentence(check: Check, result: CheckResult) -> str:
     """What one check found: value against limit, and on how many requests."""
-    on = "" if check.kind is CheckKind.GAUGE else f" over {result.requests:,} requests"
+    counted = "cases" if check.kind is CheckKind.SCORE else "requests"
+    on = "" if check.kind is CheckKind.GAUGE else f" over {result.requests:,} {counted}"
     told = _SENTENCES.get(result.reason, "has no value yet")
     if result.reason is Reason.NO_STABLE_TRAFFIC and result.verdict is Verdict.SKIPPED:
         told = "has nothing to be compared with"
@@ -97,6 +100,7 @@ def sentence(check: Check, result: CheckResult) -> str:
         else f" beside stable's {quantity(result.stable_value, check.kind)}",
         requests=f"{result.requests:,}",
         stable_requests=f"{result.stable_requests:,}",
+        note=result.note,
         on=on,
         mix=mix_words(result.mix),
     )
@@ -127,6 +131,9 @@ _SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.SHOWN_GOOD: "{value} is shown to be as good as the policy asks{on}",
         Reason.NOTHING_AGAINST: "{value}: nothing speaks against it{on}",
         Reason.TOKEN_MIX_DIFFERS: "{value}{beside} says nothing of the version: {mix}",
+        Reason.BELOW_LIMIT: "{value} is below its limit {limit}{on}",
+        Reason.NO_SCORE: "got no score from its last trial: {note}",
+        Reason.BUCKETS_DIFFER: ": the two versions' histograms have other buckets and cannot be compared",
         Reason.NOT_YET_SHOWN: "{value}{beside} is not shown yet to be as good as the policy asks{on}",
     }
 )

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, mod
 from controller.domain.audience import AudienceRules, Carrier, Digits, Key, Match, Sticky
 from controller.domain.probes import PROBES
 from controller.policy.catalogue import Catalogue
-from controller.policy.check_sections import AnyCheck, own_count
+from controller.policy.check_sections import AnyCheck, compared_by, limit_of, own_count
 from controller.policy.fields import Found, Kind, Section, complaint, complaints, parsed_by
 from controller.policy.quantities import QuantityError, shown
 from controller.policy.steps import AutoSteps, StepSection
@@ -218,7 +218,7 @@ def nameless_testers(steps: Sequence[StepSection] | AutoSteps, audience: Audienc
 def unjudged(checks: Mapping[str, AnyCheck], *, testers_step: bool) -> Iterator[Found]:
     """Nothing but a limit of its own judges those who chose the canary themselves."""
     deciding = [check for name, check in checks.items() if not check.report_only and name != PROBES]
-    if testers_step and all(check.max is None for check in deciding):
+    if testers_step and all(limit_of(check) is None for check in deciding):
         sentence = "no check judges the testers' step: testers chose the canary, so nothing compares"
         yield (), complaint(sentence, "give a check max, or remove the step testers")
 
@@ -228,9 +228,10 @@ def incomparable(checks: Mapping[str, AnyCheck], metrics: str, *, mixed: bool) -
     for name, check in checks.items():
         own = own_count(check)
         counted = own is not None and _BACKEND not in own
-        if check.worse_by is None or not (counted or (mixed and own is None)):
+        key = compared_by(check)
+        if key is None or not (counted or (mixed and own is None)):
             continue
         who = "the check's own query" if counted else f"metrics: {metrics}"
         sentence = f"{who} counts testers' requests among the canary's, so it cannot be compared with stable"
         suggestion = "give it max alone, read a gateway's metrics (envoy, envoy-gateway), or remove testers"
-        yield (name, "worse_by"), complaint(sentence, suggestion)
+        yield (name, key), complaint(sentence, suggestion)

@@ -16,6 +16,7 @@ _LONGEST_WORD = 64
 class Measures:
     """What a pack of metrics measures: durations, of which checks have quantiles, shares of requests, levels.
 
+    ``distributions`` are histograms of other things than time, which drifts are checked of.
     ``about`` says what it reads, ``told_by`` how it tells versions apart. ``lacks`` says of a check why it
     cannot be measured, ``refused`` why nothing can; ``of_gateway`` is a gateway's, ``cluster_only`` tells
     versions apart only on a route of a cluster. ``by_upstream`` counts what each upstream of a route got: of
@@ -25,6 +26,7 @@ class Measures:
     histograms: frozenset[str] = frozenset()
     ratios: frozenset[str] = frozenset()
     levels: frozenset[str] = frozenset()
+    distributions: frozenset[str] = frozenset()
     errors: bool = True
     lacks: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
@@ -38,7 +40,9 @@ class Measures:
     @property
     def checks(self) -> list[str]:
         """Names of checks that read them."""
-        return sorted([*self.ratios, *self.levels, *(f"{name}_p99" for name in self.histograms)])
+        drifts = (f"{name}_drift" for name in self.distributions)
+        quantiles = (f"{name}_p99" for name in self.histograms)
+        return sorted([*self.ratios, *self.levels, *quantiles, *drifts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The sections that checks are written in, by what they measure: each with limits in its own unit."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any
+from collections.abc import Collection, Mapping
+from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
@@ -17,8 +17,16 @@ from controller.policy.fields import (
     Share,
     parsed_by,
 )
+from controller.policy.quality_sections import (
+    DriftCheck,
+    EvaluationCheck,
+    GoldenCheck,
+    QualityCheck,
+    quality_section,
+)
 from controller.policy.quantities import QuantityError, shown
-from controller.policy.queries import MOST_BYTES, check_query, check_selection
+from controller.policy.queries import MOST_BYTES, check_query
+from controller.policy.selections import OwnCounter, OwnHistogram
 
 ERRORS, LATENCY = "errors", "latency"
 QUANTILE = re.compile(r"([a-z][a-z0-9_]{0,55})_p([0-9]{1,2}(?:\.[0-9]{1,3})?)")
@@ -38,29 +46,6 @@ def _query(value: object) -> str:
         raise QuantityError(f"{shown(value)} is not a query", "write PromQL, in quotes or after |")
     check_query(value)
     return value
-
-
-def _selection(value: object) -> str:
-    if not isinstance(value, str):
-        raise QuantityError(f"{shown(value)} is not a selection", "write PromQL, in quotes")
-    check_selection(value)
-    return value
-
-
-def _buckets(value: object) -> str:
-    text = _selection(value)
-    if not (name := text.split("{", 1)[0].strip()).endswith("_bucket"):
-        raise QuantityError(f"{shown(name)} is not the buckets of a histogram", "name the metric …_bucket")
-    return text
-
-
-def _selected_by(parse: Callable[[object], str]) -> Any:
-    return Annotated[
-        str,
-        Kind("PromQL that selects one metric"),
-        parsed_by(parse),
-        WithJsonSchema({"type": "string", "maxLength": MOST_BYTES}),
-    ]
 
 
 Number = Annotated[float, Kind("a number"), parsed_by(_number), WithJsonSchema({"type": "number"})]
@@ -113,12 +98,12 @@ class ProbesCheck(ErrorsCheck):
 class SharesCheck(ErrorsCheck):
     """A share of bad ones among all, from the metrics pack or from two counters of the policy's own."""
 
-    bad: _selected_by(_selection) | None = Field(  # type: ignore[valid-type]
+    bad: OwnCounter | None = Field(
         default=None,
         description="PromQL that selects the counter of bad ones; with of, and $backend or $version.",
         examples=['refusals_total{model_version="$version"}'],
     )
-    of: _selected_by(_selection) | None = Field(  # type: ignore[valid-type]
+    of: OwnCounter | None = Field(
         default=None,
         description="PromQL that selects the counter of all of them, bad ones included.",
         examples=['answers_total{model_version="$version"}'],
@@ -132,7 +117,7 @@ class LatencyCheck(CheckSection):
     worse_by: OfStable | None = Field(
         default=None, description="How much longer than stable's, in per cent of stable's.", examples=["20%"]
     )
-    histogram: _selected_by(_buckets) | None = Field(  # type: ignore[valid-type]
+    histogram: OwnHistogram | None = Field(
         default=None,
         description=(
             "PromQL that selects the buckets of a histogram in seconds; with $backend or $version. For what"
@@ -191,7 +176,7 @@ class MeanTimeCheck(CheckSection):
     )
 
 
-AnyCheck = (
+LimitCheck = (
     ErrorsCheck
     | ProbesCheck
     | SharesCheck
@@ -201,6 +186,7 @@ AnyCheck = (
     | FillCheck
     | MeanTimeCheck
 )
+AnyCheck = LimitCheck | QualityCheck
 LEVELS: Mapping[str, type[LevelCheck | FillCheck | MeanTimeCheck]] = {
     Level.QUEUE: LevelCheck,
     Level.KV_CACHE: FillCheck,
@@ -214,6 +200,8 @@ LEVELS: Mapping[str, type[LevelCheck | FillCheck | MeanTimeCheck]] = {
 
 def check_section(name: str, written: Collection[str] | None = None) -> type[AnyCheck]:
     """The section that a check of this name is written in; ``written`` are its keys, if they are known."""
+    if (quality := quality_section(name, written)) is not None:
+        return quality
     if name in (ERRORS, PROBES):
         return ErrorsCheck if name == ERRORS else ProbesCheck
     if name.startswith(f"{LATENCY}_p"):
@@ -232,10 +220,25 @@ def is_level(section: type[AnyCheck]) -> bool:
     return issubclass(section, QueryCheck | LevelCheck | FillCheck | MeanTimeCheck)
 
 
+def limit_of(section: AnyCheck) -> object | None:
+    """The limit that needs no stable to compare with; None where there is none."""
+    if isinstance(section, GoldenCheck | EvaluationCheck):
+        return section.min
+    return None if isinstance(section, DriftCheck) else section.max
+
+
+def compared_by(section: AnyCheck) -> str | None:
+    """The key by which users' requests of both versions are compared; None where they are not."""
+    if isinstance(section, DriftCheck):
+        return "psi"
+    sampled = isinstance(section, GoldenCheck | EvaluationCheck)
+    return None if sampled or section.worse_by is None else "worse_by"
+
+
 def own_count(section: AnyCheck) -> str | None:
     """What the policy counts itself."""
     match section:
-        case LatencyCheck():
+        case LatencyCheck() | DriftCheck():
             return section.histogram
         case SharesCheck():
             return section.bad

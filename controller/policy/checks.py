@@ -40,6 +40,16 @@ from controller.policy.fields import (
     complaints,
     json_schema_of,
 )
+from controller.policy.quality_sections import (
+    DRIFT,
+    QUALITY,
+    SHORTEST_EVERY,
+    DriftCheck,
+    EvaluationCheck,
+    GoldenCheck,
+    QualityCheck,
+    drifting,
+)
 from controller.policy.quantities import shown
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -59,7 +69,9 @@ def unmeasured(checks: Mapping[str, AnyCheck], pack: str, known: Catalogue) -> l
             _lacking(name, pack, measures, known) or _unknown(name, f"the metrics pack {pack}", [measures]),
         )
         for name, section in checks.items()
-        if own_count(section) is None and not _known(name, [measures])
+        if not isinstance(section, GoldenCheck | EvaluationCheck)
+        and own_count(section) is None
+        and not _known(name, [measures], type(section))
     ]
 
 
@@ -70,15 +82,21 @@ def _lacking(name: str, pack: str, measures: Measures, known: Catalogue) -> Any:
     if reason is None:
         return None
     sentence = f"{shown(name)} is not measured by the metrics pack {pack}: {reason}"
-    able = {one: each for one, each in known.packs.items() if not each.refused and _known(name, [each])}
+    able = {
+        one: each
+        for one, each in known.packs.items()
+        if not each.refused and _known(name, [each], check_section(name))
+    }
     gateways = sorted(one for one, each in able.items() if each.of_gateway)
     if gateways and not measures.of_gateway:
         return complaint(sentence, f"use a gateway's pack: metrics: {', '.join(gateways)}", KEY_COMPLAINT)
     return complaint(sentence, f"packs that measure it: {', '.join(sorted(able))}", KEY_COMPLAINT)
 
 
-def _known(name: str, packs: Iterable[Measures]) -> bool:
+def _known(name: str, packs: Iterable[Measures], section: type[AnyCheck]) -> bool:
     """Whether one of the packs measures what a check of this name reads."""
+    if issubclass(section, DriftCheck):
+        return any(drifting(name) in pack.histograms | pack.distributions for pack in packs)
     if match := QUANTILE.fullmatch(name):
         return any(match[1] in pack.histograms for pack in packs)
     if name == PROBES:
@@ -92,7 +110,9 @@ def _unknown(name: str, pack: str, packs: Iterable[Measures]) -> Any:
     known = {check for measures in packs for check in measures.checks}
     known |= {ERRORS} if any(measures.errors for measures in packs) else set()
     lacks, own = (
-        ("histogram", "a histogram") if QUANTILE.fullmatch(name) else ("query", "bad and of, or a query")
+        ("histogram", "a histogram")
+        if QUANTILE.fullmatch(name) or DRIFT.fullmatch(name)
+        else ("query", "bad and of, or a query")
     )
     suggestion = did_you_mean(name, frozenset(known))
     if not suggestion.startswith("did you mean"):
@@ -102,6 +122,8 @@ def _unknown(name: str, pack: str, packs: Iterable[Measures]) -> Any:
 
 def to_check(name: str, section: AnyCheck) -> Check:
     """The check in the words of the domain."""
+    if isinstance(section, QualityCheck):
+        return section.to_check(name)
     kind, quantile, measure = CheckKind.RATIO, None, "" if name == ERRORS else name
     if isinstance(section, LatencyCheck):
         match = QUANTILE.fullmatch(name)
@@ -157,12 +179,26 @@ def _validate_one(name: str, raw: object, info: ValidationInfo) -> AnyCheck | li
         section = section_type.model_validate(raw, context=info.context)
     except ValidationError as error:
         return below(error, name)
+    if isinstance(section, QualityCheck):
+        return _quality_troubles(name, section) or section
     if section.max is None and section.worse_by is None:
         return [((name,), complaint("the check has no limit", "add max, worse_by or both"))]
     if isinstance(section, SharesCheck) and (section.bad is None) != (section.of is None):
         lacks = "of" if section.of is None else "bad"
         return [((name,), complaint(f"the check counts without {lacks}", f"add {lacks}: METRIC{{…}}"))]
     return section
+
+
+def _quality_troubles(name: str, section: QualityCheck) -> list[Found]:
+    if isinstance(section, DriftCheck):
+        return []
+    found: list[Found] = []
+    if not section.limited:
+        found.append(((name,), complaint("the check has no limit", "add min, worse_by or both")))
+    if section.every < SHORTEST_EVERY:
+        sentence = f"{section.every.total_seconds():g}s is shorter than 10s"
+        found.append(((name, "every"), complaint(sentence, "write 10s or more")))
+    return found
 
 
 def _name_trouble(name: str, raw: object, packs: Mapping[str, Measures]) -> Any:
@@ -182,7 +218,11 @@ def _name_trouble(name: str, raw: object, packs: Mapping[str, Measures]) -> Any:
     if own not in (None, "query") and name in LEVELS:
         sentence = f"{shown(name)} is a level of the metrics pack and takes no {own}"
         return complaint(sentence, _OWN_NAME, KEY_COMPLAINT)
-    if own is None and isinstance(raw, dict) and not _known(name, packs.values()):
+    if issubclass(section, GoldenCheck | EvaluationCheck):
+        taken = name == ERRORS or name in LEVELS or match is not None
+        sentence = f"{shown(name)} is the name of another check"
+        return complaint(sentence, _OWN_NAME, KEY_COMPLAINT) if taken else None
+    if own is None and isinstance(raw, dict) and not _known(name, packs.values(), section):
         return _unknown(name, "the metrics pack", packs.values())
     if own is not None and section is ProbesCheck:
         sentence = f"{shown(name)} is counted by Serinus itself and takes no {own}"
@@ -212,7 +252,10 @@ Checks = Annotated[
                 rf"^{LATENCY}_p[0-9]{{1,2}}(\.[0-9]{{1,3}})?$": json_schema_of(LatencyCheck)
             },
             "additionalProperties": {
-                "anyOf": [json_schema_of(section) for section in (LatencyCheck, SharesCheck, QueryCheck)]
+                "anyOf": [
+                    json_schema_of(section)
+                    for section in (LatencyCheck, SharesCheck, QueryCheck, *QUALITY.values())
+                ]
             },
         }
     ),

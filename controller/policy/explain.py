@@ -17,6 +17,7 @@ from controller.policy.check_sections import (
 )
 from controller.policy.fields import Section, json_schema_of
 from controller.policy.findings import inline
+from controller.policy.quality_sections import DriftCheck, EvaluationCheck, GoldenCheck
 from controller.policy.quantities import shown
 from controller.policy.schema import PolicySection
 from controller.policy.structure import keys, kind_of, section_at, sections_at, split_location
@@ -30,6 +31,9 @@ _CHECK_KINDS: tuple[tuple[str, type[Section]], ...] = (
     *LEVELS.items(),
     ("any other name", SharesCheck),
     ("any other name", QueryCheck),
+    ("any other name", GoldenCheck),
+    ("any other name", EvaluationCheck),
+    ("NAME_drift", DriftCheck),
 )
 
 

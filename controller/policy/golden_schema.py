@@ -30,7 +30,7 @@ from controller.policy.golden import (
 )
 from controller.policy.quantities import QuantityError, parse_percent, shown
 
-_MOST_REQUESTS = 100
+_MOST_REQUESTS = 500
 _MOST_BODY_BYTES = 64 * 1024
 _PATH = re.compile(r"/[A-Za-z0-9._~/:-]{0,511}")
 _BODY_KEYS = {Protocol.OIP_V2: "inputs", Protocol.OPENAI_CHAT: "messages"}

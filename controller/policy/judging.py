@@ -11,6 +11,7 @@ from pydantic import WithJsonSchema
 from controller.domain.policy import Policy
 from controller.policy.check_sections import check_section, is_level
 from controller.policy.fields import KEY_COMPLAINT, PERCENT_TEXT, Found, Kind, complaint, parsed_by
+from controller.policy.quality_sections import QUALITY
 from controller.policy.quantities import (
     QuantityError,
     parse_bad_requests,
@@ -106,7 +107,9 @@ def misplaced(policy: object, judges: frozenset[str]) -> list[Found]:
     judge = policy.get("judge", DEFAULT_JUDGE) if isinstance(policy, dict) else None
     if not isinstance(policy, dict) or not isinstance(judge, str) or judge not in judges:
         return []
-    return _classic(policy.get("checks")) if judge == SEQUENTIAL else _sequential(policy, judge)
+    if judge == SEQUENTIAL:
+        return _classic(policy.get("checks"))
+    return [*_sequential(policy, judge), *_of_quality(policy.get("checks"), judge)]
 
 
 def _sequential(policy: dict[str, object], judge: str) -> list[Found]:
@@ -123,13 +126,25 @@ def _sequential(policy: dict[str, object], judge: str) -> list[Found]:
     return found
 
 
+def _of_quality(checks: object, judge: str) -> list[Found]:
+    sentence = (
+        f"the {judge} judge does not weigh samples and histograms: it belongs to the {SEQUENTIAL} judge"
+    )
+    return [
+        (("checks", name), complaint(sentence, f"write judge: {SEQUENTIAL}, or remove it", KEY_COMPLAINT))
+        for name, check in (checks.items() if isinstance(checks, dict) else ())
+        if isinstance(check, dict) and not QUALITY.keys().isdisjoint(check)
+    ]
+
+
 def _classic(checks: object) -> list[Found]:
     sentence = f"the {SEQUENTIAL} judge weighs every request: this belongs to the {_CLASSIC} judge"
     suggestion = f"remove it, or write judge: {_CLASSIC}"
     return [
         (("checks", name, key), complaint(sentence, suggestion, KEY_COMPLAINT))
         for name, check in (checks.items() if isinstance(checks, dict) else ())
-        if isinstance(check, dict) and not is_level(check_section(name, check))
+        if isinstance(check, dict) and QUALITY.keys().isdisjoint(check)
+        if not is_level(check_section(name, check))
         for key in _CLASSIC_FIELDS
         if key in check
     ]

@@ -5,8 +5,8 @@ what a linter is for.
 """
 
 import hashlib
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
 from controller.domain.measures import MetricsPage
 from controller.domain.policy import ApprovalRules, Fallback, JudgeRules, NoData, OnDrift, Policy, Validation
@@ -16,7 +16,8 @@ from controller.policy.checks import to_check
 from controller.policy.document import Limits, parse_document
 from controller.policy.faults import Mark, PolicyFault, Source
 from controller.policy.findings import check
-from controller.policy.golden_file import GOLDEN_LIMITS, parse_golden
+from controller.policy.golden_file import GOLDEN_LIMITS
+from controller.policy.golden_reading import ReadBeside, read_golden
 from controller.policy.schema import PolicySection
 from controller.policy.source import UnreadableError, decode, read_within
 from controller.policy.steps import AutoSteps, to_steps
@@ -24,13 +25,11 @@ from controller.policy.tree import Document, MappingNode, ScalarNode
 
 POLICY_LIMITS = Limits(size_bytes=256 * 1024, nodes=2000, depth=32)
 Faults = tuple[PolicyFault, ...]
-"""At least one fault, in the order of the file; those of the golden file last."""
-ReadBeside = Callable[[str], bytes]
-"""Reads a file named in a policy, by its path from the policy's folder. Raises `UnreadableError`."""
+"""At least one fault, in the order of the file; those of golden files last."""
 
 
 def load_policy(path: Path, catalogue: Catalogue) -> Policy | Faults:
-    """Read a policy file and the golden file it names."""
+    """Read a policy file and the golden files it names."""
     try:
         raw = read_within(path.parent, path.name, POLICY_LIMITS.size_bytes)
     except UnreadableError as error:
@@ -54,9 +53,9 @@ def parse_policy(raw: bytes, path: str, catalogue: Catalogue, read: ReadBeside) 
     if not isinstance(document.root, MappingNode):
         return (*document.faults, _not_a_mapping(document))
     section = check(document, PolicySection, catalogue, may_be_empty=lambda _: False)
-    golden = _golden(document, read)
-    if isinstance(section, tuple) or isinstance(golden, tuple):
-        return _in_order(path, section, golden)
+    golden, unfit = read_golden(document, read)
+    if isinstance(section, tuple) or unfit:
+        return _in_order(path, section, unfit)
     return _to_policy(section, _digest(raw, golden), catalogue)
 
 
@@ -72,25 +71,10 @@ def _not_a_mapping(document: Document) -> PolicyFault:
     return PolicyFault(document.source, Mark() if empty else document.root.mark, "", sentence, suggestion)
 
 
-def _golden(document: Document, read: ReadBeside) -> bytes | Faults | None:
-    """The golden file's bytes, its faults, or None when the policy names none that could be read."""
-    node, model = document.find(("validation", "golden")), document.find(("model",))
-    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value:
-        return None
-    try:
-        raw = read(node.value)
-    except UnreadableError as error:
-        suggestion = "golden is a path from the policy's own folder, such as golden/fraud-detector.yaml"
-        return (PolicyFault(document.source, node.mark, "validation.golden", str(error), suggestion),)
-    path = str(PurePosixPath(document.source.path).parent / node.value)
-    parsed = parse_golden(raw, path, str(model.value) if isinstance(model, ScalarNode) else "")
-    return parsed if isinstance(parsed, tuple) else raw
-
-
-def _digest(raw: bytes, golden: bytes | None) -> str:
+def _digest(raw: bytes, golden: Sequence[bytes]) -> str:
     digest = hashlib.sha256(raw)
-    if golden is not None:
-        digest.update(hashlib.sha256(golden).digest())
+    for each in golden:
+        digest.update(hashlib.sha256(each).digest())
     return digest.hexdigest()
 
 

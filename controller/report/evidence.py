@@ -19,5 +19,6 @@ def details_of(check: CheckView) -> tuple[str, ...]:
         requests=check.requests,
         stable_requests=found.stable_requests,
         strength=strength,
+        note=check.note,
     )
     return details(Check(check.name, KINDS[check.unit]), result)

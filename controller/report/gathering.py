@@ -163,7 +163,12 @@ def _point(check: CheckView, at: datetime) -> CheckPoint:
 
 
 def _surely(check: CheckView, end: Literal[0, 1]) -> float | None:
-    """An end of what the canary's share surely is: stable's, and the difference that the counts allow."""
+    """An end of what the canary's share surely is: stable's, and the difference that the counts allow.
+
+    Of a score and a drift, an end of the value's own interval.
+    """
+    if check.evidence is not None and check.evidence.interval is not None:
+        return check.evidence.interval[end]
     known = check.evidence.difference if check.evidence is not None and check.unit == "ratio" else None
     if known is None or check.stable_value is None:
         return None

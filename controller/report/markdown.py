@@ -148,7 +148,7 @@ def _policy(report: ReportView) -> list[str]:
         "",
         *(f"- {name}: {plain(value)}" for name, value in tables.policy_facts(policy)),
         "",
-        *_table(("Check", "At most", "Worse than stable by at most"), tables.limits(policy)),
+        *_table(("Check", "Limit", "Worse than stable by at most"), tables.limits(policy)),
         "",
         heading,
         "",

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from controller.control.check_views import amount
+from controller.control.limit_views import LimitView
 from controller.control.record_view import (
     ApprovalRulesView,
     GateRulesView,
-    LimitView,
     PolicyView,
     StepView,
 )
@@ -123,6 +123,8 @@ def weight(percent: float) -> str:
 
 
 def _most(limit: LimitView) -> str:
+    if limit.min is not None:
+        return f"at least {amount(limit.min, limit.unit)}"
     return amount(limit.max, limit.unit)
 
 

@@ -85,7 +85,8 @@ def _metrics(pack: Pack) -> Iterator[str]:
     rows += [
         (f"`{name}`", _names([one, *([one.per] if one.per else [])])) for name, one in pack.levels.items()
     ]
-    rows += [(f"lengths, by {name}", _names([one])) for name, one in pack.token_histograms.items()]
+    lengths = pack.token_histograms.items()
+    rows += [(f"lengths, by {name}; `{name}_drift`", _names([one])) for name, one in lengths]
     if pack.in_flight:
         rows.append(("requests in flight", _listed(pack.in_flight)))
     return table(("measures", "from"), rows)

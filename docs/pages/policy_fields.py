@@ -18,6 +18,7 @@ from controller.policy.check_sections import (
 from controller.policy.explain import summary_of
 from controller.policy.fields import Section
 from controller.policy.findings import inline
+from controller.policy.quality_sections import DriftCheck, EvaluationCheck, GoldenCheck
 from controller.policy.routes import ObjectRoute, PathRoute
 from controller.policy.schema import PolicySection
 from controller.policy.steps import AutoSteps, StepSection
@@ -42,6 +43,9 @@ _CHECKS: Mapping[type[Section], str] = {
     FillCheck: "checks.kv_cache",
     MeanTimeCheck: "checks.mean_latency, checks.token_latency",
     QueryCheck: "checks.NAME: a query",
+    GoldenCheck: "checks.NAME: golden requests",
+    EvaluationCheck: "checks.NAME: an evaluation",
+    DriftCheck: "checks.NAME_drift",
 }
 _FORMS: Mapping[type[Section], str] = {StepSection: "steps, each", AutoSteps: "steps: auto, or a mapping"}
 

@@ -80,7 +80,8 @@ def checks_of(pack: Pack) -> tuple[Check, ...]:
     ]
     levels = [Check(name, CheckKind.GAUGE, max=5, measure=name) for name in pack.levels]
     tokens = [Check(f"{name}_mix", CheckKind.QUANTILE, measure=name) for name in pack.token_histograms]
-    return (*errors, *ratios, *times, *levels, *tokens)
+    drifts = [Check(f"{name}_drift", CheckKind.PSI, max=0.2, measure=name) for name in pack.token_histograms]
+    return (*errors, *ratios, *times, *levels, *tokens, *drifts)
 
 
 def model_of(pack: str, scene: str) -> str:

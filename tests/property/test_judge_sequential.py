@@ -12,6 +12,7 @@ from controller.domain.judge.counts import Block, GaugeSample, Tally
 from controller.domain.judge.memory import RECENT_BLOCKS, Memory, dump, load
 from controller.domain.judge.sequential import SequentialJudge
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, JudgeRules, Policy
+from controller.domain.trials import Pairs, Score, TrialSeen
 from controller.domain.vocabulary import Reason, Verdict
 from tests.judge_scenes import a_block, errors, judged, p99, past, strength, took
 
@@ -25,6 +26,7 @@ checks = st.lists(
         name=st.sampled_from(["a", "b", "c"]),
         kind=st.sampled_from(CheckKind),
         max=limits,
+        min=st.none() | st.floats(0.01, 0.99),
         worse_by_ratio=limits,
         worse_by_points=st.none() | st.floats(0, 0.5),
         quantile=st.sampled_from([0.5, 0.95, 0.99]),
@@ -57,12 +59,32 @@ terms = st.builds(
 
 @st.composite
 def tallies(draw: st.DrawFn, kind: CheckKind) -> Tally:
-    if kind is CheckKind.QUANTILE:
+    if kind.in_buckets:
         bounds = draw(st.sampled_from(LAYOUTS))
         buckets = tuple(draw(st.lists(COUNTS, min_size=len(bounds) + 1, max_size=len(bounds) + 1)))
         return Tally(sum(buckets), 0, bounds, buckets) if sum(buckets) else Tally()
     requests = draw(COUNTS)
     return Tally(requests, draw(st.integers(0, requests)))
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> Score | None:
+    n = draw(st.integers(1, 10**6))
+    return draw(st.none() | st.builds(Score, st.just(n), st.floats(0, n)))
+
+
+@st.composite
+def trials(draw: st.DrawFn, policy: Policy) -> list[TrialSeen]:
+    """Of some of the scores, whatever they bring."""
+    found = []
+    for check in policy.checks:
+        if check.kind is CheckKind.SCORE and draw(st.booleans()):
+            n, canary, stable = draw(st.integers(0, 500)), draw(scores()), draw(scores())
+            only = draw(st.integers(0, n))
+            pairs = draw(st.none() | st.builds(Pairs, st.just(n), st.just(only), st.integers(0, n - only)))
+            problem = draw(st.sampled_from(["", "connection refused"]))
+            found.append(TrialSeen(check.name, 1, canary, stable, pairs, problem))
+    return found
 
 
 Story = tuple[Policy, list[Block], Terms]
@@ -71,7 +93,7 @@ Story = tuple[Policy, list[Block], Terms]
 @st.composite
 def stories(draw: st.DrawFn) -> Story:
     chosen = draw(checks)
-    counted = [check for check in chosen if check.kind is not CheckKind.GAUGE]
+    counted = [check for check in chosen if check.kind.in_blocks]
     blocks = [
         a_block(
             number,
@@ -122,6 +144,7 @@ def test_whatever_is_counted_there_is_a_verdict_and_every_number_is_one(
         if data.draw(st.booleans()):
             state = judge.at_new_weight(state)
         state = judge.fold(state, [block], [GaugeSample(n, v, v) for n in named for v in values], asked)
+        state = judge.tried(state, data.draw(trials(policy)))
     found = judge.assess(state, asked)
     assert "NaN" not in state
     assert "Infinity" not in state
@@ -133,6 +156,7 @@ def test_whatever_is_counted_there_is_a_verdict_and_every_number_is_one(
             assert 0 <= result.strength.against < float("inf")
             assert result.strength.design_effect >= 1
             assert all(-1 <= edge <= 1 for edge in result.strength.difference or ())
+            assert all(0 <= edge < float("inf") for edge in result.strength.interval or ())
 
 
 @given(stories())

@@ -19,7 +19,7 @@ checks = st.lists(
     st.builds(
         Check,
         name=st.sampled_from(["a", "b", "c"]),
-        kind=st.sampled_from(CheckKind),
+        kind=st.sampled_from([CheckKind.RATIO, CheckKind.QUANTILE, CheckKind.GAUGE]),
         max=limits,
         worse_by_ratio=limits,
         quantile=st.sampled_from([0.5, 0.95, 0.99]),

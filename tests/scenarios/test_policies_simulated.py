@@ -39,6 +39,11 @@ def checks_where(wanted: Callable[[Check], bool]) -> list[object]:
     ]
 
 
+def _limited(check: Check) -> bool:
+    """Whether a limit decides that needs no stable."""
+    return not check.report_only and (check.max is not None or check.min is not None)
+
+
 def simulated(policy: Policy, serving: str | None = "v1") -> World:
     """Twice the traffic that the steps ask for; a busy model's where they ask for none."""
     needed = [
@@ -62,6 +67,10 @@ def break_check(how: Behaviour, check: Check) -> None:
             how.seconds[check.name] = 5 * (check.max or 1.0)
         case CheckKind.GAUGE:
             how.gauges[check.name] = 5 * (check.max or 1.0)
+        case CheckKind.SCORE:
+            how.scores[check.name] = 0.3
+        case CheckKind.PSI:
+            how.spread[check.name] = {0.002: 0.8, 0.2: 0.2}
 
 
 def test_there_are_policies_to_simulate() -> None:
@@ -114,7 +123,7 @@ def test_a_version_that_breaks_one_check_is_rolled_back_because_of_it(path: Path
     judge(world.history, world.initial, ever_bad={"v2"})
 
 
-@pytest.mark.parametrize(("path", "check"), checks_where(lambda c: c.max is not None and not c.report_only))
+@pytest.mark.parametrize(("path", "check"), checks_where(_limited))
 def test_a_version_that_breaks_one_limit_after_its_promotion_is_rolled_back(path: Path, check: Check) -> None:
     world = simulated(loaded(path))
     reach(world, Phase.BAKING, passes=MOST_PASSES)

@@ -37,6 +37,7 @@ from tests.fakes import (
     FakeRouter,
     FakeStore,
     FakeTelemetry,
+    FakeTrials,
     FakeValidator,
     FakeWorkload,
     a_policy,
@@ -57,6 +58,7 @@ class Stage:
         self.workload = FakeWorkload()
         self.validator = FakeValidator()
         self.gates = FakeGates()
+        self.trials = FakeTrials()
         self.fleet = FakeFleet()
         self.engines = FakeEngines()
         self.probes = FakeProbes()
@@ -73,6 +75,7 @@ class Stage:
             workload=self.workload,
             validator=self.validator,
             gates=self.gates,
+            trials=self.trials,
             fleet=self.fleet,
             engines=self.engines,
             probes=self.probes,

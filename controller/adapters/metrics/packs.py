@@ -82,7 +82,7 @@ class Pack(Part):
     ``answers`` are the requests and what the check ``errors`` reads. ``histograms`` are durations by name:
     ``latency`` is read by ``latency_p99``, ``ttft`` by ``ttft_p95``. ``ratios`` are counters of good and bad
     ones for further checks, by their names; ``levels`` are numbers as they are now. ``token_histograms``,
-    whose bounds are tokens, are no checks: they tell whether both versions get like requests. ``in_flight``
+    whose bounds are tokens, tell whether both versions get like requests; drifts are of them. ``in_flight``
     are gauges whose sum is the requests that were taken and not answered yet. ``lacks`` says of a check that
     people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
     metrics that nothing else shows. ``caveats`` is what people should know who use it.
@@ -137,6 +137,9 @@ class Pack(Part):
         if kind is CheckKind.QUANTILE:
             histogram = self.histograms.get(measure or LATENCY) or self._of_tokens(measure)
             return (histogram, *histogram.beyond) if histogram else ()
+        if kind is CheckKind.PSI:
+            spread = self.histograms.get(measure or LATENCY) or self._of_tokens(measure)
+            return (spread, *spread.beyond) if spread else ()
         answers = self.ratios.get(measure, ()) if measure else self.answers
         return answers if any(one.bad for one in answers) else ()
 

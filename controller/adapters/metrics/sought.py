@@ -52,7 +52,7 @@ def sought_by(pack: Pack, checks: Iterable[Check]) -> tuple[Sought, ...]:
     """The answers in any case, and what else the checks count. What cannot be counted is left out."""
     found = [Sought("", answers, pack.versions) for answers in pack.answers]
     for check in checks:
-        if check.kind is CheckKind.GAUGE:
+        if not check.kind.in_blocks:
             continue
         counters = pack.counters(check.kind, check.measure) if check.query is None else ()
         found += [Sought(check.counts, counter, pack.versions) for counter in counters]
@@ -81,6 +81,8 @@ def measurable(pack: Pack, check: Check) -> bool:
     """Whether the check's counts, or its query, can be asked for at all."""
     if check.kind is CheckKind.GAUGE:
         return check.query is not None or check.measure in pack.levels
+    if check.kind is CheckKind.SCORE:
+        return True  # nobody asks the metric source for it
     return bool(_own(check) if check.query is not None else pack.counters(check.kind, check.measure))
 
 
@@ -89,7 +91,7 @@ def _own(check: Check) -> list[Sought]:
     if check.query is None:
         return []
     try:
-        if check.kind is CheckKind.QUANTILE:
+        if check.kind.in_buckets:
             return [_selected(check.counts, check.query, Histogram)]
         whole = [_selected(check.counts, check.of, Requests)] if check.of is not None else []
         return [_selected(check.counts, check.query, Answers), *whole] if whole else []

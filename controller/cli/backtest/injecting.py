@@ -27,7 +27,7 @@ def parse_injection(text: str, checks: Sequence[Check]) -> Regression:
     name, equals, change = text.partition("=")
     if not equals:
         raise InjectionError(f"{shown(text)} is no regression; write it like errors=+1pp or latency=x1.5")
-    counting = [check for check in checks if check.kind is not CheckKind.GAUGE and not check.of_probes]
+    counting = [check for check in checks if check.replayed]
     chosen = [check for check in counting if check.name == name or check.name.startswith(f"{name}_")]
     if not chosen:
         known = ", ".join(check.name for check in counting)

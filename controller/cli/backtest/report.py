@@ -12,7 +12,7 @@ from controller.control.views import Document
 from controller.domain.backtest.past import Past
 from controller.domain.backtest.replay import End
 from controller.domain.backtest.summary import Middle, Scenario
-from controller.domain.policy import CheckKind, Policy
+from controller.domain.policy import Policy
 from controller.domain.wording import duration, printable
 
 
@@ -68,9 +68,7 @@ def report_of(policy: Policy, past: Past, seed: int, scenarios: Sequence[Scenari
         requests=past.requests,
         requests_per_second=past.requests / (past.end - past.begin).total_seconds(),
         seed=seed,
-        not_replayed=tuple(
-            check.name for check in policy.checks if check.kind is CheckKind.GAUGE or check.of_probes
-        ),
+        not_replayed=tuple(check.name for check in policy.checks if not check.replayed),
         scenarios=tuple(_scenario(each) for each in scenarios),
     )
 

@@ -33,7 +33,7 @@ from controller.domain.observation import (
     ValidationReport,
     WarmUpReport,
 )
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, ApprovalRules, CheckKind, Policy
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, ApprovalRules, Policy
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase, Reason
 
@@ -68,9 +68,7 @@ class Outcome:
 
 def replayable(policy: Policy) -> Policy:
     """The policy without what the past does not tell: gauges, warm-up, golden requests, anybody's word."""
-    checks = tuple(
-        check for check in policy.checks if check.kind is not CheckKind.GAUGE and not check.of_probes
-    )
+    checks = tuple(check for check in policy.checks if check.replayed)
     weighted = [step for step in policy.steps if not step.testers]  # nobody knows who would have been one
     steps = tuple(replace(step, approval=False, gate="") for step in weighted)
     audience = replace(policy.audience, testers=())

@@ -12,6 +12,7 @@ from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, GaugeSample
 from controller.domain.measures import Level
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
+from controller.domain.trials import TrialSeen
 from controller.domain.vocabulary import Reason, Verdict
 
 
@@ -38,6 +39,8 @@ class Strength:
     seconds_needed: float | None = None
     skipped: int = 0
     design_effect: float = 1.0
+    interval: tuple[float, float] | None = None
+    """Of the value itself, right at all times with ``confidence``; of a score and a PSI alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class CheckResult:
     strength: Strength | None = None
     mix: MixShown | None = None
     """Why the two versions cannot be compared by it."""
+    note: str = ""
+    """What its last trial said besides: why it brought nothing, or a request that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,10 @@ class Judge(Protocol):
 
     def fold(self, state: str, blocks: Sequence[Block], gauges: Sequence[GaugeSample], terms: Terms) -> str:
         """The state after more evidence. Blocks come in order of time, each once."""
+        ...
+
+    def tried(self, state: str, outcomes: Sequence[TrialSeen]) -> str:
+        """The state after trials, each given once."""
         ...
 
     def assess(self, state: str, terms: Terms) -> Assessment:

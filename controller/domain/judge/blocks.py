@@ -145,7 +145,7 @@ def _block(span: tuple[int, int], canary: _Measures, stable: _Measures, checks: 
             stable.get(check.counts, nothing).tally(check.kind),
         )
         for check in checks
-        if check.kind is not CheckKind.GAUGE
+        if check.kind.in_blocks
     )
     requests, beside = (arm.get(ANSWERS, nothing).requests for arm in (canary, stable))
     return Block(start, end, requests, beside, counts)

@@ -91,7 +91,7 @@ def calibrate(history: PodHistory, checks: Sequence[Check]) -> Calibration:
     of_check = {
         check.name: [one for one in served if one.check == check.name]
         for check in checks
-        if check.kind is not CheckKind.GAUGE
+        if check.kind.weighed
     }
     compare = history.span >= SHORTEST_SPAN
     return Calibration(

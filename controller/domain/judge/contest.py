@@ -25,7 +25,7 @@ _WORSE_SHARES = (0.1, 0.15, 0.25, 0.25, 0.15, 0.1)
 """Regressions by a factor of some 3 to 10 are the ones that need every bit of evidence."""
 _JUMP = 3.0
 _CAUTIOUS_CAP = 2.0
-_IN_FAVOUR = Stakes(reserve=0.15, restart=1 / 20, clip=ENOUGH_IN_FAVOUR * e**1.5)
+IN_FAVOUR = Stakes(reserve=0.15, restart=1 / 20, clip=ENOUGH_IN_FAVOUR * e**1.5)
 """What was gained is clipped, so that many good hours cannot outvote a bad minute."""
 
 
@@ -91,7 +91,7 @@ class Contest:
         return replace(
             self,
             against=self.against.after(against, stakes, _shares(question)) if worse.canary else self.against,
-            favour=self.favour.after(favour, _IN_FAVOUR, _good_shares(question))
+            favour=self.favour.after(favour, IN_FAVOUR, _good_shares(question))
             if better.canary
             else self.favour,
             before=before if worse.stable else self.before,

@@ -11,11 +11,13 @@ from typing import Any
 
 from controller.domain.judge.contest import Contest
 from controller.domain.judge.counts import Tally
+from controller.domain.judge.drift import DriftMemory, drift_of, drift_row
 from controller.domain.judge.evidence import Counts, Difference, Process
 from controller.domain.judge.mix import Mixes
 from controller.domain.judge.mix import read_rows as read_mixes
 from controller.domain.judge.mix import rows as mix_rows
 from controller.domain.judge.questions import Known
+from controller.domain.judge.score import ScoreMemory, score_of, score_row
 
 _FORM = 1
 """Raised with every change of what is remembered, or of the bets: old evidence cannot be read on."""
@@ -60,6 +62,8 @@ class Memory:
 
     checks: dict[str, CheckMemory]
     gauges: str
+    scores: dict[str, ScoreMemory] = field(default_factory=dict)
+    drifts: dict[str, DriftMemory] = field(default_factory=dict)
     traffic: tuple[tuple[float, int], ...] = ()
     compare: bool | None = None
     mixes: Mixes = field(default_factory=dict)
@@ -90,6 +94,8 @@ def dump(memory: Memory) -> str:
         "form": _FORM,
         "checks": checks,
         "gauges": memory.gauges,
+        "scores": {name: score_row(each, _contest_row) for name, each in memory.scores.items()},
+        "drifts": {name: drift_row(each, _tally_row) for name, each in memory.drifts.items()},
         "traffic": memory.traffic,
         "compare": memory.compare,
         "mixes": mix_rows(memory.mixes),
@@ -106,6 +112,8 @@ def load(state: str) -> Memory | None:
     return Memory(
         checks={name: _check(row) for name, row in document["checks"].items()},
         gauges=document["gauges"],
+        scores={name: score_of(row, _contest) for name, row in document.get("scores", {}).items()},
+        drifts={name: drift_of(row, _tally) for name, row in document.get("drifts", {}).items()},
         traffic=tuple((span, requests) for span, requests in document["traffic"]),
         compare=document["compare"],
         mixes=read_mixes(document.get("mixes", {})),

@@ -62,9 +62,13 @@ def questions(
 
 def asked_of(policy: Policy, check: Check, known: Known, *, compare: bool) -> tuple[Question, ...]:
     """The check's questions under its policy; what is only reported takes no evidence from the others."""
+    return questions(check, policy.judge_rules, known, checks=rivals_of(policy, check), compare=compare)
+
+
+def rivals_of(policy: Policy, check: Check) -> int:
+    """How many checks share the purse, this one included; what is only reported has one of its own."""
     deciding = sum(each.kind is not CheckKind.GAUGE and not each.report_only for each in policy.checks)
-    rivals = 1 if check.report_only else deciding
-    return questions(check, policy.judge_rules, known, checks=rivals, compare=compare)
+    return 1 if check.report_only else deciding
 
 
 def counts_of(canary: Tally, stable: Tally, bound_seconds: float | None) -> Counts:

@@ -9,6 +9,8 @@ from controller.domain.judge.contest import ENOUGH_IN_FAVOUR, Contest, Question,
 from controller.domain.judge.evidence import summed
 from controller.domain.judge.memory import CheckMemory, Memory
 from controller.domain.judge.mix import is_free_of_length, shown_difference
+from controller.domain.judge.opinion import SHOWN_CONFIDENCE, Opinion, Suspicion
+from controller.domain.judge.others import opinions_of
 from controller.domain.judge.questions import asked_of, counts_of
 from controller.domain.judge.testers import gained
 from controller.domain.judge.values import limit, unanswerable, value
@@ -23,8 +25,6 @@ SUSPECT_AT = 5.0
 _ROUNDING = 1e-12
 _CLEARLY = 2.0
 """Standard errors by which stable must be above a limit for an incident."""
-SHOWN_CONFIDENCE = 0.95
-"""Of the interval that people are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,12 @@ class _Seen:
     memory: CheckMemory
     pairs: Sequence[tuple[Question, Contest]]
     evidence: float
+    block_seconds: float
     mix: MixShown | None = None
+
+    def result(self, suspicion: Suspicion, terms: Terms) -> CheckResult:
+        """The check's row."""
+        return _result(self, suspicion, terms)
 
     @property
     def asked(self) -> list[Question]:
@@ -64,23 +69,17 @@ class _Seen:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Suspicion:
-    """What a check is held for: ``accused`` stops the weight, ``guilty`` ends the rollout."""
-
-    accused: bool
-    guilty: bool
-
-
 def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms) -> Assessment:
     """The verdict on all checks. ``gauges`` is the threshold rule's on those that are no counts."""
-    seen = {
-        check.name: _seen(policy, check, memory)
-        for check in policy.checks
-        if check.kind is not CheckKind.GAUGE
-    }
-    voting = [each for each in seen.values() if not each.check.report_only]
-    evidence = 1 + memory.earlier + gained(policy, (each.evidence for each in voting), terms)
+    seen = [_seen(policy, check, memory) for check in policy.checks if check.kind.weighed]
+    counted = [each for each in seen if not each.check.report_only]
+    others = opinions_of(policy, memory)
+    opinions: dict[str, Opinion] = {each.check.name: each for each in (*seen, *others)}
+    voting = [each for each in opinions.values() if not each.check.report_only]
+    # whose traffic it is does not matter to the others: their evidence is of one piece
+    of_others = sum(each.evidence - 1 for each in others if not each.check.report_only)
+    of_requests = gained(policy, (each.evidence for each in counted), terms)
+    evidence = 1 + memory.earlier + of_requests + of_others
     enough = 1 / (1 - policy.judge_rules.confidence) * (1 - _ROUNDING)
     leader = max(voting, key=lambda each: each.evidence, default=None)
     by_gauge = {result.name: result for result in gauges.checks}
@@ -89,23 +88,24 @@ def assessment(policy: Policy, memory: Memory, gauges: Assessment, terms: Terms)
         if check.kind is CheckKind.GAUGE:
             results.append(by_gauge[check.name])
             continue
-        each = seen[check.name]
+        each = opinions[check.name]
         # what is only reported is judged by its own evidence, the others by all of theirs together
         weighed = each.evidence if check.report_only else evidence
         leads = check.report_only or each is leader
         accused = leads and max(weighed, each.own) >= HOLD_AT
-        suspicion = _Suspicion(accused=accused, guilty=leads and weighed >= enough)
-        results.append(_result(each, terms, memory.block_seconds, suspicion))
+        suspicion = Suspicion(accused=accused, guilty=leads and weighed >= enough)
+        results.append(each.result(suspicion, terms))
     ceiling, held = FULL_WEIGHT_PERMILLE, None
     if not terms.testers:  # the first weight is the policy's, as it is without testers
-        ceiling, held = _ceiling(policy, memory, voting, evidence)
+        doubted = any(each.own >= SUSPECT_AT for each in others if not each.check.report_only)
+        ceiling, held = _ceiling(policy, memory, counted, evidence, doubted=doubted)
     verdict = _verdict(policy, results, gauges.verdict, guilty=evidence >= enough)
     return Assessment(verdict, tuple(results), ceiling, held)
 
 
 def after_testers(policy: Policy, memory: Memory, terms: Terms) -> float:
     """What the evidence of a testers' step adds to all that comes after it."""
-    seen = [_seen(policy, check, memory) for check in policy.checks if check.kind is not CheckKind.GAUGE]
+    seen = [_seen(policy, check, memory) for check in policy.checks if check.kind.weighed]
     return gained(policy, (each.evidence for each in seen if not each.check.report_only), terms)
 
 
@@ -124,7 +124,7 @@ def _verdict(policy: Policy, results: Sequence[CheckResult], gauges: Verdict, *,
 def _seen(policy: Policy, check: Check, memory: Memory) -> _Seen:
     mine = memory.checks.get(check.name, CheckMemory())
     if mine.known is None or not mine.contests:
-        return _Seen(check, mine, (), mine.kept)
+        return _Seen(check, mine, (), mine.kept, memory.block_seconds)
     compare = bool(memory.compare)
     mix = shown_difference(memory.mixes, check) if compare else None
     asked = asked_of(policy, check, mine.known, compare=compare)
@@ -134,12 +134,12 @@ def _seen(policy: Policy, check: Check, memory: Memory) -> _Seen:
         if mix is None or not question.relative
     ]
     gained = sum(question.share * (contest.against.wealth - 1) for question, contest in pairs)
-    return _Seen(check, mine, pairs, 1 + gained, mix)
+    return _Seen(check, mine, pairs, 1 + gained, memory.block_seconds, mix)
 
 
-def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspicion) -> CheckResult:
+def _result(seen: _Seen, suspicion: Suspicion, terms: Terms) -> CheckResult:
     memory, check = seen.memory, seen.check
-    verdict, reason = _found(seen, terms, suspicion)
+    verdict, reason = _found(seen, suspicion, terms)
     return CheckResult(
         name=check.name,
         verdict=verdict,
@@ -151,12 +151,12 @@ def _result(seen: _Seen, terms: Terms, block_seconds: float, suspicion: _Suspici
         stable_requests=memory.stable.requests,
         failures=int(suspicion.guilty),
         report_only=check.report_only,
-        strength=_strength(seen, block_seconds, compare=not terms.testers) if seen.asked else None,
+        strength=_strength(seen, compare=not terms.testers) if seen.asked else None,
         mix=seen.mix,
     )
 
 
-def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, Reason]:
+def _found(seen: _Seen, suspicion: Suspicion, terms: Terms) -> tuple[Verdict, Reason]:
     if suspicion.guilty:
         return Verdict.FAIL, _breach(seen)
     if terms.testers and seen.check.of_probes:  # Serinus' own requests are no tester's
@@ -166,7 +166,7 @@ def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, R
         return Verdict.UNKNOWN, missing
     if not seen.asked and seen.mix is None:
         return Verdict.SKIPPED, Reason.NO_STABLE_TRAFFIC
-    open_ = _open(seen, terms, suspicion) if seen.asked else None
+    open_ = _open(seen, suspicion, terms) if seen.asked else None
     if seen.mix is not None:
         open_ = open_ or Reason.TOKEN_MIX_DIFFERS
     if open_ is not None:
@@ -174,7 +174,7 @@ def _found(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> tuple[Verdict, R
     return Verdict.PASS, Reason.SHOWN_GOOD if seen.as_good else Reason.NOTHING_AGAINST
 
 
-def _open(seen: _Seen, terms: Terms, suspicion: _Suspicion) -> Reason | None:
+def _open(seen: _Seen, suspicion: Suspicion, terms: Terms) -> Reason | None:
     """What keeps the check from passing."""
     if suspicion.accused and not seen.as_good:
         return Reason.EVIDENCE_AGAINST
@@ -217,7 +217,7 @@ def _requests_needed(seen: _Seen) -> int | None:
     return max(known) if len(known) == len(needed) else None
 
 
-def _strength(seen: _Seen, block_seconds: float, *, compare: bool) -> Strength:
+def _strength(seen: _Seen, *, compare: bool) -> Strength:
     memory, bound = seen.memory, seen.asked[-1].bound_seconds
     total = counts_of(memory.canary, memory.stable, bound)
     weakest = min(seen.comparisons, key=lambda contest: contest.favour.wealth)
@@ -233,27 +233,27 @@ def _strength(seen: _Seen, block_seconds: float, *, compare: bool) -> Strength:
         confidence=SHOWN_CONFIDENCE,
         bound_seconds=bound,
         requests_needed=needed,
-        seconds_needed=needed / per_block * block_seconds if needed and per_block else None,
+        seconds_needed=needed / per_block * seen.block_seconds if needed and per_block else None,
         skipped=max(contest.jumps for contest in memory.contests),
         design_effect=memory.design_effect,
     )
 
 
 def _ceiling(
-    policy: Policy, memory: Memory, voting: Sequence[_Seen], evidence: float
+    policy: Policy, memory: Memory, counted: Sequence[_Seen], evidence: float, *, doubted: bool
 ) -> tuple[int, Reason | None]:
-    """The most weight that may be given now, and why it is not all."""
+    """The most weight that may be given now, and why it is not all. ``doubted`` is by what is not counted."""
     budget = budget_of(policy, memory.block_seconds)
     rate = memory.requests_per_second
-    excess = max((excess_upper(each.memory.recent) for each in voting if _spends(each)), default=0.0)
+    excess = max((excess_upper(each.memory.recent) for each in counted if _spends(each)), default=0.0)
     ceiling = max(budget.ceiling_permille(rate, excess), budget.first_permille(rate))
-    as_good = bool(voting) and all(each.as_good for each in voting)
+    as_good = bool(counted) and all(each.as_good for each in counted)
+    suspected = max([evidence, *(each.own for each in counted)]) >= SUSPECT_AT
+    if doubted or (suspected and not as_good):
+        return min(ceiling, max(budget.first_permille(rate), SUSPECT_PERMILLE)), Reason.EVIDENCE_AGAINST
     if as_good:
         return FULL_WEIGHT_PERMILLE, None
-    held = Reason.BUDGET_SPENT if ceiling < FULL_WEIGHT_PERMILLE else None
-    if max([evidence, *(each.own for each in voting)]) >= SUSPECT_AT:
-        return min(ceiling, max(budget.first_permille(rate), SUSPECT_PERMILLE)), Reason.EVIDENCE_AGAINST
-    return ceiling, held
+    return ceiling, Reason.BUDGET_SPENT if ceiling < FULL_WEIGHT_PERMILLE else None
 
 
 def _spends(seen: _Seen) -> bool:

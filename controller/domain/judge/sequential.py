@@ -5,13 +5,14 @@ The weighted mean of all evidence against the canary is itself an e-value: the c
 reaches 1 / (1 - confidence), and a good version ever gets there with a chance of at most 1 - confidence,
 however many checks there are and however long it takes. It is promoted when every comparison has shown that
 it is no worse than the policy allows. In between the weight grows as the exposure budget lets it (`weights`),
-and stands while there is suspicion. Evidence goes on from weight to weight. Gauges keep the threshold rule.
+and stands while there is suspicion. Evidence goes on from weight to weight. Gauges keep the threshold rule;
+scores of trials (`score`) and drifts of histograms (`drift`) share the one purse with what is counted.
 
 **Source**: the rule and its figures, Vovk and Wang, "E-values: calibration, combination and applications"
 (2021) for the weighted mean; Ville's inequality for the bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -20,13 +21,16 @@ from controller.domain.judge.calibration import SHORTEST_SPAN, CheckHistory
 from controller.domain.judge.contest import Setting, new_contest, thinned
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample
 from controller.domain.judge.dependence import design_effect
+from controller.domain.judge.drift import DriftMemory
 from controller.domain.judge.evidence import Counts, summed
 from controller.domain.judge.memory import CheckMemory, Memory, dump, load
 from controller.domain.judge.mix import mixes_after
 from controller.domain.judge.questions import Known, asked_of, counts_of, shares_of
 from controller.domain.judge.report import after_testers, assessment
+from controller.domain.judge.score import ScoreMemory
 from controller.domain.judge.threshold import ThresholdJudge
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
+from controller.domain.trials import TrialSeen
 
 _COLD_BLOCKS, _WARM_BLOCKS = 4, 1
 """Blocks of first answers whose latency is left out: caches are cold, unless warm-up requests were sent."""
@@ -43,7 +47,7 @@ class SequentialJudge:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._counted = [check for check in policy.checks if check.kind is not CheckKind.GAUGE]
+        self._counted = [check for check in policy.checks if check.kind.weighed]
         self._gauges = ThresholdJudge([c for c in policy.checks if c.kind is CheckKind.GAUGE])
 
     def begin(self) -> str:
@@ -69,7 +73,7 @@ class SequentialJudge:
         """Everything anew but how much the evidence about testers adds to what comes: it is not lost."""
         memory = load(state) or self._nothing()
         earlier = after_testers(self._policy, memory, Terms(min_requests=0, compare=False, testers=True))
-        return dump(replace(self._nothing(), earlier=earlier))
+        return dump(replace(self._nothing(), earlier=earlier, scores=memory.scores))
 
     def fold(self, state: str, blocks: Sequence[Block], gauges: Sequence[GaugeSample], terms: Terms) -> str:
         """Add each block; gauges are measured once."""
@@ -77,6 +81,15 @@ class SequentialJudge:
         for block in blocks:
             memory = self._with_block(memory, block, terms)
         return dump(replace(memory, gauges=self._gauges.fold(memory.gauges, [], gauges, terms)))
+
+    def tried(self, state: str, outcomes: Sequence[TrialSeen]) -> str:
+        """Weigh each trial; the weight of the canary, and stable's traffic, do not matter to them."""
+        memory, checks = load(state) or self._nothing(), {check.name: check for check in self._policy.checks}
+        scores = dict(memory.scores)
+        for outcome in outcomes:
+            known = scores.get(outcome.check, ScoreMemory())
+            scores[outcome.check] = known.after(checks[outcome.check], outcome)
+        return dump(replace(memory, scores=scores))
 
     def assess(self, state: str, terms: Terms) -> Assessment:
         """FAIL on enough evidence; PASS without suspicion, at the last step only if shown to be as good."""
@@ -95,7 +108,17 @@ class SequentialJudge:
             check.name: self._with_counts(check, memory, counts.get(check.name), terms)
             for check in self._counted
         }
-        return replace(memory, checks=checks, mixes=mixes_after(memory.mixes, counts))
+        drifts = memory.drifts if terms.testers else self._drifted(memory, counts)
+        mixes = mixes_after(memory.mixes, counts)
+        return replace(memory, checks=checks, mixes=mixes, drifts=drifts)
+
+    def _drifted(self, memory: Memory, counts: Mapping[str, CheckCounts]) -> dict[str, DriftMemory]:
+        """Of what is compared by its whole histogram."""
+        drifts = dict(memory.drifts)
+        for check in self._policy.checks:
+            if check.kind is CheckKind.PSI and check.name in counts:
+                drifts[check.name] = drifts.get(check.name, DriftMemory()).after(check, counts[check.name])
+        return drifts
 
     def _alone(self, memory: Memory) -> Memory:
         """Stable has no traffic any more: what was gathered is bet on the limits alone."""

@@ -14,6 +14,7 @@ from math import isfinite
 from controller.domain.judge.base import Assessment, CheckResult, Terms
 from controller.domain.judge.counts import Block, CheckCounts, GaugeSample, Tally
 from controller.domain.policy import Check, CheckKind
+from controller.domain.trials import TrialSeen
 from controller.domain.vocabulary import Reason, Verdict
 
 _NOTHING = Tally()
@@ -60,6 +61,11 @@ class ThresholdJudge:
         for sample in gauges:
             self._sense(memories, sample, terms)
         return _dump(memories)
+
+    def tried(self, state: str, outcomes: Sequence[TrialSeen]) -> str:
+        """No policy with the classic rule has trials."""
+        del outcomes
+        return state
 
     def assess(self, state: str, terms: Terms) -> Assessment:
         """FAIL if any check used up its budget; PASS if every check that counts passes; else UNKNOWN."""
@@ -144,7 +150,7 @@ def _values(check: Check, memory: _Memory) -> tuple[float | None, float | None]:
         case CheckKind.QUANTILE:
             q = check.quantile or 0.0
             return memory.canary.quantile(q), memory.stable.quantile(q)
-        case CheckKind.GAUGE:
+        case _:
             return memory.canary_gauge, memory.stable_gauge
 
 

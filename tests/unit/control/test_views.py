@@ -38,7 +38,7 @@ class TestStatus:
         }  # fmt: skip
         assert set(view["checks"][0]) == {
             "name", "verdict", "reason", "value", "limit", "stable_value", "unit", "requests", "failures",
-            "budget", "report_only", "text", "evidence",
+            "budget", "report_only", "text", "note", "evidence",
         }  # fmt: skip
 
     def test_the_values_are_those_of_the_record(self) -> None:

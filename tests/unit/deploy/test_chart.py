@@ -146,12 +146,17 @@ def test_a_bot_of_slack_reaches_the_pod_with_its_token() -> None:
     }
 
 
-def test_what_a_destination_wants_and_a_gate_reach_the_pod_as_the_daemon_reads_them(
+def test_what_a_destination_wants_a_gate_and_an_evaluation_reach_the_pod_as_the_daemon_reads_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     audit = {"url": "https://a.b/c", "severity": "warning", "events": ["promoted", "rolledback"]}
     desk = {"url": "https://desk.b", "secretName": "desk", "secretKey": "key", "privateAddresses": True}
-    values = {"namespaces": ["ml"], "destinations": {"audit": audit}, "gates": {"release-desk": desk}}
+    values = {
+        "namespaces": ["ml"],
+        "destinations": {"audit": audit},
+        "gates": {"release-desk": desk},
+        "evaluations": {"answer-desk": desk},
+    }
     deployment = named(charted(values), "Deployment")
     for name, value in environment(deployment).items():
         monkeypatch.setenv(name, value)
@@ -162,6 +167,9 @@ def test_what_a_destination_wants_and_a_gate_reach_the_pod_as_the_daemon_reads_t
     mounted = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
     assert str(gate.secret_file) == f"{mounted['gate-release-desk']}/key"
     assert (gate.url, gate.private_addresses, gate.plain_http) == ("https://desk.b", True, False)
+    evaluation = found.evaluations["answer-desk"]
+    assert str(evaluation.secret_file) == f"{mounted['evaluation-answer-desk']}/key"
+    assert (evaluation.url, evaluation.private_addresses) == ("https://desk.b", True)
 
 
 def test_a_gateway_for_probes_reaches_the_pod_as_the_daemon_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:

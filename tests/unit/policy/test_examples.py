@@ -58,6 +58,8 @@ def test_the_examples_for_language_models_are_found_good_by_the_command_of_the_p
 def test_every_golden_file_belongs_to_a_policy(catalogue: Catalogue) -> None:
     policies = [policy for path in POLICIES if isinstance(policy := load_policy(path, catalogue), Policy)]
     named = {policy.validation.golden for policy in policies if policy.validation}
+    sampled = [check.sampling for policy in policies for check in policy.checks if check.sampling]
+    named |= {sampling.golden for sampling in sampled if sampling.golden}
     assert named == {f"golden/{path.name}" for path in GOLDEN}
     assert len(policies) >= 7
 

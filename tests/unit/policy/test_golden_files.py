@@ -148,9 +148,9 @@ def test_bodies_and_requests_are_bounded() -> None:
     assert "requests[0].body: the body has 70002 bytes; the limit is 65536" in faults_of(big)[0]
     many = (
         "protocol: json\npath: /\nrequests: ["
-        + ",".join(f"{{name: n{n}, body: 1}}" for n in range(101))
+        + ",".join(f"{{name: n{n}, body: 1}}" for n in range(501))
         + "]"
     )
-    assert faults_of(many) == ["requests: the list has 101 entries"]
+    assert faults_of(many) == ["requests: the list has 501 entries"]
     values = "protocol: json\npath: /\nrequests: [{name: a, body: [" + "1," * 20_000 + "]}]"
     assert "more than 20000 values" in faults_of(values)[0]

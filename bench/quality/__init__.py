@@ -1,0 +1,1 @@
+"""How surely checks of answers tell a worse model from an equal one: really trained models, virtual time."""

@@ -1,0 +1,1 @@
+"""Samples of both versions' answers, taken beside the passes."""
