@@ -107,6 +107,7 @@ class _Scene(World):
 
     def taken(self, rollout: Rollout, trial: Trial) -> TrialSeen:
         check = next(each for each in rollout.policy.checks if each.name == trial.check)
+        assert check.sampling is not None
         placed = replace(rollout, release=_at(rollout.release), stable=_at(rollout.stable))
         seen: TrialSeen = self._loop.run(self._taker.take(placed, trial, check.sampling, FakeWorkload()))
         return seen

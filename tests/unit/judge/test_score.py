@@ -173,6 +173,13 @@ def test_evidence_goes_on_at_a_new_weight_and_after_a_restart() -> None:
     assert row(exam.golden(0.1)).requests == 300
 
 
+def test_scores_go_on_after_testers_who_have_no_part_in_them() -> None:
+    exam = Exam(GOLDEN, errors(max=0.05))
+    exam.golden(0.1, times=3)
+    exam.trial.state = exam.trial.judge.after_testers(exam.trial.state)
+    assert row(exam.trial.assess()).requests == 150
+
+
 def test_a_memory_from_before_there_were_scores_is_read_on() -> None:
     exam = Exam(GOLDEN, errors(max=0.05))
     exam.trial.show(errors=(Tally(100, 1), Tally(100, 1)))
