@@ -46,7 +46,7 @@ def _blocks(share: float) -> list[Block]:
 def _measure(blocks: Sequence[Block], share: float, checks: int) -> str:
     policy = policy_for("sequential", Limits())
     judge = judge_of(replace(policy, checks=policy.checks[:checks]))
-    terms = Terms(min_requests=0, compare=True, weight_permille=round(1000 * share))
+    terms = Terms(min_requests=0, compare=True, share=share)
     early = len(judge.fold(judge.begin(), blocks[:100], (), terms))
     began = time.perf_counter()
     state = judge.fold(judge.begin(), blocks, (), terms)

@@ -20,6 +20,8 @@ class Feature(StrEnum):
     """Shift the traffic of Envoy AI Gateway's AIGatewayRoutes, and look at their backends."""
     KNATIVE = "knative"
     """Shift the traffic of Knative Services, and look at their revisions."""
+    GATEWAY_CLASSES = "gatewayClasses"
+    """Ask what gateways say that they support, to know before whether requests can be copied."""
     DISCOVERY = "discovery"
     """Begin a release when a new labelled version appears, where the policy says so."""
     STATEFUL_SETS = "statefulSets"

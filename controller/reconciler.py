@@ -13,8 +13,9 @@ from datetime import timedelta
 import structlog
 
 from controller.domain.machine import decide, plan
+from controller.domain.mirroring import refused_write
 from controller.domain.model import Decision, Rollout
-from controller.domain.observation import Observation, RouteSeen
+from controller.domain.observation import Observation
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError, PermissionDenied, StoreUnavailable, TargetError
 from controller.observer import World, observe
@@ -134,7 +135,7 @@ class Reconciler:
         """The gateway's refusal of a write, as something that was seen."""
         denied = isinstance(error, PermissionDenied)
         problem = Reason.PERMISSION_LOST if denied else Reason.ROUTE_REJECTED
-        seen = RouteSeen(split=rollout.route.previous, accepted=False, problem=problem, message=str(error))
+        seen = refused_write(rollout.route, problem, str(error))
         return Observation(at=self._world.clock.now(), tick=self._world.clock.tick(), route=seen)
 
     async def _observe(self, rollout: Rollout) -> Observation:

@@ -26,6 +26,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/low-traffic.md",
         "how-to/backtest.md",
         "how-to/testers-and-sticky-users.md",
+        "how-to/shadow-traffic.md",
         "how-to/approvals.md",
         "how-to/gates.md",
         "how-to/fleet.md",

@@ -12,6 +12,7 @@ from controller.domain.audience import EVERYBODY, Audience
 from controller.domain.commands import announce, obey
 from controller.domain.judge.counts import Block
 from controller.domain.machine import decide
+from controller.domain.mirroring import skips
 from controller.domain.model import CommandKind, Decision, Rollout
 from controller.domain.observation import GateWord, NoReading, Reading
 from controller.domain.policy import CheckKind, Milestone, Policy, Step
@@ -44,6 +45,11 @@ def judge(history: Sequence[Fact], initial: dict[str, Rollout], *, ever_bad: set
                 s14_a_rise_comes_after_the_time(before, after, story, looks)
     s5_a_failed_version_stays_away(history)
     s1_writes_follow_the_record(history)
+
+
+def copies(split: Split) -> bool:
+    """Whether users' requests are copied to a version."""
+    return split.canary is not None and split.mirror_permille > 0
 
 
 def exposes(split: Split, version: str) -> bool:
@@ -82,27 +88,36 @@ def s9_it_ends_once_and_as_the_route_says(story: Sequence[Committed]) -> None:
             assert after.running == Split(stable=rollout.release), "S9: promoted, and not served"
         elif before.rollout.phase is Phase.ROLLING_BACK and rollout.phase.terminal:
             assert not exposes(after.running, rollout.release.version), f"S9: {rollout.phase}, and served"
+        if rollout.phase.terminal and before.rollout.phase is Phase.ROLLING_BACK:
+            assert not copies(after.running), f"S9: {rollout.phase}, and requests are copied"
+        if rollout.phase is Phase.NOT_DEPLOYED:
+            given = {each.rollout.weight_permille for each in story}
+            assert given == {0}, f"S9: NotDeployed, and it had {max(given) / 10:g}% of the requests"
 
 
 def s2_weights_move_by_single_steps(before: Committed, after: Committed, story: Sequence[Committed]) -> None:
     old, new, rollout = before.rollout.route.intended, after.rollout.route.intended, after.rollout
     if old == new:
         return
-    steps = [s.weight_permille for s in rollout.policy.steps if s.weight_permille < 1000]
-    ladder = [*(steps if rollout.stable else []), 1000]
+    ladder = [*(_rungs(rollout.policy) if rollout.stable else []), 1000]
     if new.canary is not None:
         person = _person_promotes(after, story)
         up = _level(new, ladder) - _level(old, ladder)
         audience = _audience(rollout.policy, new)
-        asked = Split(rollout.stable, rollout.release, new.weight_permille, audience=audience)
+        asked = Split(rollout.stable, rollout.release, new.weight_permille, audience, new.mirror_permille)
         assert new == asked, "S1: a strange backend, or a strange audience"
-        raised = up == 1 or (person and new.weight_permille == 1000)
+        shadows = sum(step.mirror_permille > 0 for step in rollout.policy.steps)
+        without = not old.reaches and bool(rollout.route.unmirrored) and up == 1 + shadows
+        raised = up == 1 or without or (person and new.weight_permille == 1000)
         begun = rollout.policy.auto_steps and not old.weight_permille and new.weight_permille <= MOST_AT_FIRST
         lowered = up < 0 and after.entry.event == "weight_lowered"
         assert raised or begun or lowered, f"S2: {old} became {new}"
     elif new == Split(stable=rollout.release):
         assert old.weight_permille == 1000, f"S2: called stable at {old.weight_permille}"
         assert before.rollout.phase is Phase.BAKING, "S2: called stable without a bake"
+    elif after.entry.event == "shadow_skipped":
+        assert old.mirror_permille, f"S2: the shadow was left out at {old}"
+        assert new == Split(stable=rollout.stable), f"S2: {new} where nothing can be copied"
     elif rollout.phase is Phase.PREPARING:
         assert new == Split(stable=rollout.stable), f"S2: {new} before any traffic"
     else:
@@ -110,15 +125,21 @@ def s2_weights_move_by_single_steps(before: Committed, after: Committed, story: 
         assert new == Split(stable=rollout.stable), f"S2: rolled back to {new}"
 
 
+def _rungs(policy: Policy) -> list[int]:
+    """A number for each step: its weight, or what it copies below 0; a testers' step has the weight 0."""
+    return [s.weight_permille or -s.mirror_permille for s in policy.steps if s.weight_permille < 1000]
+
+
 def _level(split: Split, ladder: Sequence[int]) -> int:
-    """0 before anybody has the canary, then one more with each step: a testers' step has the weight 0."""
+    """0 before anything reaches the canary, then one more with each step."""
     exposed = split.canary is not None and exposes(split, split.canary.version)
-    return 1 + ladder.index(split.weight_permille) if exposed else 0
+    rung = split.weight_permille or -split.mirror_permille
+    return 1 + ladder.index(rung) if exposed or copies(split) else 0
 
 
 def _audience(policy: Policy, split: Split) -> Audience:
     """Testers from their step on, users who keep it from the first weight on, until one serves all."""
-    if split.weight_permille == 1000:
+    if split.weight_permille == 1000 or split.mirror_permille:
         return EVERYBODY
     return Audience(policy.audience.testers, policy.audience.sticky if split.weight_permille else None)
 
@@ -154,6 +175,9 @@ def s3_a_rise_rests_on_evidence(before: Committed, after: Committed, story: Sequ
         assert not asked or (seen.validation is not None and seen.validation.ok), "S3: not validated"
         return
     assert before.rollout.step is not None
+    if skips(before.rollout):
+        assert before.rollout.route.in_force, "S3: a rise while requests are perhaps still copied"
+        return
     assert isinstance(seen.reading, Reading), "S3: a rise without an answer"
     fresh = seen.reading.blocks
     assert fresh, "S3: a rise without anything new"
@@ -180,7 +204,7 @@ def s14_a_rise_comes_after_the_time(
     before: Committed, after: Committed, story: Sequence[Committed], looks: Sequence[Looked]
 ) -> None:
     policy, asked = before.rollout.policy, before.rollout.route.intended
-    if before.rollout.phase is Phase.VALIDATING:
+    if before.rollout.phase is Phase.VALIDATING or skips(before.rollout):
         return
     baking = before.rollout.phase is Phase.BAKING
     needed = policy.bake if baking else policy.steps[before.rollout.step or 0].hold
@@ -204,9 +228,7 @@ def s19_people_approved_what_waits_for_them(
     for each in reversed(story[: story.index(after)]):
         command = each.entry.command
         assert command is None or command.kind is not CommandKind.DENY, "S19: given after a no"
-        assert each.rollout.weight_permille == before.rollout.weight_permille, (
-            "S19: approved at other weights"
-        )
+        assert each.rollout.route.intended == before.rollout.route.intended, "S19: approved at other weights"
         if command is not None and command.kind is CommandKind.APPROVE:
             told.add(command.actor)
         if each.entry.event == "approval_asked":
@@ -228,7 +250,7 @@ def s20_gates_let_pass_what_waits_for_them(
     for each in reversed(story[: story.index(after)]):
         words = each.entry.observation.gates if each.entry.observation is not None else ()
         assert each.entry.event != "gate_denied", "S20: given after a no"
-        assert each.rollout.weight_permille == before.rollout.weight_permille, "S20: asked at other weights"
+        assert each.rollout.route.intended == before.rollout.route.intended, "S20: asked at other weights"
         if each.entry.event == "gate_passed":
             passed |= {seen.name for seen in words if seen.word is GateWord.ALLOW}
         if each.entry.event in ("approval_asked", "gate_asked"):
@@ -263,7 +285,8 @@ def _passes(before: Committed, after: Committed) -> tuple[Milestone | None, Sequ
         return None, ()
     if weight < 1000:
         assert after.rollout.step is not None
-        return Milestone.STEP, (policy.steps[after.rollout.step],)
+        first = -1 if before.rollout.step is None or policy.auto_steps else before.rollout.step
+        return Milestone.STEP, policy.steps[first + 1 : after.rollout.step + 1]
     at = before.rollout.step
     return Milestone.PROMOTION, policy.steps[0 if at is None else at + 1 :]
 
@@ -325,7 +348,8 @@ def s1_writes_follow_the_record(history: Sequence[Fact]) -> None:
                 assert 0 <= fact.after.weight_permille <= 1000, f"S1: weight {fact.after.weight_permille}"
                 assert not rollout.phase.terminal, "S18: a write after the end"
                 first = fact.after.exposes and not fact.before.exposes
-                raises = first or fact.after.weight_permille > fact.before.weight_permille
+                copied = fact.after.mirror_permille > fact.before.mirror_permille
+                raises = first or copied or fact.after.weight_permille > fact.before.weight_permille
                 if raises and fact.before in edited:
                     ours = fact.before == before.get(fact.rollout_id)
                     agreed = consented.get(fact.rollout_id, -1.0) >= edited[fact.before]
@@ -338,9 +362,11 @@ def _confirms(fact: Committed) -> bool:
 
 
 def _asks_more(before: Committed, after: Committed) -> bool:
+    """Whether anybody gives the canary more, or copies of requests begin."""
     old, new = before.rollout.route.intended, after.rollout.route.intended
     first = not exposes(old, after.rollout.release.version) and exposes(new, after.rollout.release.version)
-    return first or new.weight_permille > old.weight_permille
+    copied = new.mirror_permille > old.mirror_permille
+    return first or copied or new.weight_permille > old.weight_permille
 
 
 def _person_promotes(after: Committed, story: Sequence[Committed]) -> bool:

@@ -77,9 +77,11 @@ class Gateway:
         self.accepts = True
         self.rejects = False
         self.latched: Reason | None = None
+        self.copies = True
+        """Whether it can copy requests; else it refuses a route that asks for copies, and runs the last."""
 
     def settle(self) -> None:
-        if self.available and self.accepts:
+        if self.available and self.accepts and (self.copies or not self.declared.mirror_permille):
             self.running = self.declared
 
     def observe(self) -> RouteSeen:
@@ -87,7 +89,9 @@ class Gateway:
         problem = None if self.available else Reason.GATEWAY_UNAVAILABLE
         accepted = self.available and self.running == self.declared
         message = "" if self.available else "the gateway does not answer"
-        return RouteSeen(self.declared, accepted, problem, message, self.latched)
+        refused = self.declared.mirror_permille and not self.copies
+        unmirrored = "the gateway knows no RequestMirror" if refused else ""
+        return RouteSeen(self.declared, accepted, problem, message, self.latched, unmirrored=unmirrored)
 
     def apply(self, split: Split, expected: Split) -> None:
         if self.rejects:
@@ -163,10 +167,10 @@ class MetricSource:
     def flow(self, seconds: float, rate: float, running: Split, versions: dict[str, Behaviour]) -> None:
         """Requests of a span in which nothing changed."""
         sums = dict(self._sums[-1])
-        weight = running.weight_permille / 1000
+        weight, copied = running.weight_permille / 1000, running.mirror_permille / 1000
         # beside a weight testers are counted apart, so they are left out here
         to_canary = TESTERS_SHARE if running.testers_only else weight
-        for served, share in ((running.stable, 1 - to_canary), (running.canary, to_canary)):
+        for served, share in ((running.stable, 1 - to_canary), (running.canary, to_canary or copied)):
             if served is None or not share:
                 continue
             requests, how = seconds * rate * share, versions[served.version]

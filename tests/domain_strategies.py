@@ -40,6 +40,7 @@ class Fault(StrEnum):
     STORE = "the store cannot be written"
     TRAFFIC = "the traffic changes"
     NEWER = "newer releases"
+    SHADOW = "the gateway copies nothing"
 
 
 def seconds(*counts: float) -> st.SearchStrategy[timedelta]:
@@ -181,5 +182,20 @@ asking_policies = st.builds(
     st.none() | gates,
     st.tuples(_asks_at_step, _asks_at_step, _asks_at_step),
 )
-policies = silent_policies | audienced_policies | asking_policies
+
+
+def _with_shadows(policy: Policy, shadows: tuple[int, ...], step: Step) -> Policy:
+    """Copies first; beside auto steps and testers there are none."""
+    first = tuple(replace(step, weight_permille=0, mirror_permille=share) for share in shadows)
+    without = policy.auto_steps or any(each.testers for each in policy.steps)
+    return policy if without else replace(policy, steps=(*first, *policy.steps))
+
+
+shadow_policies = st.builds(
+    _with_shadows,
+    silent_policies | audienced_policies | asking_policies,
+    st.sampled_from([(100,), (50, 1000), (1,)]),
+    steps,
+)
+policies = silent_policies | audienced_policies | asking_policies | shadow_policies
 beginnings = st.sampled_from([None, *(phase for phase in Phase if not phase.terminal)])

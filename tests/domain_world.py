@@ -13,6 +13,7 @@ from typing import Protocol
 from controller.domain.commands import again, announce, obey, refuse_release
 from controller.domain.fleet.facts import FleetSeen
 from controller.domain.machine import decide, plan
+from controller.domain.mirroring import refused_write
 from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
 from controller.domain.observation import (
     GateSeen,
@@ -22,7 +23,7 @@ from controller.domain.observation import (
     PackSeen,
     Readiness,
     Reading,
-    RouteSeen,
+    Survey,
     Tick,
     ValidationReport,
     WarmUpReport,
@@ -66,6 +67,8 @@ class World:
         """What each gate says to whatever it is asked; one that is not here says nothing."""
         self.trials_fail = False
         """Whether no trial brings anything."""
+        self.unmirrored = ""
+        """Why the gateway cannot copy requests, as it says before it is asked to."""
         self.pack = PackSeen("vllm")
         """What a copy of the canary shows, where the policy says auto."""
         self.probing = Probing()
@@ -230,12 +233,7 @@ class World:
         except TargetError as error:
             if decision.rollout.phase is Phase.ROLLING_BACK:
                 raise
-            refused = RouteSeen(
-                decision.rollout.route.previous,
-                accepted=False,
-                problem=Reason.ROUTE_REJECTED,
-                message=str(error),
-            )
+            refused = refused_write(decision.rollout.route, Reason.ROUTE_REJECTED, str(error))
             after = self.records[rollout.id]
             return self._advance(after, Observation(at=self.now(), tick=self.tick(), route=refused))
         return timedelta(0) if decision.rollout.phase.terminal else decision.wake_after
@@ -290,6 +288,7 @@ class World:
         return Observation(
             at=self.now(),
             tick=self.tick(),
+            survey=Survey(self.serving, unmirrored=self.unmirrored) if wanted.survey else None,
             route=route,
             canary=self._readiness(rollout.release) if wanted.canary else None,
             stable=self._readiness(rollout.stable) if wanted.stable and rollout.stable else None,

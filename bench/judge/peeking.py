@@ -86,5 +86,5 @@ def _terms(policy: Policy, known: Calibration) -> Terms:
 
 def _at_new_weight(watched: Mapping[str, _Watched], permille: int) -> None:
     for one in watched.values():
-        one.terms = replace(one.terms, weight_permille=permille)
+        one.terms = replace(one.terms, share=permille / 1000)
         one.state = one.judge.at_new_weight(one.state) if one.state else one.judge.begin()

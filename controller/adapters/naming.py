@@ -22,6 +22,11 @@ def testers_name(model: str, version: str) -> str:
     return f"{backend_name(model, version)}@testers"
 
 
+def shadow_name(model: str, version: str) -> str:
+    """What copies of requests go to: ``model@version/shadow``, which is no version's backend."""
+    return f"{backend_name(model, version)}/shadow"
+
+
 def service_names(namespace: str, backend: Backend | None) -> frozenset[str]:
     """What Traefik calls a Service in a route of the Gateway API; nothing where the backend is none.
 

@@ -57,9 +57,9 @@ def _envoy(settings: Settings) -> OwnedRouter:
 
 _ROUTERS: Mapping[str, Callable[[Settings], OwnedRouter]] = {"envoy": _envoy}
 _CAPABILITIES: Mapping[str, Capabilities] = {
-    "envoy": Capabilities(version_header=VERSION_HEADER, match=True, sticky=True, hashes=True),
-    "httpRoute": Capabilities(match=True, sticky=True),
-    "grpcRoute": Capabilities(match=True, sticky=True),
+    "envoy": Capabilities(mirror=True, version_header=VERSION_HEADER, match=True, sticky=True, hashes=True),
+    "httpRoute": Capabilities(mirror=True, match=True, sticky=True),
+    "grpcRoute": Capabilities(mirror=True, match=True, sticky=True),
     "virtualService": Capabilities(),
     "aiGatewayRoute": Capabilities(),
     "knativeService": Capabilities(finest_permille=10),
@@ -100,6 +100,7 @@ def _measures(pack: "Pack") -> Measures:
         of_gateway=pack.shared_targets,
         cluster_only=pack.cluster_only,
         by_upstream=pack.by_upstream,
+        unmirrored=pack.unmirrored or "",
     )
 
 

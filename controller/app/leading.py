@@ -101,6 +101,7 @@ class Leader:
                 outside.leadership,
                 allowed=settings.allows,
                 mark=mark_on_routes(self._shard),
+                classes=Feature.GATEWAY_CLASSES in settings.features,
             )
             for kind, dialect in dialects(settings.features).items()
         }

@@ -34,6 +34,7 @@ def lint(
     from controller.adapters.registry import catalogue  # noqa: PLC0415 - lazy
     from controller.cli.output import say, write  # noqa: PLC0415 - lazy
     from controller.policy.render import render  # noqa: PLC0415 - lazy
+    from controller.policy.shadows import shadow_notes  # noqa: PLC0415 - lazy
 
     known = catalogue()
     read = [_read(path, known) for path in files or [Path("policies")]]
@@ -50,6 +51,9 @@ def lint(
         ):
             for sentence in known.packs[pack].caveats:
                 say(f"note: metrics: {pack}: {sentence}")
+        for policy in (policy for policies, _ in read for policy in policies):
+            for sentence in shadow_notes(policy, known):
+                say(f"note: steps: {sentence}")
 
 
 def schema() -> None:

@@ -14,9 +14,8 @@ _BAR_CELLS = 20
 def line_of(entry: StatusView | EntryView, name: str | None = None) -> str:
     """A status or a log entry on one line, for pipes and for who waits; ``name`` if it is not the id."""
     at = entry.at if isinstance(entry, EntryView) else entry.updated_at
-    facts = (
-        f"{instant(at)}  {name or entry.rollout}  {entry.phase}  {weight_of(entry.weight)}  {entry.reason}"
-    )
+    weight = weight_of(entry.weight, entry.mirror)
+    facts = f"{instant(at)}  {name or entry.rollout}  {entry.phase}  {weight}  {entry.reason}"
     return printable(f"{facts}: {entry.message}" if entry.message else facts)
 
 
@@ -46,19 +45,20 @@ def step_of(status: StatusView) -> str:
     return f"{status.step}/{status.steps}"
 
 
-def weight_of(percent: float) -> str:
-    """``5%``, ``0.1%``."""
-    return f"{percent:g}%"
+def weight_of(percent: float, mirror: float = 0.0) -> str:
+    """``5%``, ``0.1%``; ``shadow 10%`` where requests are only copied."""
+    return f"shadow {mirror:g}%" if mirror else f"{percent:g}%"
 
 
 def share_of(status: StatusView) -> str:
     """The weight, or ``testers`` where nobody else gets the canary."""
-    return TESTERS if TESTERS in status.audience and not status.weight else weight_of(status.weight)
+    testers = TESTERS in status.audience and not status.weight
+    return TESTERS if testers else weight_of(status.weight, status.mirror)
 
 
 def step_name(step: StepView) -> str:
     """The same of a step."""
-    return TESTERS if step.testers else weight_of(step.weight)
+    return TESTERS if step.testers else weight_of(step.weight, step.mirror)
 
 
 def weight_bar(percent: float) -> str:

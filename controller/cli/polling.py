@@ -69,4 +69,4 @@ def wait_for_end(
 
 def progress_of(status: StatusView) -> tuple[object, ...]:
     """What makes a status worth a line of its own."""
-    return status.phase, status.reason, status.step, status.weight
+    return status.phase, status.reason, status.step, status.weight, status.mirror

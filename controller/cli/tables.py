@@ -136,7 +136,8 @@ def history(answer: EntryList, *, wide: bool) -> RenderableType:
     for entry in answer.items:
         texts = (instant(entry.at), entry.rollout, entry.event)
         row = [*(_cell(text) for text in texts), _phase(entry.phase)]
-        row += [_cell(text) for text in (weight_of(entry.weight), entry.reason, entry.actor, entry.message)]
+        weight = weight_of(entry.weight, entry.mirror)
+        row += [_cell(text) for text in (weight, entry.reason, entry.actor, entry.message)]
         if wide:
             row += [_cell(str(entry.seq)), _cell(str(entry.step)), _verdict(entry.verdict)]
         table.add_row(*row)

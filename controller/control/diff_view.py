@@ -10,7 +10,7 @@ from controller.control.policy_words import listed, policy_words
 from controller.control.record_view import RecordView
 from controller.control.views import Document
 from controller.domain.vocabulary import Phase
-from controller.domain.wording import duration
+from controller.domain.wording import duration, given
 
 _POLICY_UNKNOWN = "the policy of {} is not known, so policies are not compared"
 _POLICY_UNSHOWN = "the policy files differ (policy.digest) in what is not compared here"
@@ -140,7 +140,7 @@ def _outcome(record: RecordView) -> Mapping[str, str]:
         "reason": status.reason.value,
         "message": status.message,
         "verdict": status.verdict.value,
-        "weight": f"{status.weight:g}%",
+        "weight": given(round(status.weight * 10), round(status.mirror * 10)),
         "step": f"{status.step}/{status.steps}",
         "took": duration(status.updated_at - status.created_at),
         "by": status.created_by,

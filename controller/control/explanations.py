@@ -190,6 +190,10 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             "the canary's measured share of the requests contradicts its weight",
             "check that nothing bypasses the gateway or retries past it, then: serinus resume {model}",
         ),
+        Reason.SHADOW_SKIPPED: Explanation(
+            "the policy begins with copies of requests, and the route makes none, or not as many as asked",
+            "nothing, if the next steps are enough; else use a gateway that mirrors requests by percent",
+        ),
         Reason.WITHIN_LIMIT: Explanation("the measurement is within its limit", _NOTHING),
         Reason.ABOVE_LIMIT: Explanation(
             "the measurement is above the limit of the policy",

@@ -16,7 +16,7 @@ from controller.control.record_view import (
     PolicyView,
     StepView,
 )
-from controller.domain.wording import TESTERS, duration
+from controller.domain.wording import TESTERS, duration, given
 
 Words = Mapping[str, str]
 """Text by field, as in ``steps[5%].for``: ``10m``. A step is named by its weight, which it alone has."""
@@ -155,7 +155,7 @@ def listed(values: Sequence[str] | Iterator[str]) -> str:
 
 
 def _weight(step: StepView) -> str:
-    return TESTERS if step.testers else f"{step.weight:g}%"
+    return TESTERS if step.testers else given(round(step.weight * 10), round(step.mirror * 10))
 
 
 def _span(seconds: float) -> str:

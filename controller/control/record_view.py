@@ -21,7 +21,10 @@ from controller.domain.policy import NoData, Policy, Step, WorkloadRules
 
 
 class StepView(View):
-    """One weight, or testers alone with the weight 0, and what must hold before the next."""
+    """One weight, or testers alone with the weight 0, and what must hold before the next.
+
+    A shadow's weight is 0, too: ``mirror`` is the share of requests that it copies.
+    """
 
     weight: float
     hold_seconds: float
@@ -30,6 +33,7 @@ class StepView(View):
     approval: bool = False
     gate: str | None = None
     testers: bool = False
+    mirror: float = 0.0
 
 
 class JudgeView(View):
@@ -192,6 +196,7 @@ def _step(step: Step) -> StepView:
         approval=step.approval,
         gate=step.gate or None,
         testers=step.testers,
+        mirror=step.mirror_permille / 10,
     )
 
 

@@ -25,6 +25,8 @@ class Document(View):
 class StatusView(Document):
     """One rollout. ``step`` counts from 1, 0 is before the first; ``seq`` numbers the last log entry.
 
+    ``mirror`` is the share of users' requests that are copied to the canary, at the weight 0.
+
     ``namespace`` is where in a cluster its object is; None on one machine. ``approval`` is what people are
     asked, None while nobody is; ``waits_for_person`` is also true while only that is lacking.
     """
@@ -53,6 +55,7 @@ class StatusView(Document):
     namespace: str | None = None
     approval: ApprovalView | None = None
     audience: tuple[str, ...] = ()
+    mirror: float = 0.0
 
 
 class StatusList(Document):
@@ -77,6 +80,7 @@ class EntryView(View):
     verdict: Verdict
     checks: tuple[CheckView, ...]
     notable: bool
+    mirror: float = 0.0
 
 
 class EntryList(Document):
@@ -122,6 +126,7 @@ def status_view(rollout: Rollout, now: datetime) -> StatusView:
         seq=rollout.seq,
         approval=approval_view(rollout, now),
         audience=audience_words(rollout.route.intended.audience),
+        mirror=rollout.mirror_permille / 10,
     )
 
 
@@ -141,6 +146,7 @@ def entry_view(rollout: Rollout, entry: Entry) -> EntryView:
         verdict=entry.assessment.verdict,
         checks=check_views(rollout.policy.checks, entry.assessment.checks),
         notable=entry.notable,
+        mirror=entry.mirror_permille / 10,
     )
 
 

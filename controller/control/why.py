@@ -11,11 +11,13 @@ from controller.control.explanations import EXPLANATIONS
 from controller.control.views import Document, next_at
 from controller.domain.approval import needed_after_step
 from controller.domain.judge import judge_of
+from controller.domain.mirroring import left_out, skips
 from controller.domain.model import Rollout
 from controller.domain.policy import ApprovalRules, Fallback, GateRules
 from controller.domain.reporting import details
 from controller.domain.rules.approving import gates_called, what
 from controller.domain.rules.before import first_step
+from controller.domain.rules.wanting import next_step
 from controller.domain.vocabulary import CONSENT_LACKS, FLEET_LACKS, Phase, Reason, Verdict
 from controller.domain.wording import called, percent, sentence
 
@@ -33,9 +35,9 @@ class CheckWhy(View):
 class WhyView(Document):
     """``message`` is what happened, ``meaning`` what its reason means anywhere, ``remedy`` what to do.
 
-    ``warnings`` are what people should know of how the copies run, and what was wrong with the measurements
-    since the rollout began, a line each. ``drained`` is how the last requests of the version that lost ended,
-    after the end and in a cluster.
+    ``warnings`` are what people should know of how the copies run, which shadow steps are left out, and what
+    was wrong with the measurements since the rollout began, a line each. ``drained`` is how the last requests
+    of the version that lost ended, after the end and in a cluster.
     """
 
     model: str
@@ -92,7 +94,11 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
             )
             for check, r in results
         ),
-        warnings=(*rollout.cautions, *(flaw.line for flaw in rollout.evidence.warnings)),
+        warnings=(
+            *rollout.cautions,
+            *_skipped(rollout),
+            *(flaw.line for flaw in rollout.evidence.warnings),
+        ),
         next_action=_next_action(rollout),
         next_at=next_at(rollout, now),
         deadline=max(now, since + deadline.left) if deadline else None,
@@ -102,6 +108,11 @@ def why_view(rollout: Rollout, now: datetime) -> WhyView:
     )
 
 
+def _skipped(rollout: Rollout) -> tuple[str, ...]:
+    why = rollout.route.unmirrored
+    return (left_out(rollout.policy, why),) if why else ()
+
+
 def _after_validation(rollout: Rollout) -> str:
     version = rollout.release.version
     if rollout.stable is None:
@@ -109,11 +120,14 @@ def _after_validation(rollout: Rollout) -> str:
     step = rollout.policy.steps[first_step(rollout)]
     if step.testers:
         return f"gives {version} to the testers"
+    if step.mirror_permille:
+        return f"gives {version} copies of {percent(step.mirror_permille)} of the requests"
     return f"gives {version} its first {percent(step.weight_permille)}"
 
 
 def _after_step(rollout: Rollout) -> str:
-    needed = None if rollout.step is None else needed_after_step(rollout.policy, rollout.step)
+    present, following = rollout.step, next_step(rollout)
+    needed = None if present is None else needed_after_step(rollout.policy, present, following)
     if needed is None or (rollout.asking is not None and rollout.asking.granted):
         return _next_weight(rollout)
     gates = [_lets_pass(needed.gates)] if needed.gates else []
@@ -121,7 +135,7 @@ def _after_step(rollout: Rollout) -> str:
 
 
 def _next_weight(rollout: Rollout) -> str:
-    steps, following, version = rollout.policy.steps, (rollout.step or 0) + 1, rollout.release.version
+    steps, following, version = rollout.policy.steps, next_step(rollout), rollout.release.version
     if following == len(steps):
         if judge_of(rollout.policy).remembers:
             return f"promotes {version} to everyone when every check has shown it to be as good as stable"
@@ -130,7 +144,8 @@ def _next_weight(rollout: Rollout) -> str:
         most = percent(steps[-1].weight_permille)
         return f"gives {version} more, up to {most}, as its answers and the budget of bad requests allow"
     at = called(steps[following])
-    return f"step {following + 1} of {len(steps)}: {at}, if every check passes"
+    condition = "as its shadow is left out" if skips(rollout) else "if every check passes"
+    return f"step {following + 1} of {len(steps)}: {at}, {condition}"
 
 
 _NEXT_ACTIONS: Mapping[Phase, Callable[[Rollout], str]] = MappingProxyType(

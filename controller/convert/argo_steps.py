@@ -19,7 +19,10 @@ _FULL = 1000
 _LOST = {
     "setCanaryScale": ("copies follow the weight", "workload: {scale: true}"),
     "setHeaderRoute": ("who gets the canary by a header is not converted", AUDIENCE),
-    "setMirrorRoute": ("no traffic is mirrored", "ask the canary before it has traffic: validation"),
+    "setMirrorRoute": (
+        "no requests are picked to be copied",
+        "copy a share of all before the first weight: - shadow: 10%",
+    ),
     "experiment": ("there are no experiments", "checks with worse_by compare canary and stable"),
     "plugin": ("there are no plugins", "have a gate ask the program: gate: NAME on a step"),
     "replicaProgressThreshold": ("all copies that a weight needs have to be ready", ""),

@@ -34,18 +34,19 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class DraftStep:
-    """A weight in thousandths; ``hold`` is None where the source gives no time."""
+    """A weight in thousandths, or a shadow's share; ``hold`` is None where the source gives no time."""
 
     permille: int
     hold: timedelta | None = None
     approval: bool = False
     gate: str = ""
+    shadow: bool = False
 
     def value(self) -> Value:
         """As a policy has it."""
-        if self.hold is None and not self.approval and not self.gate:
+        if self.hold is None and not self.approval and not self.gate and not self.shadow:
             return show_weight(self.permille)
-        said: dict[str, Value] = {"weight": show_weight(self.permille)}
+        said: dict[str, Value] = {"shadow" if self.shadow else "weight": show_weight(self.permille)}
         if self.hold is not None:
             said["for"] = show_duration(self.hold)
         if self.approval:
@@ -111,10 +112,12 @@ def finish(draft: Draft, notes: Notes) -> None:
     """What is lacking for a policy that is whole. Raises `Refused`."""
     steps = draft.manifest.place.at("spec")
     if len(draft.steps) > _MOST_STEPS:
-        each = -(-len(draft.steps) // _MOST_STEPS)
-        message = f"{len(draft.steps)} weights are more than {_MOST_STEPS}: every {each} are one"
+        shadows = [step for step in draft.steps if step.shadow]
+        weights = draft.steps[len(shadows) :]
+        each = -(-len(weights) // (_MOST_STEPS - len(shadows)))
+        message = f"{len(weights)} weights are more than {_MOST_STEPS}: every {each} are one"
         notes.changed(steps, message, at=("steps",))
-        draft.steps = list(_thinned(draft.steps, each))
+        draft.steps = [*shadows, *_thinned(weights, each)]
     if not any("report_only" not in check for check in draft.checks.values()):
         draft.checks["errors"] = {"worse_by": "0.5pp"}
         notes.assumed(

@@ -48,8 +48,6 @@ _SPEC = {
 _ANALYSIS = {
     "iterations": ("a number of checks at one weight", "give the step a time: for"),
     "match": ("who gets the canary by a header is not converted", AUDIENCE),
-    "mirror": ("no traffic is mirrored", "ask the canary before it has traffic: validation, golden requests"),
-    "mirrorWeight": ("no traffic is mirrored", "see validation"),
     "sessionAffinity": ("no user is kept on a version", "your gateway may: sessionPersistence"),
     "primaryReadyThreshold": ("all copies have to be ready", ""),
     "canaryReadyThreshold": ("all copies have to be ready", ""),
@@ -60,7 +58,10 @@ _ELSEWHERE = frozenset(
     {"targetRef", "service", "analysis", "canaryAnalysis", "progressDeadlineSeconds", "provider"}
 )
 _HERE = frozenset(
-    {"interval", "threshold", "maxWeight", "stepWeight", "stepWeights", "metrics", "webhooks", "alerts"}
+    {
+        *("interval", "threshold", "maxWeight", "stepWeight", "stepWeights"),
+        *("metrics", "webhooks", "alerts", "mirror", "mirrorWeight"),
+    }
 )
 
 
@@ -77,7 +78,8 @@ def from_canary(
     _readiness(draft, spec, notes)
     interval = _interval(analysis, notes)
     draft.sections["interval"] = show_duration(interval)
-    draft.steps = [DraftStep(weight * 10, interval) for weight in _weights(analysis, notes)]
+    weights = [DraftStep(weight * 10, interval) for weight in _weights(analysis, notes)]
+    draft.steps = [*_shadow(analysis, interval, notes), *weights]
     FlaggerMetrics(manifest, objects, label, notes).add_to(draft, analysis)
     Hooks(draft, notes).add(analysis.at("webhooks"))
     _alerts(draft, analysis, notes)
@@ -133,6 +135,22 @@ def _interval(analysis: Place, notes: Notes) -> timedelta:
     what = f"{place.quoted} is no duration of a day at most" if place.there else "there is none"
     notes.assumed(place, f"{what}: 1m, as Flagger takes it", at=("interval",))
     return _INTERVAL
+
+
+def _shadow(analysis: Place, interval: timedelta, notes: Notes) -> list[DraftStep]:
+    """One interval of copies before the first weight, as Flagger has it."""
+    mirror, share = analysis.at("mirror"), analysis.at("mirrorWeight")
+    if not mirror.truth():
+        if share.given:
+            notes.lost(share, "no requests are copied without mirror: true", "write a step - shadow: 10%")
+        return []
+    percent = share.whole() if share.there else _WHOLE
+    if percent is None or not 0 < percent <= _WHOLE:
+        notes.lost(share, f"{share.quoted} is no share of 1 to 100", "100 is taken")
+        percent = _WHOLE
+    message = "requests are copied to the canary first, where the gateway can: each of them runs twice"
+    notes.changed(mirror, message, at=("steps", 0))
+    return [DraftStep(percent * 10, interval, shadow=True)]
 
 
 def _weights(analysis: Place, notes: Notes) -> list[int]:

@@ -11,6 +11,7 @@ from controller.control.views import StatusView
 from controller.domain.model import CommandKind
 from controller.domain.table import TABLE, Trigger
 from controller.domain.vocabulary import Phase
+from controller.domain.wording import given
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ def offers(status: StatusView, may: Collection[CommandKind]) -> list[Offer]:
 
 def _sensible(status: StatusView) -> Iterator[Offer]:
     canary, stable = f"{status.canary} of {status.model}", status.stable or "nothing"
+    weight = given(round(status.weight * 10), round(status.mirror * 10))
     if status.terminal:
         if status.phase is not Phase.SUCCEEDED:
             yield Offer(
@@ -42,12 +44,10 @@ def _sensible(status: StatusView) -> Iterator[Offer]:
         yield Offer(CommandKind.RETRY, "Retry", f"{canary} is judged anew while it serves everyone.")
     if status.phase in TABLE[Trigger.RESUME]:
         over = ", over what somebody else wrote at the gateway" if status.phase is Phase.FROZEN else ""
-        yield Offer(
-            CommandKind.RESUME, "Resume", f"The rollout of {canary} goes on at {status.weight:g}%{over}."
-        )
+        yield Offer(CommandKind.RESUME, "Resume", f"The rollout of {canary} goes on at {weight}{over}.")
     if status.phase in TABLE[Trigger.PAUSE]:
         watched = "Checks go on, and a bad version is still rolled back."
-        yield Offer(CommandKind.PAUSE, "Pause", f"{canary} stays at {status.weight:g}%. {watched}")
+        yield Offer(CommandKind.PAUSE, "Pause", f"{canary} stays at {weight}. {watched}")
     if status.phase in (Phase.PROGRESSING, Phase.PAUSED, Phase.BAKING):
         yield Offer(
             CommandKind.PROMOTE, "Promote", f"{canary} serves everyone at once; the steps left are skipped."

@@ -81,9 +81,14 @@ def needed_to_start(policy: Policy) -> Needed | None:
     return _needed(policy, Goal(Milestone.START))
 
 
-def needed_for_step(policy: Policy, step: int) -> Needed | None:
-    """Whose word is needed before the weight of a step; None where nobody is asked."""
-    return _needed(policy, Goal(Milestone.STEP, step), policy.steps[step : step + 1])
+def needed_for_step(policy: Policy, step: int, first: int | None = None) -> Needed | None:
+    """Whose word is needed before the weight of a step; None where nobody is asked.
+
+    With the steps from ``first`` on, which are left out: who is asked there is asked all the same.
+    """
+    return _needed(
+        policy, Goal(Milestone.STEP, step), policy.steps[step if first is None else first : step + 1]
+    )
 
 
 def needed_to_promote(policy: Policy, present: int | None) -> Needed | None:
@@ -94,11 +99,10 @@ def needed_to_promote(policy: Policy, present: int | None) -> Needed | None:
     return _needed(policy, Goal(Milestone.PROMOTION), policy.steps[0 if present is None else present + 1 :])
 
 
-def needed_after_step(policy: Policy, present: int) -> Needed | None:
+def needed_after_step(policy: Policy, present: int, following: int) -> Needed | None:
     """Whose word is needed before the weight that follows a step; None where nobody is asked."""
-    following = present + 1
     last = following >= len(policy.steps) or policy.steps[following].weight_permille >= FULL_WEIGHT_PERMILLE
-    return needed_to_promote(policy, present) if last else needed_for_step(policy, following)
+    return needed_to_promote(policy, present) if last else needed_for_step(policy, following, present + 1)
 
 
 def asks_people(policy: Policy) -> bool:

@@ -1,7 +1,8 @@
 """Who gets the canary at a step. Pure.
 
 A testers' step comes before all weights: nobody is chosen by chance at it, so its weight is 0. Testers keep
-the canary at every weight after it, and users may keep what they were given while the weight grows.
+the canary at every weight after it, and users may keep what they were given while the weight grows. At shadow
+steps, which come before any other, requests are only copied to it.
 """
 
 from controller.domain.audience import EVERYBODY, Audience
@@ -26,6 +27,11 @@ def weights(policy: Policy) -> tuple[int, ...]:
     return tuple(step.weight_permille for step in policy.steps if step.weight_permille)
 
 
+def mirrors(policy: Policy) -> tuple[int, ...]:
+    """The shares of requests that the shadow steps copy, in thousandths."""
+    return tuple(step.mirror_permille for step in policy.steps if step.mirror_permille)
+
+
 def has_testers_step(policy: Policy) -> bool:
     """Whether testers get the canary before anybody else."""
     return any(step.testers for step in policy.steps)
@@ -36,6 +42,11 @@ def first_weighted(policy: Policy) -> int:
     return next((index for index, step in enumerate(policy.steps) if step.weight_permille), 0)
 
 
+def past_shadows(policy: Policy) -> int:
+    """The index of the first step that is no shadow: how many there are."""
+    return len(mirrors(policy))
+
+
 def needed_share(step: Step) -> int:
     """The share of requests that the copies must be able to carry at a step, in thousandths."""
-    return max(step.weight_permille, _ONE_COPY_PERMILLE)
+    return max(step.weight_permille, step.mirror_permille, _ONE_COPY_PERMILLE)

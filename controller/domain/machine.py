@@ -45,9 +45,10 @@ from datetime import datetime, timedelta
 
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Assessment
+from controller.domain.mirroring import skips
 from controller.domain.model import Command, Decision, Entry, Rollout, SetSplit
 from controller.domain.observation import Measure, Observation, Plan
-from controller.domain.observing import fold
+from controller.domain.observing import exposed, fold
 from controller.domain.recognition import unrecognised
 from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.draining import drained
@@ -79,6 +80,7 @@ NOTABLE_EVENTS = frozenset(
         "gate_denied",
         "gate_failed",
         "gate_overdue",
+        "shadow_skipped",
     }
 )
 """Events that people are told; every other one is a check that changed nothing of consequence."""
@@ -109,9 +111,9 @@ def _minds_fleet(rollout: Rollout) -> bool:
 
 
 def _plan(rollout: Rollout) -> Plan:
-    exposed = rollout.route.intended.canary is not None
+    given = rollout.route.intended.canary is not None
     alone = serves_alone(rollout)
-    measure = Measure(rollout.evidence.cursor) if exposed else None
+    measure = Measure(rollout.evidence.cursor) if given else None
     match rollout.phase:
         case Phase.PENDING:
             return Plan(survey=True)
@@ -133,12 +135,13 @@ def _plan(rollout: Rollout) -> Plan:
                 return Plan()  # the golden requests are sent anew after the approval, and after a freeze
             return Plan(canary=True, validate=validate)
         case Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING | Phase.PAUSED:
-            has_route = exposed or rollout.phase is not Phase.PAUSED
             supplied = rollout.phase in (Phase.PROGRESSING, Phase.PROMOTING)
             supply = rollout.supply_permille if supplied else None
-            probe = exposed and rollout.policy.probe is not None
+            probe = given and not rollout.mirror_permille and rollout.policy.probe is not None
             probe = probe and rollout.phase in (Phase.PROGRESSING, Phase.BAKING)
-            watched = Plan(route=has_route, canary=exposed, stable=alone, measure=measure, probe=probe)
+            canary = given or skips(rollout)
+            route = exposed(rollout)
+            watched = Plan(route=route, canary=canary, stable=alone, measure=measure, probe=probe)
             return replace(watched, supply_permille=supply)
         case Phase.HALTED:
             return Plan(route=True, stable=True)
@@ -202,6 +205,7 @@ def record(
         observation=observation,
         command=command,
         notable=notable,
+        mirror_permille=after.mirror_permille,
     )
     wake = wake_after(after, turn.actions, moved=_moved(before, after))
     return Decision(after, turn.actions, entry, wake, measures=_plan(after).measure is not None)
@@ -221,7 +225,7 @@ def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) 
             return None if waits or rollout.reason in FLEET_LACKS else interval
         case Phase.VALIDATING if rollout.reason in FLEET_LACKS:
             return None
-        case Phase.PAUSED if rollout.route.intended.canary is None:
+        case Phase.PAUSED if not exposed(rollout):
             return None
         case Phase.PREPARING | Phase.ROLLING_BACK | Phase.PROMOTING | Phase.VALIDATING:
             poll = _PREPARING_POLL if rollout.phase is Phase.PREPARING else _SOON

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from controller.domain.approval import Asking
 from controller.domain.drain import Drain
-from controller.domain.exposure import weights
+from controller.domain.exposure import mirrors, weights
 from controller.domain.flaws import Flaw
 from controller.domain.fleet.facts import Ties
 from controller.domain.judge.base import Assessment, CheckResult
@@ -65,6 +65,8 @@ class Route:
     """The gateways that the route belongs to, as they are counted by the fleet's limits."""
     series: tuple[tuple[str, str], ...] = ()
     """The gateway's own name of each version's upstream in its metrics, as pairs of version and name."""
+    unmirrored: str = ""
+    """Why requests cannot be copied to the canary there, so that shadow steps are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,11 @@ class Rollout:
         return self.route.intended.weight_permille
 
     @property
+    def mirror_permille(self) -> int:
+        """The share of users' requests that are copied to the canary, as asked for."""
+        return self.route.intended.mirror_permille
+
+    @property
     def routed(self) -> RoutedModel:
         """The rollout's model at its gateway."""
         return RoutedModel(
@@ -176,6 +183,7 @@ class Rollout:
             canary=self.release,
             weight_sum=self.route.weight_sum,
             steps_permille=weights(self.policy),
+            mirrors_permille=mirrors(self.policy),
             audience=self.policy.audience,
         )
 
@@ -257,6 +265,7 @@ class Entry:
     command: Command | None = None
     notable: bool = False
     """Whether people are shown it without asking for every check."""
+    mirror_permille: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class RouteSeen:
     message: str = ""
     latched: Reason | None = None
     series: tuple[tuple[str, str], ...] = ()
+    unmirrored: str = ""
+    """Why the gateway does not copy requests as it is asked to; empty where nobody says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Survey:
     hopeless: bool = False
     gateways: tuple[str, ...] = ()
     """The gateways that the route belongs to, by names that are the same for all their routes."""
+    unmirrored: str = "a route of this kind cannot copy requests"
+    """Why requests cannot be copied to the canary there; empty where they can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from controller.domain.judge.base import Judge, Terms
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block
 from controller.domain.judge.series import EPOCH
+from controller.domain.mirroring import unmirrored_now
 from controller.domain.model import ZERO, Evidence, Rollout, Route, SetSplit
 from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
-from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.probed import ProbeRound, uncounted, with_probes
 from controller.domain.probes import PROBES
 from controller.domain.recognition import unrecognised
@@ -73,12 +73,13 @@ def terms_of(rollout: Rollout) -> Terms:
     last = len(rollout.policy.steps) - 1
     step = rollout.policy.steps[min(rollout.step or 0, last)]
     split = rollout.route.intended
-    shared = split.stable is not None and 0 < split.weight_permille < FULL_WEIGHT_PERMILLE
+    shared = split.stable is not None and 0 < split.canary_share < 1
     return Terms(
         min_requests=step.min_requests,
         compare=shared,
         final=rollout.step == last,
-        weight_permille=split.weight_permille,
+        share=split.canary_share,
+        copies=split.mirror_permille > 0,
         calibration=rollout.calibration,
         testers=split.testers_only,
     )
@@ -95,6 +96,7 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
         intended=split,
         weight_sum=rollout.route.weight_sum,
         gateways=rollout.route.gateways,
+        unmirrored=rollout.route.unmirrored,
     )
     return replace(
         rollout,
@@ -149,6 +151,8 @@ def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None
     if seen is None:
         return route, None, None
     route = replace(route, series=seen.series or route.series)
+    if unmirrored := unmirrored_now(route, seen):
+        return replace(route, in_force=False, unmirrored=unmirrored), None, None
     if seen.problem in LOST:
         return replace(route, in_force=False), None, seen
     if seen.split == route.intended:
@@ -262,6 +266,13 @@ def _ties(rollout: Rollout, fleet: FleetSeen | None) -> Ties:
     return replace(rollout.ties, partners=tuple(sorted(partners.items())))
 
 
+def exposed(rollout: Rollout) -> bool:
+    """Whether it is past the phases before any traffic, so that the gateway may know the canary."""
+    phase = rollout.resume_to if rollout.phase is Phase.PAUSED else rollout.phase
+    before = phase in (None, Phase.PENDING, Phase.PREPARING, Phase.VALIDATING)
+    return rollout.route.intended.canary is not None or not before
+
+
 def promoted(rollout: Rollout) -> bool:
     """Whether its promotion has begun, and has not been taken back."""
     phase = rollout.resume_to if rollout.phase in (Phase.PAUSED, Phase.FROZEN) else rollout.phase
@@ -269,7 +280,7 @@ def promoted(rollout: Rollout) -> bool:
 
 
 def _unready(rollout: Rollout, seen: Observation) -> int:
-    if seen.canary is None or not rollout.route.intended.exposes:
+    if seen.canary is None or not rollout.route.intended.reaches:
         return rollout.unready_passes
     if seen.canary.ready:
         return 0

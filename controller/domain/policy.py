@@ -106,7 +106,10 @@ class WorkloadRules:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One weight and what must hold before the next: both the time and the requests."""
+    """One weight and what must hold before the next: both the time and the requests.
+
+    A shadow step has the weight 0 and copies ``mirror_permille`` thousandths of the requests to the canary.
+    """
 
     weight_permille: int
     hold: timedelta
@@ -118,6 +121,7 @@ class Step:
     """The gate that must let it pass before the weight is given; empty for none."""
     testers: bool = False
     """Whether only the audience's testers get the canary: its weight is 0."""
+    mirror_permille: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.domain.audience import EVERYBODY, Audience, AudienceRules
-from controller.domain.policy import RouteRef
+from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
 
 
 class BackendKind(StrEnum):
@@ -67,13 +67,16 @@ class Split:
     """How the gateway divides one model's traffic; the canary gets ``weight_permille`` thousandths.
 
     Without a stable version the canary, if any, gets everything or nothing; without either the model has
-    no route. ``audience`` is whom the gateway treats otherwise than by chance.
+    no route. ``audience`` is whom the gateway treats otherwise than by chance. ``mirror_permille``
+    thousandths of the requests that stable answers are copied to the canary, whose answers nobody sees; only
+    a canary that nobody gets has any.
     """
 
     stable: Release | None = None
     canary: Release | None = None
     weight_permille: int = 0
     audience: Audience = EVERYBODY
+    mirror_permille: int = 0
 
     @property
     def exposes(self) -> bool:
@@ -81,14 +84,27 @@ class Split:
         return self.canary is not None and (self.weight_permille > 0 or self.audience != EVERYBODY)
 
     @property
+    def reaches(self) -> bool:
+        """Whether any request reaches the canary, be it a copy."""
+        return self.exposes or self.mirror_permille > 0
+
+    @property
     def testers_only(self) -> bool:
         """Whether nobody gets the canary by chance."""
         return self.exposes and self.weight_permille == 0
 
+    @property
+    def canary_share(self) -> float:
+        """The canary's share of what both versions answer together, copies included, from 0 to 1."""
+        if self.mirror_permille:
+            return self.mirror_permille / (FULL_WEIGHT_PERMILLE + self.mirror_permille)
+        return self.weight_permille / FULL_WEIGHT_PERMILLE
+
     def gives_more_than(self, other: "Split") -> bool:
-        """Whether anybody gets the canary who does not by the other."""
+        """Whether anybody gets the canary who does not by the other, or more requests are copied."""
         begins = self.exposes and not other.exposes
-        return begins or self.weight_permille > other.weight_permille
+        more = self.mirror_permille > other.mirror_permille
+        return begins or more or self.weight_permille > other.weight_permille
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +114,7 @@ class RoutedModel:
     ``stable`` and ``canary`` are the versions that a rollout moves traffic between, None where there is none
     or nobody knows. ``weight_sum`` is what the pair's weights add up to on the route, as `Survey` found it.
     ``steps_permille`` are the weights of the policy's steps, which the route must be able to express, as it
-    must ``audience``.
+    must ``audience``. ``mirrors_permille`` are the shares of requests that its shadow steps copy.
     """
 
     model: str
@@ -109,3 +125,4 @@ class RoutedModel:
     weight_sum: int | None = None
     steps_permille: tuple[int, ...] = ()
     audience: AudienceRules = field(default_factory=AudienceRules)
+    mirrors_permille: tuple[int, ...] = ()

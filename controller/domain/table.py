@@ -64,7 +64,9 @@ TABLE: Mapping[Trigger, Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
         Trigger.HALT: _from((_P.PROMOTING, _P.BAKING, _P.PAUSED), _P.HALTED),
         Trigger.FREEZE: _from((*_WITH_TRAFFIC, _P.PAUSED, _P.HALTED), _P.FROZEN),
         Trigger.EXPIRE: _from(_WITH_TRAFFIC, _P.PAUSED),
-        Trigger.CLEARED: _from((_P.ROLLING_BACK,), _P.ROLLED_BACK, _P.SUPERSEDED, _P.ABORTED),
+        Trigger.CLEARED: _from(
+            (_P.ROLLING_BACK,), _P.ROLLED_BACK, _P.NOT_DEPLOYED, _P.SUPERSEDED, _P.ABORTED
+        ),
         Trigger.SUPERSEDE: {
             **_from(_BEFORE_TRAFFIC, _P.SUPERSEDED),
             **_from(_WITH_TRAFFIC, _P.ROLLING_BACK),

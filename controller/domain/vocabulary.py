@@ -135,6 +135,7 @@ class Reason(StrEnum):
     DRIFT_DETECTED = "DriftDetected"
     ROUTE_REJECTED = "RouteRejected"
     ROUTE_NOT_HONOURED = "RouteNotHonoured"
+    SHADOW_SKIPPED = "ShadowSkipped"
 
     WITHIN_LIMIT = "WithinLimit"
     ABOVE_LIMIT = "AboveLimit"

@@ -23,9 +23,14 @@ def percent(permille: int) -> str:
     return f"{permille / 10:g}%"
 
 
+def given(weight_permille: int, mirror_permille: int = 0) -> str:
+    """What the canary gets: its weight, or ``shadow 10%`` where it only gets copies of requests."""
+    return f"shadow {percent(mirror_permille)}" if mirror_permille else percent(weight_permille)
+
+
 def called(step: Step) -> str:
-    """A step: its weight, or whose it is."""
-    return "the testers' step" if step.testers else percent(step.weight_permille)
+    """A step: its weight, its share of copies, or whose it is."""
+    return "the testers' step" if step.testers else given(step.weight_permille, step.mirror_permille)
 
 
 def treated(audience: Audience) -> str:
@@ -91,6 +96,8 @@ def sentence(check: Check, result: CheckResult) -> str:
     told = _SENTENCES.get(result.reason, "has no value yet")
     if result.reason is Reason.NO_STABLE_TRAFFIC and result.verdict is Verdict.SKIPPED:
         told = "has nothing to be compared with"
+    if check.of_probes and result.verdict is Verdict.SKIPPED:
+        told = "ask the version as soon as users do"
     said = told.format(
         value=quantity(result.value, check.kind),
         limit=quantity(result.limit, check.kind),

@@ -36,6 +36,8 @@ class Measures:
     by_upstream: bool = False
     about: str = ""
     told_by: tuple[str, ...] = ()
+    unmirrored: str = ""
+    """Why requests that are copied to the canary are not measured; empty where they are."""
 
     @property
     def checks(self) -> list[str]:

@@ -71,6 +71,8 @@ def _parts(pack: Measures) -> Iterator[str]:
         yield f"  Checks: {', '.join(checks_of(pack))}."
     for check, reason in sorted(pack.lacks.items()):
         yield f"  No {check}: {reason}."
+    if pack.unmirrored:
+        yield f"  No shadow steps where requests can be copied: {pack.unmirrored}."
     yield from ("", "Keep in mind:")
     yield from (f"  - {sentence}" for sentence in pack.caveats)
 

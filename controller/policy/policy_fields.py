@@ -60,7 +60,8 @@ class OwnFields(Section):
     steps: Steps = Field(
         description=(
             "Rising weights, each as 5% or as {weight: 5%, for: 10m, min_requests: 1000, approval: true},"
-            " and before them testers, where audience names some;"
+            " and before them testers, where audience names some, or shadow: 10%, at which requests are only"
+            " copied to the canary;"
             " or auto, and the sequential judge chooses them, up to {max_weight: 50%}."
         ),
         examples=[["1%", "5%", "25%", "50%"], "auto", {"max_weight": "30%"}],

@@ -35,6 +35,7 @@ from controller.policy.probing import ProbeSection, told_apart, unasked
 from controller.policy.quantities import show_duration, shown
 from controller.policy.routes import OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
+from controller.policy.shadows import unmeasured_shadow
 from controller.policy.steps import AutoSteps, StepSection, to_steps
 from controller.policy.workloads import WorkloadSection, demand_cluster
 
@@ -82,7 +83,9 @@ class PolicySection(FleetFields, OwnFields):
         cls, value: list[StepSection] | AutoSteps, info: ValidationInfo
     ) -> list[StepSection] | AutoSteps:
         audience = info.data.get("audience")
-        if audience is not None and (found := list(nameless_testers(value, audience))):
+        found = [] if audience is None else [*nameless_testers(value, audience)]
+        found += unmeasured_shadow(value, info.data.get("route"), info.data.get("metrics"), info)
+        if found:
             raise complaints(found)
         return value
 

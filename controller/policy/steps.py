@@ -15,25 +15,23 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic_core import PydanticKnownError
 
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Step
 from controller.policy.fields import (
     PERCENT_TEXT,
     Duration,
-    Found,
     Kind,
     Section,
     Weight,
     complaint,
     json_schema_of,
-    together,
     written,
 )
 from controller.policy.names import Label
-from controller.policy.quantities import QuantityError, parse_weight, show_duration, show_weight, shown
-from controller.policy.testers import BARE_TESTERS, TESTERS, misplaced_testers
+from controller.policy.quantities import show_duration, show_weight, shown
+from controller.policy.rising import rising
+from controller.policy.testers import BARE_TESTERS, TESTERS
 
 _MOST_STEPS = 50
 _MOST_REQUESTS = 1_000_000_000
@@ -49,16 +47,27 @@ _LAST_LOOKS = 4
 
 
 class StepSection(Section):
-    """One weight and what must hold before the next; or a step at which only testers get the canary."""
+    """One weight and what must hold before the next; or a step at which only testers get it, or nobody.
+
+    At a shadow nobody gets it: requests are copied to it.
+    """
 
     testers: bool = Field(
         default=False,
         description="In place of a weight: only the audience's testers get the canary. Alone: testers.",
         examples=[True],
     )
+    shadow: Weight | None = Field(
+        default=None,
+        description=(
+            "In place of a weight: share of the requests that are copied to the canary, before anybody gets"
+            " it; nobody sees its answers. The step is left out where the route cannot copy requests."
+        ),
+        examples=["10%"],
+    )
     weight: Weight | None = Field(
         default=None,
-        description="Share of the traffic that the canary gets; required but for testers.",
+        description="Share of the traffic that the canary gets; required but for testers and shadows.",
         examples=["5%"],
     )
     hold: Duration = Field(
@@ -105,8 +114,11 @@ class StepSection(Section):
     @classmethod
     def _below_everything(cls, weight: int | None, info: ValidationInfo) -> int | None:
         testers = info.data.get("testers", False)
-        if weight is None and not testers:
+        copies = "shadow" not in info.data or info.data["shadow"] is not None
+        if weight is None and not testers and not copies:
             raise PydanticKnownError("missing")
+        if copies and (weight is not None or testers):
+            raise complaint("a shadow gives nobody the canary", "make two steps, the shadow first")
         if weight is not None and testers:
             raise complaint("a step for testers has no weight", "remove it; a weight is a step of its own")
         if weight is not None and weight >= FULL_WEIGHT_PERMILLE:
@@ -136,6 +148,7 @@ class StepSection(Section):
             approval=self.approval,
             gate=self.gate or "",
             testers=self.testers,
+            mirror_permille=self.shadow or 0,
         )
 
 
@@ -179,36 +192,8 @@ def _step_deadline(hold: timedelta) -> timedelta:
     return max(_SHORTEST_STEP_DEADLINE, 4 * hold)
 
 
-def _rising(value: object, handler: Handler) -> Any:
-    """Compare neighbours even where a step has other faults, so that all are told at once."""
-    found: list[Found] = []
-    last: tuple[int, int] | None = None
-    steps = value if isinstance(value, list) else []
-    weighted = [index for index, step in enumerate(steps) if _weight_if_any(step) is not None]
-    found += misplaced_testers(steps, weighted)
-    for index, step in enumerate(steps):
-        weight = _weight_if_any(step)
-        if weight is None:
-            continue
-        if last is not None and weight <= last[1]:
-            order = "lower than" if weight < last[1] else "the same as"
-            sentence = f"{show_weight(weight)} is {order} steps[{last[0]}] ({show_weight(last[1])})"
-            found.append(
-                ((index, "weight"), complaint(sentence, "each step must be above the one before it"))
-            )
-        last = index, weight
-    return together(value, handler, found)
-
-
-def _weight_if_any(step: object) -> int | None:
-    try:
-        return parse_weight(step.get("weight") if isinstance(step, dict) else step)
-    except QuantityError:
-        return None
-
-
 _BARE_WEIGHT = {"type": "string", "pattern": PERCENT_TEXT, "description": "The weight alone, such as 5%."}
-_Listed = Annotated[list[StepSection], Field(min_length=1, max_length=_MOST_STEPS), WrapValidator(_rising)]
+_Listed = Annotated[list[StepSection], Field(min_length=1, max_length=_MOST_STEPS), WrapValidator(rising)]
 _LISTED: TypeAdapter[list[StepSection]] = TypeAdapter(_Listed)
 
 
@@ -229,7 +214,7 @@ def _form_trouble(value: object) -> tuple[str, str] | None:
     """What is neither a list nor auto, but close to one of them, with a suggestion."""
     if value == {}:
         return "the mapping is empty", f"write {_AUTO}, or {{max_weight: 30%}}"
-    if isinstance(value, dict) and "weight" in value:
+    if isinstance(value, dict) and not value.keys().isdisjoint({"weight", "shadow"}):
         return "a mapping is not a list", "begin each step with a -, also a single one"
     if value == [_AUTO]:
         return f"{_AUTO} is no step of a list", f"write steps: {_AUTO}, without brackets"
@@ -246,7 +231,7 @@ def to_steps(steps: Sequence[StepSection] | AutoSteps, interval: timedelta) -> t
 
 
 def _json_schema() -> dict[str, Any]:
-    either = {"oneOf": [{"required": ["weight"]}, {"required": [TESTERS]}]}
+    either = {"oneOf": [{"required": [name]} for name in ("weight", TESTERS, "shadow")]}
     steps = {"anyOf": [_BARE_WEIGHT, BARE_TESTERS, json_schema_of(StepSection) | either]}
     listed = {"type": "array", "items": steps, "minItems": 1, "maxItems": _MOST_STEPS}
     automatic = {"const": _AUTO, "description": AutoSteps.__doc__}

@@ -18,7 +18,7 @@ def misplaced_testers(steps: Sequence[Any], weighted: Sequence[int]) -> Iterator
 
     ``weighted`` are the places of the steps that have a weight.
     """
-    places = [index for index, step in enumerate(steps) if _is_for_testers(step)]
+    places = [index for index, step in enumerate(steps) if is_for_testers(step)]
     for index in places:
         if index > min([*places, *weighted]):
             sentence, suggestion = "testers come before everybody else, once", "write it before all weights"
@@ -27,5 +27,6 @@ def misplaced_testers(steps: Sequence[Any], weighted: Sequence[int]) -> Iterator
         yield (places[-1],), complaint("no weight follows testers", "add one: [testers, 5%, 25%]")
 
 
-def _is_for_testers(step: object) -> bool:
+def is_for_testers(step: object) -> bool:
+    """Whether a step, as it is written, is the testers'."""
     return step == TESTERS or (isinstance(step, dict) and step.get(TESTERS) is True)

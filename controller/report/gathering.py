@@ -44,8 +44,10 @@ class Gatherer:
     def __init__(self, record: RecordView) -> None:
         self._record = record
         self._last_at = record.status.created_at
-        self._weights: Thinned[WeightPoint] = Thinned(MOST_POINTS, lambda p: p.at, lambda p: (p.weight,))
-        self._weight: float | None = None
+        self._weights: Thinned[WeightPoint] = Thinned(
+            MOST_POINTS, lambda p: p.at, lambda p: (p.weight, p.mirror)
+        )
+        self._weight: tuple[float, float] | None = None
         shown = record.status.checks[:MOST_CHECKS]
         self._series = {check.name: _series() for check in shown}
         self._phases: Ends[PhaseSpan] = Ends(_MOST_PHASES)
@@ -68,7 +70,8 @@ class Gatherer:
         """All that was added; ``made_by`` is the program that says so."""
         status, why = self._record.status, self._record.why
         end = self._last_at if status.terminal else max(made_at, self._last_at)
-        weights = self._weights.points() or (WeightPoint(at=status.created_at, weight=status.weight),)
+        begun = WeightPoint(at=status.created_at, weight=status.weight, mirror=status.mirror)
+        weights = self._weights.points() or (begun,)
         last = {check.name: check for check in why.checks}
         return ReportView(
             model=clipped(status.model),
@@ -91,7 +94,7 @@ class Gatherer:
             decision=self._decision,
             last_checks=tuple(_evidence(each, last.get(each.name)) for each in status.checks[:MOST_CHECKS]),
             warnings=tuple(clipped(each) for each in why.warnings),
-            weights=(*weights, WeightPoint(at=end, weight=weights[-1].weight)),
+            weights=(*weights, weights[-1].model_copy(update={"at": end})),
             checks=tuple(self._check_series(each) for each in status.checks[:MOST_CHECKS]),
             unshown=max(len(status.checks) - MOST_CHECKS, 0),
             phases=(*self._phases.items(), PhaseSpan(phase=self._phase[0], begin=self._phase[1], end=end)),
@@ -110,9 +113,9 @@ class Gatherer:
             return
         at = self._last_at = max(entry.at, self._last_at)  # whatever clocks do, a line goes to the right
         self._count(entry)
-        if entry.weight != self._weight:
-            self._weight = entry.weight
-            self._weights.add(WeightPoint(at=at, weight=entry.weight))
+        if (entry.weight, entry.mirror) != self._weight:
+            self._weight = entry.weight, entry.mirror
+            self._weights.add(WeightPoint(at=at, weight=entry.weight, mirror=entry.mirror))
         if entry.phase is not self._phase[0]:
             if at > self._phase[1]:
                 self._phases.add(PhaseSpan(phase=self._phase[0], begin=self._phase[1], end=at))
@@ -185,6 +188,7 @@ def _moment(entry: EntryView, at: datetime) -> Moment:
         reason=entry.reason,
         weight=entry.weight,
         message=clipped(entry.message),
+        mirror=entry.mirror,
     )
 
 

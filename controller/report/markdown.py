@@ -131,9 +131,8 @@ def _timeline(report: ReportView) -> list[str]:
     decided = report.decision.moment.seq if report.decision else 0
     for moment in report.timeline:
         said = f"{plain(event_words(moment.event))}" + (" (decision)" if moment.seq == decided else "")
-        where = (
-            f"at {tables.weight(moment.weight)}, {moment.phase}, {moment.reason}, by {plain(moment.actor)}"
-        )
+        weight = tables.weight(moment.weight, moment.mirror)
+        where = f"at {weight}, {moment.phase}, {moment.reason}, by {plain(moment.actor)}"
         lines.append(f"- {since_begin(report, moment.at)} **{said}** {where}: {plain(moment.message)}")
     return lines
 

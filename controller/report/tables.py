@@ -89,13 +89,15 @@ def steps(policy: PolicyView) -> list[Row]:
 
 
 def _step(step: StepView) -> str:
-    return TESTERS if step.testers else weight(step.weight)
+    return TESTERS if step.testers else weight(step.weight, step.mirror)
 
 
 def weight_rows(report: ReportView, most: int) -> tuple[Row, list[Row]]:
     """The heads of the columns, and at most ``most`` lines."""
-    points = thinned(report.weights, most, lambda point: point.at, lambda point: (point.weight,))
-    return _WEIGHT_COLUMNS, [(since_begin(report, point.at), weight(point.weight)) for point in points]
+    points = thinned(report.weights, most, lambda point: point.at, lambda point: (point.weight, point.mirror))
+    return _WEIGHT_COLUMNS, [
+        (since_begin(report, point.at), weight(point.weight, point.mirror)) for point in points
+    ]
 
 
 def check_rows(report: ReportView, series: CheckSeries, most: int) -> tuple[Row, list[Row]]:
@@ -117,9 +119,9 @@ def check_rows(report: ReportView, series: CheckSeries, most: int) -> tuple[Row,
     return _POINT_COLUMNS, rows
 
 
-def weight(percent: float) -> str:
-    """``5%``."""
-    return f"{percent:g}%"
+def weight(percent: float, mirror: float = 0.0) -> str:
+    """``5%``; ``shadow 10%`` where requests are only copied."""
+    return f"shadow {mirror:g}%" if mirror else f"{percent:g}%"
 
 
 def _most(limit: LimitView) -> str:

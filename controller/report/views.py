@@ -12,10 +12,11 @@ from controller.domain.vocabulary import Phase, Reason, Verdict
 
 
 class WeightPoint(View):
-    """The canary's weight from an instant on."""
+    """The canary's weight from an instant on; at the weight 0, ``mirror`` percent are copied to it."""
 
     at: datetime
     weight: float
+    mirror: float = 0.0
 
 
 class CheckPoint(View):
@@ -63,6 +64,7 @@ class Moment(View):
     reason: Reason
     weight: float
     message: str
+    mirror: float = 0.0
 
 
 class CheckEvidence(View):

@@ -11,7 +11,9 @@ END = b"data: [DONE]\n\n"
 
 
 class FakeModel:
-    """``ready`` is what the readiness probe says; requests wait until ``answering`` is set.
+    """``ready`` is what the readiness probe says; requests wait until ``answering`` is set, and ``seconds``.
+
+    ``hosts`` are what requests called it.
 
     Answers are streams that last ``stream_seconds`` each, where that is not 0; ``streaming`` are under way.
     """
@@ -23,7 +25,10 @@ class FakeModel:
         self._counting = threading.Lock()
         self.answering = threading.Event()
         self.answering.set()
+        self.seconds = 0.0
         self.asked = 0
+        self.hosts: set[str] = set()
+        self._never = threading.Event()
         model = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,7 +40,9 @@ class FakeModel:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length", 0)))
                 model.asked += 1
+                model.hosts.add(self.headers.get("host", ""))
                 model.answering.wait(60)
+                model._never.wait(model.seconds)
                 if model.stream_seconds:
                     self._stream()
                 else:

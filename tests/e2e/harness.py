@@ -267,6 +267,13 @@ class Harness:
     def log_file(self) -> Path:
         return self.stage.stack.folder / "serinus.log"
 
+    def rendered_route(self, model: str) -> str:
+        """The model's entry in the file that Envoy reads."""
+        document = json.loads((self.stage.stack.xds / "rds.json").read_text())
+        (host,) = [each for each in document["resources"][0]["virtual_hosts"] if each["name"] == "serinus"]
+        entries = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"]
+        return json.dumps(entries[f"/v2/models/{model}"])
+
     def http(self, path: str) -> tuple[int, str]:
         """GET of the daemon's own port: status and text."""
         connection = HTTPConnection("127.0.0.1", self.stage.daemon.port, timeout=5)

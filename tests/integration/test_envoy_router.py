@@ -41,6 +41,7 @@ class Backend:
         self.delay_seconds = 0.0
         self.streams = False
         self.requests = 0
+        self.heads: set[bytes] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -60,6 +61,7 @@ class Backend:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.requests += 1
+                self.heads |= {line for line in head.lower().split(b"\r\n") if line.startswith(b"host:")}
                 body = f"{self.name} {head.split()[1].decode()}".encode()
                 answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
                 begun = len(answer) - 1 if self.streams else 0
@@ -181,6 +183,43 @@ async def test_after_a_rollback_not_one_request_reaches_the_canary(world: World)
     assert before > 0
     assert await world.count(4000) == {"1.0": 4000}
     assert world.two.requests == before
+
+
+@pytest.mark.parametrize("share", [1000, 200, 1])
+async def test_the_share_of_copies_is_honoured_and_every_user_is_answered_by_stable(
+    world: World, share: int
+) -> None:
+    split = Split(world.v1, world.v2, mirror_permille=share)
+    await world.router.apply(RoutedModel("m", REF), split, Split())
+    seen = await world.router.observe(RoutedModel("m", REF))
+    assert (seen.split, seen.accepted, seen.problem) == (split, True, None)
+    sent = 8000
+    assert await world.count(sent) == {"1.0": sent}
+    expected, spread = sent * share / 1000, (sent * share / 1000 * (1 - share / 1000)) ** 0.5
+    await eventually(lambda: world.two.requests >= expected - 5 * spread)
+    assert abs(world.two.requests - expected) <= 5 * spread
+    assert world.two.heads <= {b"host: models"}
+    await world.router.apply(RoutedModel("m", REF), Split(world.v1), split)
+    before = world.two.requests
+    assert await world.count(800) == {"1.0": 800}
+    assert world.two.requests == before
+
+
+async def test_copies_that_nobody_answers_delay_and_fail_no_user(world: World) -> None:
+    world.two.delay_seconds = 3600.0
+    split = Split(world.v1, world.v2, mirror_permille=1000)
+    await world.router.apply(RoutedModel("m", REF), split, Split())
+    async with asyncio.timeout(60):
+        assert await world.count(400) == {"1.0": 400}
+    await eventually(lambda: world.two.requests > 0)
+
+
+async def test_an_emergency_ends_the_copies_by_one_write(world: World) -> None:
+    split = Split(world.v1, world.v2, mirror_permille=1000)
+    await world.router.apply(RoutedModel("m", REF), split, Split())
+    await world.router.roll_back_unrecorded(RoutedModel("m", REF), Reason.CHECK_FAILED)
+    seen = await world.router.observe(RoutedModel("m", REF))
+    assert (seen.split, seen.latched) == (Split(world.v1, world.v2), Reason.CHECK_FAILED)
 
 
 async def test_fifty_changes_of_weight_fail_no_request(world: World) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -16,7 +16,7 @@ from controller.adapters.kube.fencing import EPOCH_ANNOTATION
 from controller.adapters.kube.permissions import rules
 from controller.adapters.kube.reflector import Pace, Reflector, whole
 from controller.adapters.kube.resources import Obj, Resource
-from controller.adapters.traffic import gateway_api, object_router
+from controller.adapters.traffic import gateway_api, gateway_classes, object_router
 from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
 from controller.adapters.traffic.object_router import ObjectRouter
 from controller.domain.observation import RouteSeen
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.kube.apiserver import ApiServer
 
 pytestmark = pytest.mark.integration
+T = TypeVar("T")
 
 API = "gateway.networking.k8s.io/v1"
 STEP = Split(S, C, 50)
@@ -114,9 +115,23 @@ class World:
         binding = {"subjects": [subject], "roleRef": reference}
         self.server.admin.create({"apiVersion": api, "kind": "RoleBinding", "metadata": metadata, **binding})
 
+    def allow_classes(self, identity: str) -> None:
+        """The ClusterRole of the feature."""
+        name = f"{identity}-classes-{self.namespace}"
+        metadata, group = {"name": name}, "rbac.authorization.k8s.io"
+        granted = rules(gateway_classes.PERMISSIONS, [Feature.GATEWAY_CLASSES])
+        role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": granted}
+        self.server.admin.create(role)
+        binding = {
+            "subjects": [{"kind": "User", "name": identity, "apiGroup": group}],
+            "roleRef": {"kind": "ClusterRole", "name": name, "apiGroup": group},
+        }
+        kind = {"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": metadata}
+        self.server.admin.create({**kind, **binding})
+
     @asynccontextmanager
     async def router(
-        self, identity: str = "serinus-a", leader: Leader | None = None
+        self, identity: str = "serinus-a", leader: Leader | None = None, *, classes: bool = False
     ) -> AsyncIterator[ObjectRouter]:
         client = await connect(self.server.kubeconfig(identity))
         routes = Reflector(
@@ -126,14 +141,22 @@ class World:
         try:
             async with asyncio.timeout(20):
                 await routes.synced()
-            yield self._router(client, routes, leader or self.leader)
+            yield self._router(client, routes, leader or self.leader, classes=classes)
         finally:
             following.cancel()
             await client.close()
 
-    def _router(self, client: KubeClient, routes: Reflector, leader: Leader) -> ObjectRouter:
+    def _router(
+        self, client: KubeClient, routes: Reflector, leader: Leader, *, classes: bool
+    ) -> ObjectRouter:
         return ObjectRouter(
-            client, self.dialect, routes, leader, allowed=lambda _: True, patience=timedelta(0)
+            client,
+            self.dialect,
+            routes,
+            leader,
+            allowed=lambda _: True,
+            patience=timedelta(0),
+            classes=classes,
         )
 
     async def until(self, router: ObjectRouter, wanted: Split, *, accepted: bool) -> RouteSeen:
@@ -152,6 +175,15 @@ class World:
                 if seen.problem is not None:
                     return seen
                 await asyncio.sleep(0.02)
+
+
+async def until(look: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
+    """What is seen, once it is as it shall be."""
+    async with asyncio.timeout(20):
+        while True:
+            if holds(found := await look()):
+                return found
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(params=["HTTPRoute"])
@@ -193,6 +225,87 @@ async def test_a_rolled_back_route_is_what_it_was_but_for_the_epoch(world: World
         assert world.weights() == {"fraud-v6": 950, "fraud-v7": 50}
         await router.apply(world.routed(), Split(S), STEP)
     assert world.route()["spec"] == before
+
+
+@pytest.mark.parametrize("world", ["HTTPRoute", "GRPCRoute"], indirect=True)
+@pytest.mark.parametrize("share", [100, 125, 1000])
+async def test_copies_come_and_go_and_leave_the_route_as_it_was(world: World, share: int) -> None:
+    before = world.route()["spec"]
+    shadow = Split(S, C, mirror_permille=share)
+    async with world.router() as router:
+        world.accept()
+        await world.until(router, Split(S), accepted=True)
+        survey = await router.survey(world.routed(stable=None), S)
+        assert (survey.problem, survey.unmirrored) == (None, "")
+        await router.apply(world.routed(), shadow, Split(S))
+        await world.until(router, shadow, accepted=False)
+        world.accept()
+        seen = await world.until(router, shadow, accepted=True)
+        assert dict(seen.series)["v7"] == f"{world.kind.lower()}/{world.namespace}/fraud/rule/1-mirror-0"
+        (filtered,) = world.route()["spec"]["rules"][1]["filters"]
+        shares: dict[int, Obj] = {
+            100: {"percent": 10},
+            125: {"fraction": {"numerator": 125, "denominator": 1000}},
+            1000: {},
+        }
+        named = {key: filtered["requestMirror"]["backendRef"][key] for key in ("name", "port")}
+        assert named == {"name": "fraud-v7", "port": 8080}
+        assert {k: v for k, v in filtered["requestMirror"].items() if k != "backendRef"} == shares[share]
+        assert world.weights() == {"fraud-v6": 1}
+        await router.apply(world.routed(), STEP, shadow)
+        assert "filters" not in world.route()["spec"]["rules"][1]
+        assert world.weights() == {"fraud-v6": 950, "fraud-v7": 50}
+        await router.apply(world.routed(), Split(S), STEP)
+    assert world.route()["spec"] == before
+
+
+async def test_copies_that_a_person_ends_are_drift_and_their_share_is_read_back(world: World) -> None:
+    shadow = Split(S, C, mirror_permille=100)
+    async with world.router() as router:
+        await router.apply(world.routed(), shadow, Split(S))
+        path = "/spec/rules/1/filters"
+        world.kubectl_patch({"op": "replace", "path": f"{path}/0/requestMirror/percent", "value": 40})
+        seen = await world.until(router, Split(S, C, mirror_permille=400), accepted=False)
+        assert "copies 40% of its requests (kubectl-patch wrote last" in seen.message
+        world.kubectl_patch({"op": "remove", "path": path})
+        await world.until(router, Split(S), accepted=False)
+        with pytest.raises(Conflict):
+            await router.apply(world.routed(), STEP, shadow)
+
+
+async def test_a_gateway_that_refuses_the_filter_is_one_that_copies_nothing(world: World) -> None:
+    shadow = Split(S, C, mirror_permille=100)
+    async with world.router() as router:
+        await router.apply(world.routed(), shadow, Split(S))
+        world.accept(resolved="False", reason="InvalidKind")
+        seen = await until(lambda: router.observe(world.routed()), lambda found: bool(found.unmirrored))
+        assert (seen.split, seen.problem) == (shadow, None)
+        await router.roll_back_unrecorded(world.routed(), Reason.CHECK_FAILED)
+    assert "filters" not in world.route()["spec"]["rules"][1]
+
+
+async def test_what_gateways_support_is_asked_of_their_classes_with_the_right_to(world: World) -> None:
+    controller, name = "example.com/g", f"class-of-{world.namespace}"
+    made = {"apiVersion": API, "kind": "GatewayClass", "metadata": {"name": name}}
+    world.server.admin.create({**made, "spec": {"controllerName": controller}})
+    try:
+        found = world.server.admin.get(API, "GatewayClass", "", name)
+        assert found is not None
+        status = {"supportedFeatures": [{"name": "HTTPRouteRequestMirror"}]}
+        world.server.admin.replace({**found, "status": status}, "status")
+        world.accept()
+        asking = world.routed(mirrors_permille=(100,))
+        async with world.router(classes=True) as router:
+            assert (await router.survey(asking, S)).unmirrored == ""  # it may not look
+            world.allow_classes("serinus-a")
+            said = await until(lambda: router.survey(asking, S), lambda found: bool(found.unmirrored))
+            assert (
+                said.unmirrored
+                == f"the GatewayClass {name} does not support HTTPRouteRequestPercentageMirror"
+            )
+            assert (await router.survey(world.routed(mirrors_permille=(1000,)), S)).unmirrored == ""
+    finally:
+        world.server.admin.delete(API, "GatewayClass", "", name)
 
 
 async def test_weights_that_kubectl_changed_are_drift_that_names_kubectl(world: World) -> None:

@@ -52,7 +52,7 @@ terms = st.builds(
     min_requests=st.just(0),
     compare=st.booleans(),
     final=st.booleans(),
-    weight_permille=st.integers(0, FULL_WEIGHT_PERMILLE),
+    share=st.floats(0, 1),
     calibration=calibrations,
 )
 

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from controller.domain.model import CommandKind, Rollout
 from controller.domain.observation import GateWord, NoReading
+from controller.domain.observing import exposed
 from controller.domain.policy import Policy
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason
@@ -208,11 +209,18 @@ class Rollouts(RuleBasedStateMachine):
         self.passes(then)
 
     @during(Fault.EDIT)
-    @rule(weight=st.sampled_from([0, 10, 50, 500, 1000]), swap=st.booleans(), then=few)
-    def somebody_edits_the_route(self, weight: int, swap: bool, then: int) -> None:
+    @rule(
+        weight=st.sampled_from([0, 10, 50, 500, 1000]),
+        mirror=st.sampled_from([0, 0, 100, 1000]),
+        swap=st.booleans(),
+        then=few,
+    )
+    def somebody_edits_the_route(self, weight: int, mirror: int, swap: bool, then: int) -> None:
         release = self.newest.release
-        canary = release if weight else None
-        self.world.edit(Split(stable=release) if swap else Split(self.world.serving, canary, weight))
+        copied = mirror if not weight else 0
+        canary = release if weight or copied else None
+        edited = Split(self.world.serving, canary, weight, mirror_permille=copied)
+        self.world.edit(Split(stable=release) if swap else edited)
         self.passes(then)
 
     @during(Fault.METRICS)
@@ -234,6 +242,15 @@ class Rollouts(RuleBasedStateMachine):
     @rule(then=few)
     def the_store_flips(self, then: int) -> None:
         self.world.store_broken = not self.world.store_broken
+        self.passes(then)
+
+    @during(Fault.SHADOW)
+    @rule(said=st.booleans(), then=few)
+    def the_gateway_copies_no_more(self, said: bool, then: int) -> None:
+        if said:
+            self.world.unmirrored = "" if self.world.unmirrored else "a route of this kind copies nothing"
+        else:
+            self.world.gateway.copies = not self.world.gateway.copies
         self.passes(then)
 
     @during(Fault.TRAFFIC)
@@ -265,7 +282,7 @@ class Rollouts(RuleBasedStateMachine):
         """
         return all(
             rollout.phase in WAITING
-            and (rollout.phase is not Phase.PAUSED or not rollout.weight_permille)
+            and (rollout.phase is not Phase.PAUSED or not exposed(rollout))
             and (rollout.phase is not Phase.PENDING or not self.time_runs(rollout))
             for rollout in self.world.open_rollouts()
         )

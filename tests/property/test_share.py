@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.domain.judge.share import CONTRADICTION, TOLERANCE, share_contradiction
+from controller.domain.release import Release, Split
 
 WEIGHTS_PERMILLE = (1, 10, 50, 250, 500, 900, 999)
 
@@ -28,7 +29,7 @@ def test_the_evidence_against_an_honest_gateway_is_expected_to_be_at_most_1(weig
                 log(comb(n, k))
                 + k * log(share)
                 + (n - k) * log(1 - share)
-                + share_contradiction(k, n - k, weight)
+                + share_contradiction(k, n - k, weight / 1000)
             )
             for k in range(n + 1)
         )
@@ -50,7 +51,7 @@ def test_looking_after_every_request_accuses_an_honest_gateway_no_more_often(
                 grown[k + 1] = grown.get(k + 1, 0.0) + chance * share
             alive = {}
             for k, chance in grown.items():
-                if share_contradiction(k, n - k, weight) >= level:
+                if share_contradiction(k, n - k, weight / 1000) >= level:
                     accused += chance
                 else:
                     alive[k] = chance
@@ -64,12 +65,15 @@ def test_the_level_of_an_accusation_is_one_in_a_million() -> None:
 def requests_until_found(weight_permille: int, share: float, most: int = 10_000_000) -> float:
     """Requests that a gateway with a true share serves before it is found, on the most likely path."""
     low, high = 1, most
-    if share_contradiction(round(most * share), most - round(most * share), weight_permille) < CONTRADICTION:
+    if (
+        share_contradiction(round(most * share), most - round(most * share), weight_permille / 1000)
+        < CONTRADICTION
+    ):
         return inf
     while low < high:
         n = (low + high) // 2
         canary = round(n * share)
-        if share_contradiction(canary, n - canary, weight_permille) >= CONTRADICTION:
+        if share_contradiction(canary, n - canary, weight_permille / 1000) >= CONTRADICTION:
             high = n
         else:
             low = n + 1
@@ -103,12 +107,21 @@ def test_a_gateway_within_the_tolerance_is_never_found_on_its_most_likely_path(w
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 1000))
 def test_no_counts_are_too_many_or_too_few(canary: int, stable: int, weight: int) -> None:
-    evidence = share_contradiction(canary, stable, weight)
+    evidence = share_contradiction(canary, stable, weight / 1000)
     assert isfinite(evidence)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_where_no_split_was_asked_for_nothing_is_tested(canary: int, stable: int) -> None:
     assert share_contradiction(canary, stable, 0) == 0.0
-    assert share_contradiction(canary, stable, 1000) == 0.0
-    assert share_contradiction(0, 0, 500) == 0.0
+    assert share_contradiction(canary, stable, 1) == 0.0
+    assert share_contradiction(0, 0, 0.5) == 0.0
+
+
+@pytest.mark.parametrize("mirror", [1, 100, 300])
+def test_copies_are_a_share_of_what_both_versions_answer(mirror: int) -> None:
+    """Stable answers every request, and the canary the copies."""
+    asked = Split(Release("v1"), Release("v2"), mirror_permille=mirror).canary_share
+    assert share_contradiction(1000 * mirror, 1_000_000, asked) < 0
+    assert share_contradiction(0, 1_000_000, asked) >= CONTRADICTION
+    assert share_contradiction(1_000_000, 1_000_000, asked) >= CONTRADICTION, "every request is copied"

@@ -34,7 +34,9 @@ class GateData(_Part):
     before: Milestone
     what: str = Field(description="The same in words for people. Text: no markup.")
     weight_percent: float = Field(description="What the canary gets now.")
-    wanted_percent: float = Field(description="What it gets next, if it may pass; 0 before the start.")
+    wanted_percent: float = Field(
+        description="What it gets next, if it may pass; 0 before the start, and before a shadow."
+    )
     verdict: Verdict
     checks: Sequence[CheckView]
     created_by: str = Field(description="Who deployed the version.")

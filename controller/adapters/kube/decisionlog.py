@@ -68,6 +68,7 @@ def encoded(entry: Entry) -> Obj:
         message=entry.message[:LONGEST_MESSAGE],
         step=0 if entry.step is None else counted(entry.step + 1),
         weight_percent=percent_of(entry.weight_permille),
+        mirror_percent=percent_of(entry.mirror_permille),
         verdict=entry.assessment.verdict.value,
         checks=[check_shape(result) for result in entry.assessment.checks[:MOST_CHECKS]],
         request=_request(entry.command),
@@ -140,6 +141,7 @@ def _entry(shape: EntryShape) -> Entry:
         assessment=Assessment(Verdict(shape.verdict), tuple(_result(check) for check in shape.checks)),
         command=Command(CommandKind(said.action), said.id, shape.actor, shape.at) if said else None,
         notable=shape.notable,
+        mirror_permille=round(shape.mirror_percent * 10),
     )
 
 

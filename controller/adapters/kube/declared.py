@@ -7,7 +7,14 @@ from controller.adapters.kube import access_review, discovery, doorman, elector,
 from controller.adapters.kube.permissions import Permission
 from controller.adapters.notify import events
 from controller.adapters.store import kubernetes as store
-from controller.adapters.traffic import ai_gateway, gateway_api, knative, object_router, virtual_service
+from controller.adapters.traffic import (
+    ai_gateway,
+    gateway_api,
+    gateway_classes,
+    knative,
+    object_router,
+    virtual_service,
+)
 from controller.adapters.workload import kube_releasing
 from controller.adapters.workload import kubernetes as workload
 
@@ -19,6 +26,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     *virtual_service.PERMISSIONS,
     *ai_gateway.PERMISSIONS,
     *knative.PERMISSIONS,
+    *gateway_classes.PERMISSIONS,
     *object_router.PERMISSIONS,
     *workload.PERMISSIONS,
     *discovery.PERMISSIONS,

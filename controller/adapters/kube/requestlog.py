@@ -67,4 +67,5 @@ def entry_of(answer: Obj, rollout: Rollout, log: Iterable[Entry]) -> Entry:
         step=rollout.step,
         weight_permille=rollout.share_permille,
         assessment=Assessment(rollout.evidence.verdict),
+        mirror_permille=rollout.mirror_permille,
     )

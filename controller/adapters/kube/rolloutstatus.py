@@ -36,7 +36,7 @@ from controller.adapters.store.codec import SCHEMA_VERSION, decode_rollout, enco
 from controller.control.views import next_at
 from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Reason
-from controller.domain.wording import percent, sentence
+from controller.domain.wording import given, sentence
 from controller.errors import StoreUnavailable
 
 LARGEST_OBJECT_BYTES = 512 * 1024
@@ -83,7 +83,8 @@ def status_of(obj: Obj, rollout: Rollout, entry: Entry, place: Place) -> Written
         steps=len(rollout.policy.steps),
         progress=f"{_step(rollout)}/{len(rollout.policy.steps)}",
         weight_percent=percent_of(rollout.share_permille),
-        weight=percent(rollout.share_permille)[:LONGEST_WORD],
+        mirror_percent=percent_of(rollout.mirror_permille),
+        weight=given(rollout.share_permille, rollout.mirror_permille)[:LONGEST_WORD],
         stable=rollout.stable.version[:64] if rollout.stable else None,
         policy=rollout.policy.digest[:12],
         next_at=_next_at(rollout, entry.at),

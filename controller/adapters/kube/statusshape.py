@@ -82,6 +82,7 @@ class EntryShape(Written):
     message: Message
     step: Count = Field(description="From 1; 0 before the first.")
     weight_percent: Percent
+    mirror_percent: Percent = 0
     verdict: Word
     checks: list[CheckShape] = Field(
         default=[], max_length=MOST_CHECKS, description="Of the newest line, and of lines of consequence."
@@ -126,7 +127,10 @@ class ModelRolloutStatus(Written):
     steps: Count = Field(default=0, description="How many steps the policy has.")
     progress: Word = Field(default="", description="Step and steps, for the table: 2/4.")
     weight_percent: Percent = Field(default=0, description="The share of requests asked for the version.")
-    weight: Word = Field(default="", description="The same with its sign: 5%.")
+    mirror_percent: Percent = Field(
+        default=0, description="The share of requests that are copied to the version, at the weight 0."
+    )
+    weight: Word = Field(default="", description="The same with its sign: 5%, or shadow 10%.")
     stable: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="The version that served when the rollout began."
     )

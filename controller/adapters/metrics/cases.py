@@ -141,7 +141,8 @@ class Case:
 def selector(versions: Mapping[str, Template], rollout: Rollout, release: Release) -> Selector:
     """Whose series are those of one of the rollout's versions."""
     series, namespace = rollout.route.series, rollout.policy.namespace
-    return selector_of(versions, rollout.model, release, series, namespace)
+    copies = release == rollout.release and rollout.mirror_permille > 0
+    return selector_of(versions, rollout.model, release, series, namespace, copies=copies)
 
 
 def owners(

@@ -26,7 +26,7 @@ from controller.adapters.metrics.counters import (
     Part,
     Pulse,
 )
-from controller.adapters.naming import backend_name, service_names, testers_name
+from controller.adapters.naming import backend_name, service_names, shadow_name, testers_name
 from controller.domain.measures import Level
 from controller.domain.policy import CheckKind
 from controller.domain.release import Release
@@ -42,7 +42,7 @@ class Template(StrEnum):
     """What a label of a version holds."""
 
     BACKEND = "$backend"
-    """``model@version``, see `backend_name`."""
+    """``model@version``, see `backend_name`; while it only gets copies of requests, see `shadow_name`."""
     ENDPOINTS = "$endpoints"
     """``host:port`` of any copy."""
     VERSION = "$version"
@@ -85,7 +85,8 @@ class Pack(Part):
     whose bounds are tokens, tell whether both versions get like requests; drifts are of them. ``in_flight``
     are gauges whose sum is the requests that were taken and not answered yet. ``lacks`` says of a check that
     people expect why it cannot be measured, ``refused`` why nothing can. ``recognised_by`` are names of
-    metrics that nothing else shows. ``caveats`` is what people should know who use it.
+    metrics that nothing else shows. ``caveats`` is what people should know who use it, ``unmirrored`` why
+    requests that are copied to the canary are not counted, where they are not.
     """
 
     about: Sentence
@@ -105,6 +106,7 @@ class Pack(Part):
     lacks: Mapping[MeasureName, Sentence] = Field(default_factory=dict)
     recognised_by: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
     caveats: Annotated[tuple[Sentence, ...], Field(strict=False)] = ()
+    unmirrored: Sentence | None = None
     refused: Sentence | None = None
 
     @model_validator(mode="after")
@@ -174,13 +176,17 @@ def selector_of(
     release: Release,
     series: Sequence[tuple[str, str]],
     namespace: str = "",
+    *,
+    copies: bool = False,
 ) -> Selector:
     """Whose series are the release's; none are where ``series``, by version, lacks a name for it.
 
-    It names a backend otherwise only while its requests are testers' alone.
+    It names a backend otherwise only while its requests are testers' alone, or ``copies`` says that it only
+    gets copies of requests.
     """
     named = frozenset(name for version, name in series if version == release.version)
-    backend = of_testers(model, release, series) or backend_name(model, release.version)
+    usual = shadow_name(model, release.version) if copies else backend_name(model, release.version)
+    backend = of_testers(model, release, series) or usual
     values = {
         Template.BACKEND: frozenset({backend}),
         Template.ENDPOINTS: frozenset(release.endpoints),

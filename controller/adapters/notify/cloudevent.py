@@ -65,6 +65,9 @@ class RolloutData(_Part):
     step: int = Field(description="From 1; 0 before the first.")
     steps: int
     weight_percent: float
+    mirror_percent: float = Field(
+        default=0.0, description="Share of the requests that are copied to the canary, at the weight 0."
+    )
     verdict: Verdict
     checks: Sequence[CheckView]
     actor: str
@@ -104,6 +107,7 @@ def event_of(posting: Posting) -> RolloutEvent:
         step=0 if entry.step is None else entry.step + 1,
         steps=len(rollout.policy.steps),
         weight_percent=entry.weight_permille / 10,
+        mirror_percent=entry.mirror_permille / 10,
         verdict=entry.assessment.verdict,
         checks=check_views(rollout.policy.checks, entry.assessment.checks),
         actor=entry.actor,

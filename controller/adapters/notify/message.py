@@ -17,6 +17,8 @@ def line(rollout: Rollout, entry: Entry, page: str = "") -> str:
 def plain_line(rollout: Rollout, entry: Entry, page: str = "") -> str:
     """One line for what takes text as text; with the address of the rollout's page, if it has one."""
     weight = f"{entry.weight_permille / 10:g} % canary"
+    if entry.mirror_permille:
+        weight = f"shadow {entry.mirror_permille / 10:g} %"
     said = f"{rollout.model} {rollout.release.version}: {entry.phase} ({entry.reason}), {weight}"
     message = " ".join(_bounded(entry.message).split())
     return " ".join(filter(None, (f"{said}. {message}" if message else said, page)))

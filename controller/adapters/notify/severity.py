@@ -39,6 +39,7 @@ _WARNINGS = frozenset(
         Reason.GATE_TIMED_OUT,
         Reason.GATE_FAILED,
         Reason.DRAIN_TIMED_OUT,
+        Reason.SHADOW_SKIPPED,
     }
 )
 

@@ -22,7 +22,7 @@ from controller.adapters.notify.message import escaped
 from controller.control.why import WhyView, why_view
 from controller.domain.model import Entry, Rollout
 from controller.domain.vocabulary import Phase, Verdict
-from controller.domain.wording import percent, sentence
+from controller.domain.wording import given, sentence
 from controller.ports import Posting
 
 _BAR_CELLS = 10
@@ -65,7 +65,8 @@ def reply(rollout: Rollout, entry: Entry) -> Sequence[Block]:
         if result.name in checks
     ]
     said = "\n".join([f"*{escaped(entry.message or entry.event)}*", *found])
-    by = f"{entry.phase} ({entry.reason}), {percent(entry.weight_permille)}, by {entry.actor}"
+    weight = given(entry.weight_permille, entry.mirror_permille)
+    by = f"{entry.phase} ({entry.reason}), {weight}, by {entry.actor}"
     return [
         SectionBlock(text=_marked(said, _SECTION)),
         ContextBlock(elements=[_marked(escaped(by), _CONTEXT)]),
@@ -87,7 +88,8 @@ def weight_bar(permille: int) -> str:
 
 def _facts(rollout: Rollout) -> list[MarkdownTextObject]:
     step = 0 if rollout.step is None else rollout.step + 1
-    weight = f"{weight_bar(rollout.share_permille)} {percent(rollout.share_permille)}"
+    share = given(rollout.share_permille, rollout.mirror_permille)
+    weight = f"{weight_bar(rollout.share_permille)} {share}"
     facts = {
         "Phase": f"{rollout.phase} ({rollout.reason})",
         "Weight": weight,

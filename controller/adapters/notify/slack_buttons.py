@@ -18,7 +18,7 @@ from controller.domain.answers import unapproved_promotion
 from controller.domain.model import CommandKind, Rollout
 from controller.domain.table import TABLE, Trigger
 from controller.domain.vocabulary import Phase
-from controller.domain.wording import percent
+from controller.domain.wording import given
 
 ACTION_PREFIX = "serinus_"
 BUTTONS = (CommandKind.PROMOTE, CommandKind.PAUSE, CommandKind.RESUME, CommandKind.ABORT)
@@ -97,17 +97,18 @@ def _promoted(rollout: Rollout) -> str:
 
 
 def _paused(rollout: Rollout) -> str:
-    weight = percent(rollout.weight_permille)
+    weight = given(rollout.weight_permille, rollout.mirror_permille)
     return f"{_canary(rollout)} stays at {weight}. Checks go on, and a rollback still happens by itself."
 
 
 def _resumed(rollout: Rollout) -> str:
+    weight = given(rollout.weight_permille, rollout.mirror_permille)
     if rollout.phase is Phase.FROZEN:
         return (
-            f"The route is set to what Serinus recorded ({percent(rollout.weight_permille)} canary), over "
+            f"The route is set to what Serinus recorded ({weight} canary), over "
             f"what somebody else wrote, and the rollout of {_canary(rollout)} goes on."
         )
-    return f"The rollout of {_canary(rollout)} goes on at {percent(rollout.weight_permille)}."
+    return f"The rollout of {_canary(rollout)} goes on at {weight}."
 
 
 def _aborted(rollout: Rollout) -> str:

@@ -89,7 +89,7 @@ class EnvoyRouter:
 
     async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:  # noqa: ARG002 - nothing to ask
         """Nothing stands at this gateway but what Serinus wrote: the record says who serves."""
-        return Survey(gateways=(_GATEWAY,))
+        return Survey(gateways=(_GATEWAY,), unmirrored="")
 
     async def observe(self, routed: RoutedModel) -> RouteSeen:
         """What the files say and whether Envoy runs them.

@@ -128,9 +128,9 @@ def latched_entry(found: tuple[str, ModelRoute] | None, reason: Reason, epoch: i
     if found is None or found[1].split.canary is None:
         return None
     old = found[1]
-    if old.latched and old.actual is None and not old.split.exposes:
+    if old.latched and old.actual is None and not old.split.reaches:
         return None
-    split = replace(old.split, weight_permille=0, audience=EVERYBODY)
+    split = replace(old.split, weight_permille=0, audience=EVERYBODY, mirror_permille=0)
     prefix, entry = render_route(replace(old, split=split, epoch=epoch, latched=reason, actual=None))
     return {found[0]: None, prefix: entry}
 
@@ -140,6 +140,8 @@ def described(split: Split) -> str:
     if split.canary is None:
         return f"only {split.stable.version}" if split.stable else "no route"
     stable = split.stable.version if split.stable else "nothing"
+    if split.mirror_permille:
+        return f"{split.canary.version} with copies of {split.mirror_permille / 10:g} % beside {stable}"
     whom = treated(split.audience)
     return f"{split.canary.version} at {split.weight_permille / 10:g} % beside {stable}{whom}"
 

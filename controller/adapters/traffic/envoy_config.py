@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.adapters.naming import backend_name, testers_name
+from controller.adapters.naming import backend_name, shadow_name, testers_name
 from controller.adapters.traffic.envoy_audience import hashed, record_of, with_testers
+from controller.adapters.traffic.envoy_mirror import mirrored
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Reason
@@ -86,7 +87,7 @@ def shares(split: Split) -> dict[str, int]:
 
 
 def render_clusters(model: str, split: Split) -> dict[str, Json]:
-    """The clusters that a split needs, by name; also those without traffic. Raises `TargetError`."""
+    """The clusters that a split needs, by name. Raises `TargetError`."""
     clusters: dict[str, Json] = {}
     for release in (split.stable, split.canary):
         if release is None:
@@ -96,26 +97,28 @@ def render_clusters(model: str, split: Split) -> dict[str, Json]:
             raise TargetError(
                 f"stable and canary of {model} are both version {release.version}, at different endpoints"
             )
-    if split.canary is not None and split.audience.testers:
-        name = testers_name(model, split.canary.version)
-        clusters[name] = _cluster(model, split.canary, name)
-    return clusters
+    return clusters | {name: _cluster(model, release, name) for name, release in _apart(model, split).items()}
 
 
 def cluster_names(model: str, split: Split) -> set[str]:
     """The names of the clusters that a split needs."""
     names = {backend_name(model, release.version) for release in (split.stable, split.canary) if release}
-    return names | _testers(model, split)
+    return names | _apart(model, split).keys()
 
 
 def serving_names(model: str, split: Split) -> set[str]:
-    """Those of them that get requests."""
-    return {backend_name(model, version) for version in shares(split)} | _testers(model, split)
+    """Those of them that get requests, or copies of requests."""
+    return {backend_name(model, version) for version in shares(split)} | _apart(model, split).keys()
 
 
-def _testers(model: str, split: Split) -> set[str]:
-    there = split.canary is not None and split.audience.testers
-    return {testers_name(model, split.canary.version)} if split.canary and there else set()
+def _apart(model: str, split: Split) -> dict[str, Release]:
+    """The canary's clusters whose requests are counted apart from others: its testers', and copies."""
+    found: dict[str, Release] = {}
+    if split.canary is not None and split.audience.testers:
+        found[testers_name(model, split.canary.version)] = split.canary
+    if split.canary is not None and split.mirror_permille:
+        found[shadow_name(model, split.canary.version)] = split.canary
+    return found
 
 
 def _cluster(model: str, release: Release, name: str) -> Json:
@@ -189,6 +192,8 @@ def _record(entry: ModelRoute) -> Json:
         if release:
             record[role] = [release.version, *release.endpoints]
     record |= {"weight": split.weight_permille, **record_of(split.audience)}
+    if split.mirror_permille:
+        record["mirror"] = split.mirror_permille
     if entry.latched:
         record["latched"] = entry.latched.value
     return record
@@ -211,6 +216,7 @@ def _answer(entry: ModelRoute) -> Json:
             "timeout": REQUEST_TIMEOUT,
             "weighted_clusters": weighted,
             **hashed(sticky, first),
+            **mirrored(entry.model, entry.split),
             **_rewrite(entry.route),
         }
     }

@@ -11,6 +11,7 @@ from typing import Any
 from controller.adapters.naming import backend_name
 from controller.adapters.traffic.envoy_audience import edited, parse_record, treatment
 from controller.adapters.traffic.envoy_config import KIND, Json, ModelRoute, render_route, shares
+from controller.adapters.traffic.envoy_mirror import copied_permille
 from controller.domain.audience import EVERYBODY
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, RouteRef
 from controller.domain.release import Release, Split
@@ -36,7 +37,11 @@ def parse_route(entry: Any) -> ModelRoute | None:
     actual = _actual_weights(config)
     if actual is None:
         return None
-    return replace(parsed, actual=_with_audience(parsed, done, _edited_split(parsed, actual)))
+    actual_split = _with_audience(parsed, done, _edited_split(parsed, actual))
+    mirror = copied_permille(config, parsed.model, parsed.split)
+    if mirror != parsed.split.mirror_permille:
+        actual_split = replace(actual_split or parsed.split, mirror_permille=mirror)
+    return replace(parsed, actual=actual_split)
 
 
 def _done(entry: Any) -> Any:
@@ -74,14 +79,15 @@ def _with_audience(parsed: ModelRoute, done: Any, actual: Split | None) -> Split
 def _parse_record(record: Json) -> ModelRoute | None:
     match record:
         case {"model": str(model), "epoch": int(epoch), "route": str(name), "weight": int(weight)}:
-            rewrite, latched = record.get("rewrite"), record.get("latched")
+            rewrite, latched, mirror = record.get("rewrite"), record.get("latched"), record.get("mirror", 0)
         case _:
             return None
-    if not (rewrite is None or isinstance(rewrite, str)) or not 0 <= weight <= FULL_WEIGHT_PERMILLE:
+    shares_known = all(type(part) is int and 0 <= part <= FULL_WEIGHT_PERMILLE for part in (weight, mirror))
+    if not (rewrite is None or isinstance(rewrite, str)) or not shares_known:
         return None
     try:
         stable, canary = _release(record.get("stable")), _release(record.get("canary"))
-        split = Split(stable, canary, weight, audience=parse_record(record))
+        split = Split(stable, canary, weight, parse_record(record), mirror)
         reason = None if latched is None else Reason(latched)
     except ValueError:
         return None

@@ -26,6 +26,7 @@ from itertools import product
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, sequence
 from controller.adapters.traffic.gateway_marker import AUDIENCE_HEADER, marked, sign_of
+from controller.adapters.traffic.gateway_mirror import without_copies
 from controller.adapters.traffic.gateway_rule import Pair, Rule
 from controller.domain.audience import EVERYBODY, Audience, Carrier, Digits, Key, Match, Sticky
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
@@ -71,7 +72,7 @@ def wanted(pair: Pair, routed: RoutedModel, split: Split, refs: Callable[[], Ref
     """The rules that a split needs, in their order; ``refs`` is asked only where there are any."""
     if split.audience == EVERYBODY:
         return []
-    found, own = refs(), pair.rule.body
+    found, own = refs(), without_copies(pair, routed)
     made: list[Obj] = []
     if split.audience.testers:
         conditions = [_of_tester(match) for match in split.audience.testers]

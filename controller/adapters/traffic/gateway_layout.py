@@ -58,6 +58,7 @@ def _of(kind: str) -> Layout:
         marked=marked,
         unmarked=unmarked,
         audience=True,
+        mirrors=True,
         needs_port=True,
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping
 from controller.adapters.traffic.gateway_audience import Refs, operations, ours, wanted
+from controller.adapters.traffic.gateway_mirror import mirror_patch, unmirrored_by_kind
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, all_rules
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
 from controller.adapters.traffic.layout import Layout, Wanted
@@ -98,7 +99,9 @@ def patch_for(pair: Pair, routed: RoutedModel, split: Split) -> list[Obj]:
     edit.remove(*pair.stable[1:], *pair.canary[1:])
     stable, canary = _versions(routed, split)
     whole = routed.weight_sum or present_sum(pair) or 1
-    if stable and canary:
+    if stable and split.mirror_permille:
+        _stable_alone(edit, pair, routed, whole)
+    elif stable and canary:
         _share(edit, pair, routed, split.weight_permille)
     elif stable:
         _stable_alone(edit, pair, routed, whole)
@@ -106,7 +109,16 @@ def patch_for(pair: Pair, routed: RoutedModel, split: Split) -> list[Obj]:
         _canary_alone(edit, pair, routed, whole, first=split.canary is not None)
     else:
         edit.remove(*pair.stable, *pair.canary)
-    return edit.operations()
+    return [*edit.operations(), *_mirror(pair, routed, split.mirror_permille)]
+
+
+def _mirror(pair: Pair, routed: RoutedModel, permille: int) -> list[Obj]:
+    if not permille:
+        return mirror_patch(pair, routed, {}, 0)
+    layout = pair.rule.layout
+    if refused := unmirrored_by_kind(layout, routed):
+        raise TargetError(refused)
+    return mirror_patch(pair, routed, _ref_of(layout, routed.canary, routed.stable, pair.stable), permille)
 
 
 def _versions(routed: RoutedModel, split: Split) -> tuple[bool, bool]:

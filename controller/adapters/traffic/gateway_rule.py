@@ -199,6 +199,11 @@ def _rule(index: int, rule: Obj, home: str, layout: Layout) -> Rule:
     return Rule(index, text(rule.get("name")), found, rule, layout)
 
 
+def ref_of_backend(body: Obj, home: str, layout: Layout) -> Ref:
+    """What a reference to a backend names that is in no list, in a route of the namespace ``home``."""
+    return _ref(0, body, home, layout, alone=True)
+
+
 def _ref(index: int, body: Obj, home: str, layout: Layout, *, alone: bool) -> Ref:
     target, weight = layout.target(body, home), layout.weigh(body, alone)
     valid = type(weight) is int and 0 <= weight <= layout.most_weight

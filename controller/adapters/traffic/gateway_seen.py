@@ -6,6 +6,7 @@ from dataclasses import replace
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION, latch_of
 from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.gateway_audience import audience_in, ours, shown
+from controller.adapters.traffic.gateway_mirror import mirrored_permille
 from controller.adapters.traffic.gateway_patch import refs_of
 from controller.adapters.traffic.gateway_rule import Pair, Rule, Trouble, all_rules, find_pair
 from controller.adapters.traffic.gateway_split import Held, read_split
@@ -50,9 +51,11 @@ def route_seen(
             latched=latched,
         )
     held = held_in(route, pair, routed)
-    problem, message = None, standing_words(route, pair, routed, manager)
+    problem, message, unmirrored = None, standing_words(route, pair, routed, manager), ""
     if held.strange:
         problem = Reason.DRIFT_DETECTED
+    elif verdict.refused and held.split.mirror_permille:
+        unmirrored = verdict.message
     elif verdict.refused:
         problem, message = Reason.ROUTE_REJECTED, verdict.message
     return RouteSeen(
@@ -62,6 +65,7 @@ def route_seen(
         message=message,
         latched=latched,
         series=series(routed, pair, _added(route, pair, routed), held.split),
+        unmirrored=unmirrored,
     )
 
 
@@ -81,8 +85,10 @@ def held_in(route: Obj, pair: Pair, routed: RoutedModel) -> Held:
 
 def standing_words(route: Obj, pair: Pair, routed: RoutedModel, manager: str) -> str:
     """What stands on the route, and who else wrote its rules last."""
+    mirror = mirrored_permille(pair, routed)
+    copies = f" and copies {percent(mirror)} of its requests" if mirror else ""
     added, culprit = shown(_added(route, pair, routed)), _culprit(route, manager, pair.rule.layout)
-    return f"the route {routed.route.name} has {pair.shown}{added}{culprit}"
+    return f"the route {routed.route.name} has {pair.shown}{copies}{added}{culprit}"
 
 
 def _added(route: Obj, pair: Pair, routed: RoutedModel) -> tuple[Rule, ...]:
@@ -115,5 +121,8 @@ def described(split: Split) -> str:
         return f"only {split.stable.version}" if split.stable else "no backend of the model"
     if split.stable is None and split.weight_permille == FULL_WEIGHT_PERMILLE:
         return f"only {split.canary.version}"
+    if split.mirror_permille:
+        beside = f" beside {split.stable.version}" if split.stable else ""
+        return f"{split.canary.version} copies of {percent(split.mirror_permille)}{beside}"
     beside = f" beside {split.stable.version}" if split.stable else ""
     return f"{split.canary.version} {percent(split.weight_permille)}{beside}{treated(split.audience)}"

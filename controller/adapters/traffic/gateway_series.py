@@ -2,16 +2,18 @@
 
 A rule is one cluster, in which nothing tells versions apart, unless one of its backends that get requests has
 filters of its own, as a ref of Serinus' has: then each is a cluster by its place in the list. Backends with
-weight 0 have none, but keep their place.
+weight 0 have none, but keep their place. Copies of requests go to a cluster of their own, named by the place
+of the filter among the rule's.
 
-**Source**: Envoy Gateway 1.x, internal/gatewayapi/route.go (names, weight 0) and internal/ir/xds.go
-(NeedsClusterPerSetting). Not so with ``mergeBackends`` or ``telemetry.metrics.clusterStatName`` of an
-EnvoyProxy, which name clusters otherwise.
+**Source**: Envoy Gateway 1.x, internal/gatewayapi/route.go (names, weight 0), filters.go (copies) and
+internal/ir/xds.go (NeedsClusterPerSetting). Not so with ``mergeBackends`` or
+``telemetry.metrics.clusterStatName`` of an EnvoyProxy, which name clusters otherwise.
 """
 
 from collections.abc import Sequence
 
 from controller.adapters.traffic.gateway_audience import KEPT, OTHERS, TESTERS, role_of
+from controller.adapters.traffic.gateway_mirror import mirror_places
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule
 from controller.domain.release import RoutedModel, Split
 
@@ -24,7 +26,7 @@ def series_of(
     Of the rules that Serinus added the testers' counts while nobody else gets the canary, and never after:
     what is compared with stable was given by chance.
 
-    **Shape**: pairs of version and cluster, stable first; a version with a rule of its own comes twice.
+    **Shape**: pairs of version and cluster; a version with a rule of its own comes twice.
     """
     route = f"{kind.lower()}/{routed.namespace}/{routed.route.name}"
     found = [*_of_pair(f"{route}/rule/{pair.rule.index}", pair, routed)]
@@ -41,9 +43,14 @@ def series_of(
 
 
 def _of_pair(root: str, pair: Pair, routed: RoutedModel) -> Sequence[tuple[str, str]]:
+    copies = mirror_places(pair, routed)
     apart = any(ref.body.get("filters") for ref in pair.rule.weighted)
     found: list[tuple[str, str]] = []
+    if copies and routed.canary is not None:
+        found.append((routed.canary.version, f"{root}-mirror-{copies[0]}"))
     for release, refs in ((routed.stable, pair.stable), (routed.canary, pair.canary)):
+        if copies and release is routed.canary:
+            continue
         if release is not None and len(refs) == 1 and (cluster := _cluster(root, refs[0], pair, apart=apart)):
             found.append((release.version, cluster))
     return found

@@ -2,6 +2,7 @@
 
     only S                                  Split(S)
     S, and C at 0 that people put there     Split(S)
+    only S, and copies of requests to C     Split(S, C, 0, the share)
     S and C, C with the units of a step     Split(S, C, the step)
     S at 0, C with the whole sum            Split(S, C, 1000)
     only C, with Serinus' mark              Split(None, C, 1000)   a first deployment
@@ -14,6 +15,7 @@ is ``strange`` where nobody can say who gets the requests.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from controller.adapters.traffic.gateway_mirror import mirrored_permille
 from controller.adapters.traffic.gateway_rule import Pair, Ref
 from controller.adapters.traffic.gateway_weights import pair_sum, present_sum, units
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
@@ -31,7 +33,14 @@ class Held:
 
 
 def read_split(pair: Pair, routed: RoutedModel) -> Held:
-    """The split that the rule runs between the rollout's two versions."""
+    """The split that the rule runs between the rollout's two versions, with what it copies to the canary."""
+    held, mirror = _read(pair, routed), mirrored_permille(pair, routed)
+    if not mirror:
+        return held
+    return replace(held, split=replace(held.split, canary=routed.canary, mirror_permille=mirror))
+
+
+def _read(pair: Pair, routed: RoutedModel) -> Held:
     refs = (*pair.stable, *pair.canary)
     twice = len(pair.stable) > 1 or len(pair.canary) > 1
     if twice or any(ref.weight is None for ref in refs):

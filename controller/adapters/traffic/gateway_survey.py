@@ -7,6 +7,7 @@ from controller.adapters.kube.resources import Obj
 from controller.adapters.traffic.dialect import Surveyed
 from controller.adapters.traffic.gateway_audience import conditions_of
 from controller.adapters.traffic.gateway_layout import HTTP_ROUTE_LAYOUT
+from controller.adapters.traffic.gateway_mirror import mirrored_permille, unmirrored_by_kind
 from controller.adapters.traffic.gateway_precedence import audience_troubles
 from controller.adapters.traffic.gateway_rule import Pair, Ref, Rule, Trouble, find_rule, pair_in
 from controller.adapters.traffic.gateway_status import Verdict, acceptance, gateways_of
@@ -47,7 +48,8 @@ def survey_of(
     trouble = next(_troubles(route, verdict or acceptance(route), pair, routed), None)
     if trouble is None:
         belongs = tuple(gateways_of(route) if gateways is None else gateways)
-        return Surveyed(Survey(release, weight_sum, gateways=belongs), nameless)
+        unmirrored = unmirrored_by_kind(layout, routed)
+        return Surveyed(Survey(release, weight_sum, gateways=belongs, unmirrored=unmirrored), nameless)
     return Surveyed(replace(_stopped(trouble), serving=release, weight_sum=weight_sum), nameless)
 
 
@@ -184,4 +186,8 @@ def _weight_troubles(pair: Pair, routed: RoutedModel) -> Iterator[Trouble]:
     given = [ref for ref in pair.canary if ref.weight]
     if given:
         message = f"{given[0].shown} has the weight {given[0].weight} already: set it to 0 first"
+        yield Trouble(Reason.DRIFT_DETECTED, message)
+    if mirrored_permille(pair, routed):
+        name = routed.canary.version if routed.canary else "the canary"
+        message = f"the rule copies requests to {name} already: remove that RequestMirror filter first"
         yield Trouble(Reason.DRIFT_DETECTED, message)

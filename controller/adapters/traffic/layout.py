@@ -68,6 +68,8 @@ class Layout:
     most_refs: int = 16
     audience: bool = False
     """Whether rules can be added for testers and for users who keep their version."""
+    mirrors: bool = False
+    """Whether a rule can have filters that copy its requests."""
     needs_port: bool = False
     """Whether an entry that names a Service must name a port."""
     refusals: Mapping[BackendKind, str] = field(default_factory=dict)

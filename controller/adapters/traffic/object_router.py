@@ -12,6 +12,7 @@ message holds the rule of RBAC to add. Both only once it has been so for a while
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from controller.adapters.kube.resources import AI_SERVICE_BACKENDS, INFERENCE_PO
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.traffic.companions import companion_of
 from controller.adapters.traffic.dialect import Dialect, Standing
+from controller.adapters.traffic.gateway_classes import unmirrored_by_class
 from controller.adapters.traffic.gateway_patience import Patience
 from controller.adapters.traffic.gateway_seen import normal
 from controller.adapters.workload.kube_labels import VERSION
@@ -67,6 +69,7 @@ class ObjectRouter:
 
     ``allowed`` tells in which namespaces policies may act, ``mark`` which annotation bears our epoch. A route
     last confirmed longer than ``stalest`` ago is asked for again; a healthy watch confirms every minute.
+    ``classes`` lets it ask what gateways say that they support.
     """
 
     def __init__(  # noqa: PLR0913 - one for each thing outside
@@ -80,6 +83,7 @@ class ObjectRouter:
         mark: str = EPOCH_ANNOTATION,
         stalest: timedelta = timedelta(seconds=75),
         patience: timedelta = timedelta(seconds=20),
+        classes: bool = False,
     ) -> None:
         self._client = client
         self._dialect = dialect
@@ -89,6 +93,7 @@ class ObjectRouter:
         self._mark = mark
         self._stalest = stalest
         self._patience = Patience(patience)
+        self._classes = classes
 
     async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
         """Who serves on the route, and what stands in the way of a rollout. Raises `TransientError`."""
@@ -104,7 +109,11 @@ class ObjectRouter:
             return Survey(problem=Reason.ROUTE_NOT_FOUND, message=self._missing(routed))
         found = self._dialect.survey(standing, routed, recorded)
         version = await self._label(routed, found.nameless) if found.nameless else ""
-        return found.named(version) if version else found.survey
+        survey = found.named(version) if version else found.survey
+        if survey.unmirrored or not self._classes:
+            return survey
+        said = await unmirrored_by_class(self._client, self._dialect.resource, standing.route, routed)
+        return replace(survey, unmirrored=said)
 
     async def observe(self, routed: RoutedModel) -> RouteSeen:
         """What the route says, who wrote it last, and whether its gateways took it.

@@ -12,7 +12,7 @@ from controller.adapters.workload.kube_problem import Problem
 from controller.cli.doctor.findings import Finding, failed, ok, skipped
 from controller.cli.doctor.setup import Setup
 from controller.control.explanations import EXPLANATIONS
-from controller.domain.exposure import weights
+from controller.domain.exposure import mirrors, weights
 from controller.domain.model import Rollout
 from controller.domain.policy import Policy
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel
@@ -55,6 +55,7 @@ class Model:
             policy.namespace,
             steps_permille=weights(policy),
             audience=policy.audience,
+            mirrors_permille=mirrors(policy),
         )
 
     @property

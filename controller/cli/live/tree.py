@@ -87,12 +87,12 @@ def _versions(status: StatusView, width: int, glyphs: Glyphs) -> list[Node]:
     names = [printable(name) for name in (status.stable or "", status.canary)]
     wide = max(map(len, names))
 
-    def node(sign: str, role: str, name: str, percent: float, style: str) -> Node:
+    def node(sign: str, role: str, name: str, percent: float, style: str, mirror: float = 0.0) -> Node:
         head = Text(f"{sign} ", style=style).append(role.ljust(_LABEL)).append(name.ljust(wide), style="bold")
-        head.append(f"  {weight_of(percent):>6}  ")
+        head.append(f"  {weight_of(percent, mirror):>6}  ")
         return Node(head.append(signs.bar(percent, cells, glyphs), style=style))
 
-    canary = node(glyphs.canary, "canary", names[1], status.weight, "cyan")
+    canary = node(glyphs.canary, "canary", names[1], status.weight, "cyan", status.mirror)
     if status.stable is None:
         return [canary]
     return [node(glyphs.stable, "stable", names[0], round(100 - status.weight, 1), "green"), canary]
@@ -136,5 +136,5 @@ def _log(entries: Sequence[EntryView], width: int) -> list[Node]:
 
 def _logged(entry: EntryView, width: int) -> str:
     by = "" if entry.actor == "serinus" else f" by {entry.actor}"
-    event = f"{entry.event}{by} {weight_of(entry.weight)}  " if width >= _NARROW else ""
+    event = f"{entry.event}{by} {weight_of(entry.weight, entry.mirror)}  " if width >= _NARROW else ""
     return f"{event}{entry.message or entry.reason}"

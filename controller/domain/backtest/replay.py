@@ -67,9 +67,13 @@ class Outcome:
 
 
 def replayable(policy: Policy) -> Policy:
-    """The policy without what the past does not tell: gauges, warm-up, golden requests, anybody's word."""
+    """The policy without what the past does not tell: gauges, warm-up, golden requests, anybody's word.
+
+    Nor are there shadow steps: of requests that nobody copied there are no answers.
+    """
     checks = tuple(check for check in policy.checks if check.replayed)
-    weighted = [step for step in policy.steps if not step.testers]  # nobody knows who would have been one
+    # nobody knows who would have been a tester
+    weighted = [step for step in policy.steps if step.weight_permille]
     steps = tuple(replace(step, approval=False, gate="") for step in weighted)
     audience = replace(policy.audience, testers=())
     bare = replace(policy, checks=checks, steps=steps, approval=ApprovalRules(), gates=())

@@ -106,14 +106,17 @@ class Terms:
     """What the present step demands of the evidence.
 
     ``compare`` is False where stable gets no traffic to compare with (first deployment, after promotion):
-    limits against stable are then SKIPPED. ``final`` is True where a PASS promotes. ``weight_permille`` is
-    the canary's, as asked for. ``testers`` says that nobody gets the canary but those who chose it.
+    limits against stable are then SKIPPED. ``final`` is True where a PASS promotes. ``share`` is the
+    canary's of what both versions answer, as asked for: `Split.canary_share`. ``testers`` says that nobody
+    gets the canary but those who chose it, ``copies`` that nobody sees its answers at all: no probe of ours
+    then reaches it, and that check is SKIPPED.
     """
 
     min_requests: int
     compare: bool
     final: bool = False
-    weight_permille: int = 0
+    share: float = 0.0
+    copies: bool = False
     calibration: Calibration | None = None
     testers: bool = False
 

@@ -159,7 +159,7 @@ def _result(seen: _Seen, suspicion: Suspicion, terms: Terms) -> CheckResult:
 def _found(seen: _Seen, suspicion: Suspicion, terms: Terms) -> tuple[Verdict, Reason]:
     if suspicion.guilty:
         return Verdict.FAIL, _breach(seen)
-    if terms.testers and seen.check.of_probes:  # Serinus' own requests are no tester's
+    if seen.check.of_probes and (terms.testers or terms.copies):  # Serinus' own requests do not reach it
         return Verdict.SKIPPED, Reason.NO_STABLE_TRAFFIC
     missing = _missing(seen)
     if missing is not None:

@@ -29,7 +29,7 @@ from controller.domain.judge.questions import Known, asked_of, counts_of, shares
 from controller.domain.judge.report import after_testers, assessment
 from controller.domain.judge.score import ScoreMemory
 from controller.domain.judge.threshold import ThresholdJudge
-from controller.domain.policy import FULL_WEIGHT_PERMILLE, Check, CheckKind, Policy
+from controller.domain.policy import Check, CheckKind, Policy
 from controller.domain.trials import TrialSeen
 
 _COLD_BLOCKS, _WARM_BLOCKS = 4, 1
@@ -241,7 +241,7 @@ def _setting(check: Check, mine: CheckMemory, terms: Terms, block_seconds: float
 
 def _expected(counts: Counts, terms: Terms) -> Counts:
     """Errors come back before answers that take long: the canary had at least its share of the requests."""
-    share = terms.weight_permille / FULL_WEIGHT_PERMILLE
+    share = terms.share
     if not counts.canary or not 0 < share < 1:
         return counts
     return replace(counts, canary=max(counts.canary, round(share / (1 - share) * counts.stable)))

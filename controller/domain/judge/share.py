@@ -18,7 +18,7 @@ CONTRADICTION = log(1e6)
 def share_contradiction(
     canary_requests: int,
     stable_requests: int,
-    weight_permille: int,
+    asked: float,
     *,
     together: int = 1,
     may_be_more: bool = False,
@@ -26,7 +26,8 @@ def share_contradiction(
     """Log evidence that the true share lies outside the asked one, give or take `TOLERANCE`.
 
     Likelihood of the counts under a Beta(1/2, 1/2) mixture of all shares, over the greatest likelihood that
-    a share within the tolerance gives them. 0 where there is nothing to test: no requests, weight 0 or all.
+    a share within the tolerance gives them. ``asked`` is the canary's of both, from 0 to 1. 0 where there is
+    nothing to test: no requests, or none or all of them asked for.
     ``together`` is how many requests at most are given to a version as one, because a user keeps it: they are
     one witness. A likelihood ratio to a power below 1 is expected to be no more than 1, as it is itself
     (Jensen), so the bound stands for all who send fewer. ``may_be_more`` is for counts with requests in them
@@ -36,7 +37,6 @@ def share_contradiction(
     mixture martingale; Ville's inequality for the bound under continuous looks.
     """
     n = canary_requests + stable_requests
-    asked = weight_permille / 1000
     if not n or not 0 < asked < 1:
         return 0.0
     low, high = asked / TOLERANCE, min(asked * TOLERANCE, 1 - (1 - asked) / TOLERANCE)

@@ -119,7 +119,7 @@ def measure(check: Check, memory: _Memory, terms: Terms) -> CheckResult:
     )
     relative = _relative_limit(check, stable_value) if terms.compare else None
     limits = [limit for limit in (check.max, relative) if limit is not None]
-    unseen = terms.testers and check.of_probes  # Serinus' own requests are no tester's
+    unseen = check.of_probes and (terms.testers or terms.copies)  # Serinus' own requests do not reach it
     if unseen or (not limits and (not check.relative or not terms.compare)):
         return replace(result, verdict=Verdict.SKIPPED, reason=Reason.NO_STABLE_TRAFFIC)
     result = replace(result, limit=min(limits, default=None))

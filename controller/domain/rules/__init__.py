@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded
-from controller.domain.rules import advancing, approving, before, ending, fleet, serving
+from controller.domain.rules import advancing, approving, before, ending, fleet, serving, shadowing
 from controller.domain.rules.turns import Turn
 from controller.domain.vocabulary import Phase
 
@@ -18,6 +18,7 @@ Rule = Callable[[Folded, Observation], Turn | None]
 
 _HARM = (
     serving.latched,
+    shadowing.unmirrored,
     serving.drifted,
     serving.unready,
     serving.failed,
@@ -33,6 +34,7 @@ PHASE_RULES: Mapping[Phase, tuple[Rule, ...]] = MappingProxyType(
             fleet.parted,
             before.hopeless,
             before.waiting_for_route,
+            shadowing.shadowless,
             approving.gated,
             approving.overdue,
             before.start,

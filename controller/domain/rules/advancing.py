@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from controller.domain.approval import needed_after_step, needed_to_promote
+from controller.domain.mirroring import skips
 from controller.domain.observation import Observation, Reading
 from controller.domain.observing import Folded
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from controller.domain.rules import fleet
 from controller.domain.rules.approving import awaited
 from controller.domain.rules.turns import Turn, hold, rise, rise_to_all
-from controller.domain.rules.wanting import enough, few, next_weight, wanting
+from controller.domain.rules.wanting import enough, few, next_load, next_step, next_weight, wanting
 from controller.domain.table import Trigger
 from controller.domain.vocabulary import Reason
 
@@ -19,23 +20,23 @@ def advanced(folded: Folded, seen: Observation) -> Turn | None:
     rollout = folded.rollout
     assert rollout.step is not None
     lacking, what = wanting(folded, seen)
-    weight = next_weight(rollout)
+    following, weight = next_step(rollout), next_weight(rollout)
     if lacking is Reason.WAITING_FOR_COPIES:
-        return fleet.shut(folded, seen) or _supplying(folded, weight, what)
-    if lacking is not None or not isinstance(seen.reading, Reading):
+        return fleet.shut(folded, seen) or _supplying(folded, next_load(rollout), what)
+    if lacking is not None or not (skips(rollout) or isinstance(seen.reading, Reading)):
         return None
-    unapproved = awaited(folded, seen, needed_after_step(rollout.policy, rollout.step))
+    unapproved = awaited(folded, seen, needed_after_step(rollout.policy, rollout.step, following))
     if unapproved is not None:
         return unapproved
     everyone = weight >= FULL_WEIGHT_PERMILLE
     kept = fleet.shut(folded, seen) or (fleet.apart(folded, seen) if everyone else None)
     if kept is not None:
         return kept
-    if not folded.fresh:
+    if not (skips(rollout) or folded.fresh):
         return _until_fresh(folded)
     if everyone:
         return rise_to_all(rollout, Trigger.PROMOTE, seen)
-    return rise(rollout, seen, Trigger.STEP, rollout.step + 1)
+    return rise(rollout, seen, Trigger.STEP, following)
 
 
 def promoted_early(folded: Folded, seen: Observation) -> Turn | None:

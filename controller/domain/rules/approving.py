@@ -10,7 +10,7 @@ from dataclasses import replace
 from controller.domain.approval import Asking, Goal, Needed
 from controller.domain.model import Rollout
 from controller.domain.observation import GateSeen, GateWord, Observation
-from controller.domain.observing import Folded
+from controller.domain.observing import Folded, exposed
 from controller.domain.policy import Fallback, GateRules, Milestone, Policy
 from controller.domain.rules.turns import Turn, hold, refuse, tell, withdraw
 from controller.domain.table import Trigger, move
@@ -129,7 +129,7 @@ def denied(
 
 def decline(rollout: Rollout, seen: Observation | None, cause: Reason, message: str) -> Turn:
     """The end for want of a yes: without any traffic it is not deployed, with traffic it goes back."""
-    if rollout.route.intended.canary is None:
+    if not exposed(rollout):
         return refuse(rollout, cause, message)
     return withdraw(rollout, seen, Trigger.FAIL, cause, message)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from controller.domain.approval import needed_for_step, needed_to_promote, needed_to_start
 from controller.domain.exposure import needed_share
 from controller.domain.judge.weights import budget_of
+from controller.domain.mirroring import first_listed, surveyed_unmirrored
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation, PackSeen
 from controller.domain.observing import Folded, with_split
@@ -114,9 +115,17 @@ def start(folded: Folded, seen: Observation) -> Turn | None:
         return unstarted
     split = Split(stable=serving)
     weight_sum, gateways = (seen.survey.weight_sum, seen.survey.gateways) if seen.survey else (None, ())
-    route = replace(rollout.route, previous=split, intended=split, weight_sum=weight_sum, gateways=gateways)
-    first = needed_share(rollout.policy.steps[0]) if serving else FULL_WEIGHT_PERMILLE
-    rollout = replace(with_split(rollout, split), route=route, supply_permille=first)
+    route = replace(
+        rollout.route,
+        previous=split,
+        intended=split,
+        weight_sum=weight_sum,
+        gateways=gateways,
+        unmirrored=surveyed_unmirrored(rollout, seen),
+    )
+    first = needed_share(rollout.policy.steps[first_listed(rollout.policy, route.unmirrored)])
+    supply = first if serving else FULL_WEIGHT_PERMILLE
+    rollout = replace(with_split(rollout, split), route=route, supply_permille=supply)
     message = f"waits until {rollout.release.version} is ready"
     return Turn(
         move(rollout, Trigger.START, Phase.PREPARING, Reason.WAITING_FOR_READY, message), Trigger.START
@@ -152,10 +161,13 @@ def _calibrated(rollout: Rollout) -> Rollout:
 
 
 def first_step(rollout: Rollout) -> int:
-    """Where to begin: on a ladder, as high as the exposure budget allows with stable's usual traffic."""
+    """Where to begin: on a ladder, as high as the exposure budget allows with stable's usual traffic.
+
+    Where requests cannot be copied, behind the shadow steps.
+    """
     policy, past = rollout.policy, rollout.calibration
     if not policy.auto_steps or past is None or past.span < _SHORTEST_USUAL or not past.requests_per_second:
-        return 0
+        return first_listed(policy, rollout.route.unmirrored)
     budget = budget_of(policy, past.scrape.total_seconds())
     return highest_step(policy, budget.first_permille(past.requests_per_second))
 
@@ -203,7 +215,7 @@ def valid(folded: Folded, seen: Observation) -> Turn | None:
     """
     rollout, policy = folded.rollout, folded.rollout.policy
     alone, step = rollout.stable is None, first_step(rollout)
-    needed = needed_to_promote(policy, None) if alone else needed_for_step(policy, step)
+    needed = needed_to_promote(policy, None) if alone else needed_for_step(policy, step, 0)
     unapproved = awaited(folded, seen, needed)
     if unapproved is not None:
         return unapproved

@@ -7,6 +7,7 @@ from controller.domain.model import ZERO, Rollout, SetSplit
 from controller.domain.observation import NoReading, Observation, RouteSeen
 from controller.domain.observing import Folded, with_split
 from controller.domain.policy import Fallback, OnDrift
+from controller.domain.release import Split
 from controller.domain.rules.turns import Turn, failing, freeze, hold, rise, tell, withdraw
 from controller.domain.rules.wanting import (
     highest_step,
@@ -17,7 +18,7 @@ from controller.domain.rules.wanting import (
 )
 from controller.domain.table import Trigger, move
 from controller.domain.vocabulary import Phase, Reason, Verdict
-from controller.domain.wording import duration, percent
+from controller.domain.wording import duration, given, percent
 
 BRAKE = 2
 """How many times what the judge allows a weight may be before it is lowered; below that it only holds."""
@@ -45,20 +46,20 @@ def drifted(folded: Folded, seen: Observation) -> Turn | None:
         return _restore(folded.rollout, drift)
     reason = drift.problem or Reason.DRIFT_DETECTED
     message = drift.message or (
-        f"the gateway gives the canary {percent(drift.split.weight_permille)}, "
-        f"not the {percent(folded.rollout.weight_permille)} of this rollout"
+        f"the gateway gives the canary {_given(drift.split)}, "
+        f"not the {_given(folded.rollout.route.intended)} of this rollout"
     )
     return freeze(folded.rollout, reason, message)
 
 
 def _restore(rollout: Rollout, drift: RouteSeen) -> Turn:
     """The policy says that our weights stand: what was counted under the other ones says nothing."""
-    found = drift.message or f"the canary had {percent(drift.split.weight_permille)} of the requests"
+    found = drift.message or f"the canary had {_given(drift.split)} of the requests"
     anew = with_split(rollout, rollout.route.intended)
     route = replace(rollout.route, foreign=None)
     asked = replace(anew, route=route, told=rollout.told, asking=rollout.asking)
     write = SetSplit(rollout.route.intended, expected=drift.split)
-    message = f"{percent(rollout.weight_permille)} is restored: {found}"
+    message = f"{_given(rollout.route.intended)} is restored: {found}"
     if Reason.DRIFT_DETECTED in rollout.told:
         return Turn(
             replace(asked, reason=Reason.DRIFT_DETECTED, message=message), "drift_found_again", (write,)
@@ -104,14 +105,16 @@ def misrouted(folded: Folded, seen: Observation) -> Turn | None:
     del seen
     rollout, evidence = folded.rollout, folded.rollout.evidence
     got, others = evidence.canary_requests, evidence.stable_requests
-    rules = rollout.policy.audience
-    together = rules.requests_per_user if rules.sticky else 1
-    weight = rollout.weight_permille
-    against = share_contradiction(got, others, weight, together=together, may_be_more=rules.mixed)
+    rules, asked = rollout.policy.audience, rollout.route.intended
+    kept = rules.sticky and not asked.mirror_permille
+    together = rules.requests_per_user if kept else 1
+    mixed = rules.mixed and not asked.mirror_permille
+    against = share_contradiction(got, others, asked.canary_share, together=together, may_be_more=mixed)
     if against < CONTRADICTION:
         return None
     message = (
-        f"the canary got {got:,} of {got + others:,} requests, which contradicts its weight {percent(weight)}"
+        f"the canary got {got:,} of {got + others:,} requests, "
+        f"which contradicts its {'' if asked.mirror_permille else 'weight '}{_given(asked)}"
     )
     return freeze(rollout, Reason.ROUTE_NOT_HONOURED, message)
 
@@ -192,6 +195,10 @@ def holding(folded: Folded, seen: Observation) -> Turn | None:
         return hold(folded, Reason.BAKE_RUNNING, f"serves everyone; watched for {duration(left)} more")
     reason, message = wanting(folded, seen)
     return hold(folded, reason or Reason.STEP_RUNNING, message)
+
+
+def _given(split: Split) -> str:
+    return given(split.weight_permille, split.mirror_permille)
 
 
 def _blame(rollout: Rollout) -> str:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from controller.domain.exposure import audience_at
 from controller.domain.judge.base import CheckResult
+from controller.domain.mirroring import in_shadow
 from controller.domain.model import Rollout, SetSplit
 from controller.domain.observation import Observation, Readiness
-from controller.domain.observing import Folded, with_split
+from controller.domain.observing import Folded, exposed, with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Step
 from controller.domain.release import Split
 from controller.domain.table import Trigger, move
@@ -57,7 +58,7 @@ def freeze(rollout: Rollout, reason: Reason, message: str) -> Turn:
 
 
 def rise(rollout: Rollout, seen: Observation, trigger: Trigger, step: int) -> Turn:
-    """Ask for the weight of a step."""
+    """Ask for the weight of a step, or for its share of copies."""
     return _give(replace(rollout, step=step), seen, trigger, rollout.policy.steps[step])
 
 
@@ -73,8 +74,11 @@ def _give(rollout: Rollout, seen: Observation | None, trigger: Trigger, step: St
     reason = Reason.PROMOTION_RUNNING if promotes else Reason.WAITING_FOR_GATEWAY
     expected = _running(rollout, seen)
     audience = audience_at(rollout.policy, step, weight_permille)
-    split = Split(rollout.stable, rollout.release, weight_permille, audience=audience)
+    mirror = step.mirror_permille if step else 0
+    split = Split(rollout.stable, rollout.release, weight_permille, audience, mirror)
     what = "the testers' requests" if split.testers_only else f"{percent(weight_permille)} of the requests"
+    if mirror:
+        what = f"copies of {percent(mirror)} of the requests; nobody sees its answers"
     message = f"gives {rollout.release.version} {what}"
     moved = move(with_split(rollout, split), trigger, phase, reason, message)
     return Turn(moved, trigger, (SetSplit(split, expected),))
@@ -102,9 +106,9 @@ def withdraw(
     who insists, and for a gateway that was rolled back already.
     """
     ending = {Trigger.SUPERSEDE: Phase.SUPERSEDED, Trigger.ABORT: Phase.ABORTED}.get(
-        trigger, Phase.ROLLED_BACK
+        trigger, Phase.NOT_DEPLOYED if _unserved(rollout) else Phase.ROLLED_BACK
     )
-    if rollout.route.intended.canary is None and not _settling(rollout):
+    if not exposed(rollout):
         return Turn(move(rollout, trigger, ending, cause, message), trigger)
     if serves_alone(rollout) and not force and not healthy(seen.stable if seen else None):
         why = seen.stable.message if seen and seen.stable else "not seen"
@@ -151,6 +155,12 @@ def serves_alone(rollout: Rollout) -> bool:
 
 def _settling(rollout: Rollout) -> bool:
     return rollout.route.intended == Split(stable=rollout.release)
+
+
+def _unserved(rollout: Rollout) -> bool:
+    """Whether no user was ever served by the canary: all that it got were copies."""
+    foreign = rollout.route.foreign
+    return in_shadow(rollout) and (foreign is None or not foreign.exposes)
 
 
 def _with_last_checks(rollout: Rollout, last: Rollout) -> Rollout:

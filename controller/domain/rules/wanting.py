@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from controller.domain.exposure import first_weighted
+from controller.domain.exposure import first_weighted, needed_share, past_shadows
 from controller.domain.judge.base import CheckResult
+from controller.domain.mirroring import skips
 from controller.domain.model import Rollout
 from controller.domain.observation import Observation
 from controller.domain.observing import Folded
@@ -16,14 +17,21 @@ from controller.domain.wording import called, duration, percent, sentence
 
 def wanting(folded: Folded, seen: Observation) -> tuple[Reason | None, str]:
     """What the step still lacks, the first that it lacks; None when it lacks nothing."""
-    lacking = _lacking_evidence(folded)
+    lacking = _lacking_removal(folded.rollout) if skips(folded.rollout) else _lacking_evidence(folded)
     if lacking is not None:
         return lacking
-    weight = next_weight(folded.rollout)
-    if not enough(seen, weight):
-        return Reason.WAITING_FOR_COPIES, few(seen, weight)
+    load = next_load(folded.rollout)
+    if not enough(seen, load):
+        return Reason.WAITING_FOR_COPIES, few(seen, load)
     step = folded.rollout.policy.steps[folded.rollout.step or 0]
     return None, f"all checks pass at {called(step)}"
+
+
+def _lacking_removal(rollout: Rollout) -> tuple[Reason, str] | None:
+    """A shadow that is left out needs nothing but that nothing is copied any more."""
+    if rollout.route.in_force:
+        return None
+    return Reason.WAITING_FOR_GATEWAY, "the shadow is left out: waits until the gateway copies nothing"
 
 
 def _lacking_evidence(folded: Folded) -> tuple[Reason, str] | None:
@@ -80,10 +88,21 @@ def restraint(rollout: Rollout) -> str:
     return f"more than {most} could cost more than {budget} bad requests before they are seen"
 
 
+def next_step(rollout: Rollout) -> int:
+    """The step after the present one; after a shadow that cannot be given the first that is none."""
+    return past_shadows(rollout.policy) if skips(rollout) else (rollout.step or 0) + 1
+
+
 def next_weight(rollout: Rollout) -> int:
-    """The weight after the present step's, in thousandths."""
-    following, steps = (rollout.step or 0) + 1, rollout.policy.steps
+    """The weight after the present step's, in thousandths: 0 for a shadow's."""
+    following, steps = next_step(rollout), rollout.policy.steps
     return steps[following].weight_permille if following < len(steps) else FULL_WEIGHT_PERMILLE
+
+
+def next_load(rollout: Rollout) -> int:
+    """What the canary's copies must be able to carry then, in thousandths of all requests."""
+    following, steps = next_step(rollout), rollout.policy.steps
+    return needed_share(steps[following]) if following < len(steps) else FULL_WEIGHT_PERMILLE
 
 
 def enough(seen: Observation, weight_permille: int) -> bool:

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from controller.domain.exposure import weights as weights_of_steps
 from controller.domain.model import Rollout
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
 from tests.e2e.cluster.history import Write
 from tests.e2e.cluster.records import broken_records, wrong_ends
-from tests.e2e.cluster.routes import FULL_SUM, Ours, foreign_part, share_of, weights_of
+from tests.e2e.cluster.routes import FULL_SUM, Ours, copies_of, foreign_part, share_of, weights_of
 
 Obj = dict[str, Any]
 
@@ -32,6 +33,7 @@ def violations(
         *wrong_weights(writes, before, backends),
         *ahead_of_the_record(writes, before, backends),
         *wrong_steps(writes, backends),
+        *wrong_copies(writes, backends),
         *broken_records(writes),
         *wrong_ends(writes, after, backends),
     ]
@@ -141,7 +143,7 @@ def wrong_steps(writes: Iterable[Write], backends: Mapping[str, Ours]) -> list[s
             continue
         if write.kind != "httproutes" or (rollout := records.get(write.name)) is None:
             continue
-        allowed = [0, *(step.weight_permille for step in rollout.policy.steps), FULL_WEIGHT_PERMILLE]
+        allowed = [0, *weights_of_steps(rollout.policy), FULL_WEIGHT_PERMILLE]
         share = share_of(rollout, weights_of(write.obj, backends[write.name])[0])
         key = (write.name, rollout.id)
         if share not in allowed:
@@ -151,6 +153,24 @@ def wrong_steps(writes: Iterable[Write], backends: Mapping[str, Ours]) -> list[s
         if place > places[key] + 1 and rollout.stable is not None and not rollout.promote_asked:
             found.append(f"{write} rose from {allowed[places[key]]} to {share} at once")
         places[key] = place
+    return found
+
+
+def wrong_copies(writes: Iterable[Write], backends: Mapping[str, Ours]) -> list[str]:
+    """S2 and S3: requests are copied as a record asks, written before, to a canary that has no weight."""
+    found = []
+    records: dict[str, Rollout] = {}
+    for write in writes:
+        record = write.record
+        if record is not None:
+            records[record.policy.route.name] = record
+        elif write.kind == "httproutes" and (copies := copies_of(write.obj, backends[write.name])):
+            rollout = records.get(write.name)
+            asked = rollout.mirror_permille if rollout else 0
+            if copies != asked:
+                found.append(f"{write} copies {copies}, but the record asks for {asked}")
+            if rollout and share_of(rollout, weights_of(write.obj, backends[write.name])[0]):
+                found.append(f"{write} copies requests to a version that has a weight")
     return found
 
 

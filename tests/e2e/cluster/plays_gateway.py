@@ -8,6 +8,7 @@ from controller.domain.vocabulary import Phase, Reason
 from tests.e2e.cluster.casting import play
 from tests.e2e.cluster.plays_people import at_the_second_step
 from tests.e2e.cluster.policies import TWO_STEPS
+from tests.e2e.cluster.routes import copies_of
 from tests.e2e.cluster.stage import ClusterStage
 from tests.kube.manifests import PORT, backend, deployment, route
 
@@ -72,6 +73,28 @@ def crowded(namespace: str, model: str, other: str) -> Obj:
     }
     made["spec"]["rules"] = [admin, main, rest]
     return made
+
+
+@play
+def copied(stage: ClusterStage, model: str) -> None:
+    """Requests are copied to a version before the first of them is given to it; then it is promoted."""
+    stage.policy(model, ({"shadow": "50%", "for": "1s", "min_requests": 5}, *TWO_STEPS))
+    stage.in_service(model)
+    stage.candidate(model, "v2", "models/tumor:v2")
+    name = stage.release(model, "v2")
+    stage.wait(name, "Promoted")
+    routes = [each.obj for each in stage.writes() if (each.kind, each.name) == ("httproutes", model)]
+    given = [(copies_of(each, stage.backends[model]), _given(each, f"{model}-v2")) for each in routes]
+    changes = [now for index, now in enumerate(given) if not index or now != given[index - 1]]
+    assert (500, 0) in changes, changes
+    after = changes[changes.index((500, 0)) + 1 :]
+    assert after[0] == (0, 200), changes
+    assert not any(copies for copies, _ in after), changes
+
+
+def _given(route_: Obj, name: str) -> int:
+    refs = route_["spec"]["rules"][0]["backendRefs"]
+    return sum(ref.get("weight", 1) for ref in refs if ref["name"] == name)
 
 
 @play

@@ -7,7 +7,7 @@ from typing import Any
 from tests.e2e.cluster.buttons import pressed_in_slack
 from tests.e2e.cluster.looking import OURS
 from tests.e2e.cluster.plays_ends import too_few_gpus
-from tests.e2e.cluster.plays_gateway import POOLS, pool
+from tests.e2e.cluster.plays_gateway import POOLS, copied, pool
 from tests.e2e.cluster.policies import TWO_STEPS
 from tests.e2e.cluster.robots import deployed_by_a_robot
 from tests.e2e.cluster.stage import ClusterStage
@@ -236,6 +236,7 @@ AFTER_THE_CHANGE: dict[str, Play] = {
     "groups": groups,
     "pooled": pooled,
     "discovered": discovered,
+    "copied": copied,
     "too-few-gpus": too_few_gpus,
     "pressed": pressed_in_slack,
     "deployed": deployed_by_a_robot,

@@ -28,9 +28,29 @@ def foreign_part(route: Obj, ours: Ours) -> Obj:
     spec = deepcopy(route["spec"])
     rule = spec["rules"][ours.rule]
     rule["backendRefs"] = [ref for ref in rule.get("backendRefs", []) if ref["name"] not in ours.names]
+    left = [each for each in rule.get("filters", []) if _mirrored(each) not in ours.names]
+    rule.pop("filters", None)
+    rule |= {"filters": left} if left else {}
     meta = route["metadata"]
     annotations = {key: text for key, text in meta.get("annotations", {}).items() if key != EPOCH}
     return {"spec": spec, "labels": meta.get("labels", {}), "annotations": annotations}
+
+
+def copies_of(route: Obj, ours: Ours) -> int:
+    """The thousandths of the requests that the rule copies to one of our backends."""
+    filters = route["spec"]["rules"][ours.rule].get("filters", [])
+    mirrors = [each["requestMirror"] for each in filters if _mirrored(each) in ours.names]
+    return sum(_permille(each) for each in mirrors)
+
+
+def _mirrored(each: Obj) -> str:
+    found: str = each["requestMirror"]["backendRef"]["name"] if each["type"] == "RequestMirror" else ""
+    return found
+
+
+def _permille(mirror: Obj) -> int:
+    fraction = mirror.get("fraction", {"numerator": mirror.get("percent", 100)})
+    return int(FULL_WEIGHT_PERMILLE * fraction["numerator"] / fraction.get("denominator", 100))
 
 
 def weights_of(route: Obj, ours: Ours) -> tuple[dict[str, int], dict[str, int]]:

@@ -44,7 +44,7 @@ def act(stage: ClusterStage, plays: Mapping[str, Play]) -> None:
 
 def test_it_does_everything_that_it_may_and_nothing_else(stage: ClusterStage) -> None:
     [replica] = stage.replicas
-    stream = stage.traffic("held", "cloned")
+    stream = stage.traffic("held", "cloned", "copied")
     replica.proxy.inject(script(*(Planned(Fault.CONFLICT, "PATCH", path) for path in CONFLICTS)))
     act(stage, BEFORE_THE_CHANGE)
     replica.stop()

@@ -62,7 +62,16 @@ _ROUTE_STATUS = record(
 
 
 def _filters(*kinds: str) -> Schema:
-    return listing({**ANYTHING, "properties": {"type": text(one_of=kinds)}, "required": ["type"]}, most=16)
+    """What Serinus writes is spelt out: what else stands in it is pruned, as servers do."""
+    reference = record(
+        {"group": text(), "kind": text(), "name": NAME, "namespace": NAMESPACE, "port": PORT}, "name"
+    )
+    fraction = record({"numerator": integer(least=0), "denominator": integer(100, least=1)}, "numerator")
+    mirror = record(
+        {"backendRef": reference, "percent": integer(most=100), "fraction": fraction}, "backendRef"
+    )
+    fields = {"type": text(one_of=kinds), "requestMirror": mirror}
+    return listing({**ANYTHING, "properties": fields, "required": ["type"]}, most=16)
 
 
 def _backend(filters: Schema) -> Schema:
@@ -179,6 +188,18 @@ def gateway() -> dict[str, Any]:
         default={"conditions": pending},
     )
     return definition(GROUP, "Gateway", spec, status, short=("gtw",))
+
+
+def gateway_class() -> dict[str, Any]:
+    """What a controller can do; of the cluster, not of a namespace."""
+    spec = record({"controllerName": text(longest=253), "description": text()}, "controllerName")
+    feature = record({"name": text(longest=128)}, "name")
+    status = record(
+        {"conditions": conditions(), "supportedFeatures": listing(feature, most=128, keys=("name",))}
+    )
+    found = definition(GROUP, "GatewayClass", spec, status, short=("gc",), plural="gatewayclasses")
+    found["spec"]["scope"] = "Cluster"
+    return found
 
 
 def _named_value() -> Schema:

@@ -101,12 +101,13 @@ def definition(
     scale: Mapping[str, str] | None = None,
     version: str = "v1",
     also: Sequence[str] = (),
+    plural: str = "",
 ) -> dict[str, Any]:
     """The CRD of one namespaced kind, with a status subresource.
 
     It is stored as ``version``, and served under the names of ``also`` too, with the same schema.
     """
-    plural = f"{kind.lower()}s"
+    plural = plural or f"{kind.lower()}s"
     subresources: dict[str, Any] = {"status": {}}
     if scale:
         subresources["scale"] = dict(scale)

@@ -3,7 +3,8 @@
 Names and rules are Envoy Gateway's own (internal/gatewayapi/route.go, internal/xds/translator/route.go): a
 backendRef of weight 0 is left out; a rule in which another has filters, or no such backend or no endpoints,
 gets one cluster per ref, ``httproute/NS/NAME/rule/I/backend/J`` where J counts all refs; any other rule gets
-a single one, ``httproute/NS/NAME/rule/I``, in which the refs are localities.
+a single one, ``httproute/NS/NAME/rule/I``, in which the refs are localities. Copies of requests go to
+``httproute/NS/NAME/rule/I-mirror-F``, where F counts the rule's filters.
 """
 
 import hashlib
@@ -42,8 +43,9 @@ def configuration(
             name = rule_name(route, index)
             honest = route["metadata"]["name"] not in dishonest
             refs = _refs(route, rule, resolve, honest=honest)
-            clusters += _clusters(name, refs)
-            action = _action(name, rule, refs)
+            mirrors = _mirrors(route, rule, resolve)
+            clusters += [*_clusters(name, refs), *_mirror_clusters(name, mirrors)]
+            action = _action(name, rule, refs, mirrors)
             entries += [(_precedence(match), _entry(name, match, action)) for match in _matches(rule)]
     entries.sort(key=lambda each: each[0], reverse=True)
     host = {"name": "all", "domains": ["*"], "routes": [entry for _, entry in entries]}
@@ -93,6 +95,27 @@ def _refs(route: Obj, rule: Obj, resolve: Resolve, *, honest: bool) -> list[_Ref
     return found if honest else [replace(ref, weight=int(ref is found[0])) for ref in found]
 
 
+def _mirrors(route: Obj, rule: Obj, resolve: Resolve) -> list[tuple[_Ref, Obj]]:
+    """What copies go to, by the place of the filter, and the share of requests that is copied."""
+    found = []
+    for index, each in enumerate(rule.get("filters", [])):
+        if each["type"] == "RequestMirror":
+            mirror = each["requestMirror"]
+            endpoints = resolve(route["metadata"]["namespace"], mirror["backendRef"])
+            share = {"numerator": mirror.get("percent", 100), "denominator": "HUNDRED"}
+            if fraction := mirror.get("fraction"):
+                parts = 1_000_000 * fraction["numerator"] // fraction.get("denominator", 100)
+                share = {"numerator": parts, "denominator": "MILLION"}
+            found.append((_Ref(index, 1, endpoints, ()), share))
+    return found
+
+
+def _mirror_clusters(name: str, mirrors: Sequence[tuple[_Ref, Obj]]) -> Iterator[Obj]:
+    for ref, _ in mirrors:
+        if ref.endpoints:
+            yield _cluster(f"{name}-mirror-{ref.index}", [ref])
+
+
 def _apart(refs: Sequence[_Ref]) -> bool:
     return any(ref.filters or not ref.endpoints for ref in refs)
 
@@ -128,7 +151,7 @@ def _cluster(name: str, refs: Sequence[_Ref]) -> Obj:
     }
 
 
-def _action(name: str, rule: Obj, refs: Sequence[_Ref]) -> Obj:
+def _action(name: str, rule: Obj, refs: Sequence[_Ref], mirrors: Sequence[tuple[_Ref, Obj]]) -> Obj:
     if not refs:
         return {"direct_response": {"status": 500}}
     action: Obj = {"timeout": rule.get("timeouts", {}).get("request", _TIMEOUT)}
@@ -145,6 +168,13 @@ def _action(name: str, rule: Obj, refs: Sequence[_Ref]) -> Obj:
         action["cluster_not_found_response_code"] = "INTERNAL_SERVER_ERROR"
     else:
         action["cluster"] = name
+    policies = [
+        {"cluster": f"{name}-mirror-{ref.index}", "runtime_fraction": {"default_value": share}}
+        for ref, share in mirrors
+        if ref.endpoints
+    ]
+    if policies:
+        action["request_mirror_policies"] = policies
     filters = rule.get("filters", [])
     for rewrite in (each["urlRewrite"] for each in filters if each["type"] == "URLRewrite"):
         path = rewrite.get("path", {})

@@ -35,6 +35,7 @@ class TestStatus:
             "apiVersion", "model", "rollout", "stable", "canary", "phase", "reason", "message", "verdict",
             "step", "steps", "weight", "checks", "next_at", "terminal", "waits_for_person", "created_at",
             "updated_at", "created_by", "retry_of", "policy", "seq", "namespace", "approval", "audience",
+            "mirror",
         }  # fmt: skip
         assert set(view["checks"][0]) == {
             "name", "verdict", "reason", "value", "limit", "stable_value", "unit", "requests", "failures",

@@ -158,15 +158,15 @@ def test_without_a_step_of_their_own_testers_come_with_the_first_weight() -> Non
 
 def test_a_user_s_requests_are_one_witness_of_the_share() -> None:
     """One user of four hundred requests at 5% is no gateway's fault; forty such users are."""
-    assert share_contradiction(400, 400, 50) > CONTRADICTION
-    assert share_contradiction(400, 400, 50, together=400) < CONTRADICTION
-    assert share_contradiction(16_000, 16_000, 50, together=400) > CONTRADICTION
+    assert share_contradiction(400, 400, 0.05) > CONTRADICTION
+    assert share_contradiction(400, 400, 0.05, together=400) < CONTRADICTION
+    assert share_contradiction(16_000, 16_000, 0.05, together=400) > CONTRADICTION
 
 
 def test_testers_among_the_counts_excuse_too_many_requests_and_never_too_few() -> None:
-    assert share_contradiction(900, 100, 50, may_be_more=True) == 0.0
-    assert share_contradiction(1000, 0, 50, may_be_more=True) == 0.0
-    assert share_contradiction(0, 2000, 50, may_be_more=True) > CONTRADICTION
+    assert share_contradiction(900, 100, 0.05, may_be_more=True) == 0.0
+    assert share_contradiction(1000, 0, 0.05, may_be_more=True) == 0.0
+    assert share_contradiction(0, 2000, 0.05, may_be_more=True) > CONTRADICTION
 
 
 def test_a_gateway_that_gives_testers_more_is_not_accused_where_they_are_counted_with_all() -> None:

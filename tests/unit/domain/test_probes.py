@@ -12,6 +12,7 @@ from controller.domain.policy import Check, CheckKind, Policy
 from controller.domain.probed import ProbeMark, ProbeRound, with_probes
 from controller.domain.probes import PROBES, ProbeRules
 from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.wording import sentence
 from tests.domain_facts import Committed
 from tests.domain_outside import EPOCH
 from tests.domain_scenes import ERRORS, a_policy, a_step, a_world, in_force, oldest, once, reach, seconds
@@ -171,3 +172,19 @@ def test_a_round_s_counts_take_the_place_of_what_a_block_says_of_the_check() -> 
     block = Block(EPOCH, EPOCH + seconds(5), 1, 1, (CheckCounts(PROBES, Tally(), Tally()),))
     told = with_probes(block, [a_round(1), a_round(2)], PROBES)
     assert told.checks == (CheckCounts(PROBES, Tally(20, 2), Tally(20)),)
+
+
+@pytest.mark.parametrize("judge", ["sequential", "threshold"])
+def test_no_probe_meets_a_version_that_only_gets_copies_and_none_is_waited_for(judge: str) -> None:
+    policy = probing(judge)
+    world = World(replace(policy, steps=(a_step(0, mirror_permille=100), *policy.steps)), rate=200.0)
+    world.deploy("v2")
+    reach(world, Phase.PROGRESSING)
+    in_force(world)
+    rollout = oldest(world)
+    assert not plan(rollout).probe
+    probes = next(check for check in rollout.evidence.checks if check.name == PROBES)
+    assert (probes.verdict, probes.requests) == (Verdict.SKIPPED, 0)
+    assert sentence(CHECK, probes) == "probes ask the version as soon as users do"
+    assert plan(reach(world, Phase.PROGRESSING, step=1)).probe
+    reach(world, Phase.SUCCEEDED, passes=3000)

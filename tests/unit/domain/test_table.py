@@ -16,7 +16,7 @@ from controller.errors import InvariantError
 from tests.domain_checker import judge
 from tests.domain_facts import Committed
 from tests.domain_outside import release
-from tests.domain_scenes import BAD, a_world, at, followed, newest, oldest, once, reach, seconds
+from tests.domain_scenes import BAD, a_step, a_world, at, followed, newest, oldest, once, reach, seconds
 from tests.domain_world import World
 
 Transition = tuple[Trigger, Phase, Phase]
@@ -71,6 +71,13 @@ def skipped_while_paused() -> World:
     world = at(Phase.PROGRESSING)
     once(world, 3)
     return say(say(world, CommandKind.PAUSE), CommandKind.PROMOTE)
+
+
+def bad_in_its_shadow() -> World:
+    world = a_world("v1", steps=(a_step(0, mirror_permille=100), a_step(50)))
+    world.versions["v2"].bad["errors"] = BAD
+    reach(world, Phase.NOT_DEPLOYED)
+    return world
 
 
 def never_ready() -> World:
@@ -210,6 +217,7 @@ STORIES: dict[str, Callable[[], World]] = {
     "golden request failed": golden_request_failed,
     "already serving": already_serving,
     "bad at the first step": bad_at_the_first_step,
+    "bad in its shadow": bad_in_its_shadow,
     "suspected at the second step": suspected_at_the_second_step,
     "bad after promotion": bad_after_promotion,
     "not ready while promoting": not_ready_while_promoting,

@@ -360,7 +360,7 @@ def test_edge_case_15_errors_that_come_in_clusters_are_one_witness() -> None:
 def test_edge_case_16_errors_that_come_before_slow_answers_are_not_overrated() -> None:
     """The canary has half of the requests; all that it answered so far are its few errors."""
     early = (Tally(4, 4), Tally(100, 0))
-    naive, fair = Trial(judged(ERRORS)), Trial(judged(ERRORS), weight_permille=500)
+    naive, fair = Trial(judged(ERRORS)), Trial(judged(ERRORS), share=0.5)
     assert strength(naive.show(errors=early)).against > strength(fair.show(errors=early)).against
     assert fair.show(30, errors=early).verdict is Verdict.FAIL
 

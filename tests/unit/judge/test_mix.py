@@ -25,7 +25,7 @@ TOKENS = (10.0, 50.0, 100.0, 500.0, 1000.0)
 LATENCY = Check("latency_p95", CheckKind.QUANTILE, worse_by_ratio=0.2, quantile=0.95)
 LIMITED = replace(LATENCY, max=8.0)
 TTFT = Check("ttft_p95", CheckKind.QUANTILE, worse_by_ratio=0.2, quantile=0.95, measure="ttft")
-TERMS = Terms(min_requests=1, compare=True, final=True, weight_permille=500)
+TERMS = Terms(min_requests=1, compare=True, final=True, share=0.5)
 
 
 def policy(*checks: Check) -> Policy:
@@ -141,7 +141,7 @@ def test_few_requests_show_no_difference() -> None:
 
 
 def test_without_stable_there_is_nothing_to_differ_from() -> None:
-    alone = replace(TERMS, compare=False, weight_permille=1000)
+    alone = replace(TERMS, compare=False, share=1.0)
     assert row(judged(policy(LIMITED), Scene(longer=1.6).blocks(30), alone), "latency_p95").mix is None
 
 

@@ -24,6 +24,7 @@ from tests.unit.notify.test_courier import Scripted
         (Phase.SUPERSEDED, Reason.NEWER_RELEASE, Severity.INFO),
         (Phase.PROGRESSING, Reason.METRICS_UNAVAILABLE, Severity.WARNING),
         (Phase.PROGRESSING, Reason.GATE_FAILED, Severity.WARNING),
+        (Phase.PENDING, Reason.SHADOW_SKIPPED, Severity.WARNING),
         (Phase.FROZEN, Reason.DRIFT_DETECTED, Severity.WARNING),
         (Phase.ROLLING_BACK, Reason.CHECK_FAILED, Severity.ERROR),
         (Phase.NOT_DEPLOYED, Reason.GOLDEN_REQUEST_FAILED, Severity.ERROR),

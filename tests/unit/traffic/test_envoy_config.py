@@ -3,11 +3,13 @@
 import contextlib
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.adapters.traffic.envoy_changes import latched_entry
 from controller.adapters.traffic.envoy_config import (
     Json,
     ModelRoute,
@@ -40,7 +42,16 @@ audiences = st.builds(
 by_chance = st.builds(Split, st.none() | releases, st.none() | releases, weights).filter(
     lambda split: bool(split.stable or split.canary)
 )
-splits = by_chance | st.builds(Split, releases, releases, st.integers(1, 999), audience=audiences)
+shadows = st.builds(
+    lambda stable, canary, share: Split(
+        stable, replace(canary, version=f"{stable.version}+"), mirror_permille=share
+    ),
+    releases,
+    releases,
+    st.integers(1, 1000),
+)
+treated = st.builds(Split, releases, releases, st.integers(1, 999), audience=audiences)
+splits = by_chance | treated | shadows
 segments = st.text("abz019-._~", min_size=1, max_size=6)
 prefixes = st.lists(segments, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts)) | st.just("/")
 routes = st.builds(RouteRef, st.just("envoy"), prefixes, st.none() | prefixes)
@@ -291,3 +302,91 @@ def test_an_audience_that_somebody_writes_into_an_entry_without_one_is_seen() ->
     found = parse_route(changed)
     assert found is not None
     assert found.running == Split(V1, V2, 100, audience=Audience(edited=True))
+
+
+SHADOW = ModelRoute("fraud", FRAUD.route, Split(V1, V2, mirror_permille=100), epoch=3)
+
+
+def action(entry: Json) -> Json:
+    config = entry["matcher"]["matcher_list"]["matchers"][0]["on_match"]["action"]["typed_config"]
+    found: Json = config["route"]
+    return found
+
+
+def test_copies_go_to_a_cluster_of_their_own_and_users_to_stable_alone() -> None:
+    _, rendered = render_route(SHADOW)
+    assert [member["name"] for member in members(rendered)] == ["fraud@1%2E0"]
+    (policy,) = action(rendered)["request_mirror_policies"]
+    assert policy == {
+        "cluster": "fraud@2%2E0/shadow",
+        "runtime_fraction": {"default_value": {"numerator": 1000, "denominator": "TEN_THOUSAND"}},
+        "disable_shadow_host_suffix_append": True,
+    }
+    assert render_clusters("fraud", SHADOW.split).keys() == {
+        "fraud@1%2E0",
+        "fraud@2%2E0",
+        "fraud@2%2E0/shadow",
+    }
+
+
+def test_a_version_called_like_a_shadow_is_another_cluster() -> None:
+    named = Release("2.0/shadow", ("127.0.0.1:1003",))
+    assert (
+        render_clusters("fraud", Split(V1, named))
+        .keys()
+        .isdisjoint(render_clusters("fraud", SHADOW.split).keys() - {"fraud@1%2E0"})
+    )
+
+
+def test_without_copies_the_route_says_nothing_of_them() -> None:
+    _, rendered = render_route(FRAUD)
+    assert "request_mirror_policies" not in action(rendered)
+    assert "shadow" not in json.dumps(rendered)
+
+
+@pytest.mark.parametrize(
+    ("edit", "share"),
+    [
+        ({"runtime_fraction": {"default_value": {"numerator": 1001, "denominator": "TEN_THOUSAND"}}}, 101),
+        ({"runtime_fraction": {"default_value": {"numerator": 999, "denominator": "TEN_THOUSAND"}}}, 99),
+        ({"runtime_fraction": {"default_value": {"numerator": 50}}}, 500),
+        ({"runtime_fraction": {"default_value": {"numerator": 5_000_000, "denominator": "MILLION"}}}, 1000),
+        ({"runtime_fraction": None}, 1000),
+        ({"cluster": "elsewhere"}, 0),
+        ({"cluster": "fraud@2%2E0"}, 100),
+    ],
+)
+def test_an_edit_of_the_copies_alone_is_a_different_split(edit: Json, share: int) -> None:
+    _, rendered = render_route(SHADOW)
+    action(rendered)["request_mirror_policies"][0].update(edit)
+    parsed = parse_route(rendered)
+    assert parsed is not None
+    assert parsed.running == Split(V1, V2, mirror_permille=share)
+
+
+def test_copies_that_people_send_elsewhere_are_theirs() -> None:
+    _, rendered = render_route(FRAUD)
+    action(rendered)["request_mirror_policies"] = [{"cluster": "audit"}]
+    parsed = parse_route(rendered)
+    assert parsed is not None
+    assert parsed.running == FRAUD.split
+
+
+def test_an_emergency_ends_copies_too() -> None:
+    prefix, rendered = render_route(SHADOW)
+    parsed = parse_route(rendered)
+    assert parsed is not None
+    changed = latched_entry((prefix, parsed), Reason.CHECK_FAILED, 4)
+    assert changed is not None
+    after = parse_route(changed[prefix])
+    assert after is not None
+    assert (after.running, after.latched) == (Split(V1, V2), Reason.CHECK_FAILED)
+    assert latched_entry((prefix, after), Reason.CHECK_FAILED, 4) is None
+
+
+@pytest.mark.parametrize("mirror", [-1, 1001, 1.5, True, "100", None])
+def test_an_impossible_share_of_copies_is_not_read(mirror: object) -> None:
+    _, rendered = render_route(SHADOW)
+    config = rendered["matcher"]["matcher_list"]["matchers"][0]["on_match"]["action"]["typed_config"]
+    config["metadata"]["filter_metadata"]["dev.serinus"]["mirror"] = mirror
+    assert parse_route(rendered) is None

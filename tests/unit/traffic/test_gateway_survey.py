@@ -36,7 +36,9 @@ def by_policy(stable: str) -> RouteRef:
 
 def test_a_single_backend_serves_and_is_called_by_its_own_name_until_a_version_is_known() -> None:
     found = surveyed(ref("fraud-v6", 7))
-    assert found.survey == Survey(Release("fraud-v6", backend=S.backend), weight_sum=7, gateways=AT)
+    assert found.survey == Survey(
+        Release("fraud-v6", backend=S.backend), weight_sum=7, gateways=AT, unmirrored=""
+    )
     assert found.nameless == S.backend
     assert found.named("v6").serving == S
 
@@ -90,8 +92,8 @@ def test_one_that_stands_there_twice_is_ambiguous() -> None:
 
 
 def test_a_first_deployment_has_nobody_to_be_stable() -> None:
-    assert survey() == Survey(gateways=AT)
-    assert survey(ref("fraud-v7", 3)) == Survey(weight_sum=3, gateways=AT)
+    assert survey() == Survey(gateways=AT, unmirrored="")
+    assert survey(ref("fraud-v7", 3)) == Survey(weight_sum=3, gateways=AT, unmirrored="")
 
 
 def test_who_is_on_record_as_serving_must_be_there() -> None:

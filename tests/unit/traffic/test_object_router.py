@@ -11,7 +11,14 @@ import pytest
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound
 from controller.adapters.kube.fencing import EPOCH_ANNOTATION
-from controller.adapters.kube.resources import GRPC_ROUTES, HTTP_ROUTES, INFERENCE_POOLS, SERVICES, Obj
+from controller.adapters.kube.resources import (
+    GATEWAY_CLASSES,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    INFERENCE_POOLS,
+    SERVICES,
+    Obj,
+)
 from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
 from controller.adapters.traffic.gateway_seen import described
 from controller.adapters.traffic.object_router import ObjectRouter
@@ -588,3 +595,71 @@ async def test_what_is_missing_for_a_moment_only_is_not_a_persons_business() -> 
     world.known.routes.clear()
     with pytest.raises(TransientError):
         await router.observe(routed())
+
+
+SHARES = {"mirrors_permille": (100,)}
+PERCENT, MIRROR = "HTTPRouteRequestPercentageMirror", "HTTPRouteRequestMirror"
+
+
+def a_class(name: str, controller: str, *features: str) -> Obj:
+    status = {"supportedFeatures": [{"name": feature} for feature in features]} if features else {}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": name},
+        "spec": {"controllerName": controller},
+        "status": status,
+    }
+
+
+def asking(world: World) -> ObjectRouter:
+    return ObjectRouter(
+        world.client, HTTP_ROUTE, world.known, world.leader, allowed=lambda _: True, classes=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("features", "shares", "said"),
+    [
+        ((MIRROR, PERCENT), (100,), ""),
+        ((MIRROR,), (100, 500), f"the GatewayClass eg does not support {PERCENT}"),
+        ((MIRROR,), (1000,), ""),
+        (("HTTPRoute",), (1000,), f"the GatewayClass eg does not support {MIRROR}"),
+        ((), (100,), ""),
+        (("HTTPRoute",), (), ""),
+    ],
+)
+async def test_what_the_gateway_says_that_it_cannot_copy_is_known_before(
+    features: tuple[str, ...], shares: tuple[int, ...], said: str
+) -> None:
+    world = World(ref("fraud-v6"))
+    world.api.put(GATEWAY_CLASSES, a_class("eg", "example.com/gateway", *features))
+    world.api.put(GATEWAY_CLASSES, a_class("other", "example.com/other", "HTTPRoute"))
+    survey = await asking(world).survey(routed(mirrors_permille=shares), None)
+    assert survey.unmirrored == said
+
+
+async def test_classes_that_may_not_be_read_say_nothing() -> None:
+    world = World(ref("fraud-v6"))
+    world.api.denied.add(("list", "gatewayclasses"))
+    assert (await asking(world).survey(routed(**SHARES), None)).unmirrored == ""
+
+
+async def test_without_the_feature_no_class_is_asked_for() -> None:
+    world = World(ref("fraud-v6"))
+    await world.router.survey(routed(**SHARES), None)
+    assert not [each for each in world.api.requests if "gatewayclasses" in each.path]
+
+
+async def test_copies_are_written_in_one_patch_and_an_emergency_removes_them() -> None:
+    world = World(ref("fraud-v6"))
+    shadow = Split(S, C, mirror_permille=100)
+    await world.router.apply(routed(), shadow, Split(S))
+    world.accept()
+    seen = await world.router.observe(routed())
+    assert (seen.split, seen.accepted) == (shadow, True)
+    assert world.refs == [ref("fraud-v6")]
+    with pytest.raises(Conflict):
+        await world.router.apply(routed(), Split(S, C, 50), Split(S))
+    await world.router.roll_back_unrecorded(routed(), Reason.CHECK_FAILED)
+    assert "filters" not in world.route["spec"]["rules"][0]
