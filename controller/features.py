@@ -22,6 +22,8 @@ class Feature(StrEnum):
     """Shift the traffic of Knative Services, and look at their revisions."""
     GATEWAY_CLASSES = "gatewayClasses"
     """Ask what gateways say that they support, to know before whether requests can be copied."""
+    INFERENCE_MODEL_REWRITES = "inferenceModelRewrites"
+    """Roll out LoRA adapters of an InferencePool, whose pods are asked what they have loaded."""
     DISCOVERY = "discovery"
     """Begin a release when a new labelled version appears, where the policy says so."""
     STATEFUL_SETS = "statefulSets"

@@ -35,7 +35,7 @@ from controller.adapters.kube.transport import ApiAnswer, ApiRequest
 from controller.errors import TransientError
 from tests.json_patch import NotApplicableError, patched
 from tests.kube_fake_objects import WITHOUT_STATUS, Key, Objects, RefusedError
-from tests.kube_fake_requests import Asked, event_of, seen, selector, understood
+from tests.kube_fake_requests import Asked, discovered, event_of, seen, selector, understood
 
 NOT_APPLICABLE = "the server rejected our request due to an error in our request"
 Serve = Callable[[ApiRequest], ApiAnswer]
@@ -159,6 +159,11 @@ class FakeApi:
 
     def answer(self, request: ApiRequest) -> ApiAnswer:
         """What the server answers, at once: the serving itself."""
+        group = discovered(request)
+        if group is not None:
+            served = sorted(each.plural for each in group - self.unserved)
+            found = {"kind": "APIResourceList", "resources": [{"name": each} for each in served]}
+            return answer(200, found) if served else answer(404, "404 page not found\n")
         asked = understood(request)
         if asked is None or asked.resource in self.unserved:
             return answer(404, "404 page not found\n")

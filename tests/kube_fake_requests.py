@@ -32,6 +32,14 @@ class Asked:
         return (self.resource, self.namespace or "", self.name)
 
 
+def discovered(request: ApiRequest) -> set[Resource] | None:
+    """The kinds of the version of a group that the request asks about; None if it asks for objects."""
+    parts = request.path.strip("/").split("/")
+    if parts[0] != "apis" or len(parts) != 3:
+        return None
+    return {found for key, found in _RESOURCES.items() if key[:2] == (parts[1], parts[2])}
+
+
 def understood(request: ApiRequest) -> Asked | None:
     parts = [unquote(part) for part in request.path.strip("/").split("/")]
     group, rest = ("", parts[1:]) if parts[0] == "api" else (parts[1], parts[2:])

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import httpx2
 
+from controller.adapters.addressing import addressed
 from controller.adapters.exchange import Answer, NoAnswer, endpoint_url, exchange, plain_client
+from controller.domain.release import Release
 from controller.policy.golden import GoldenFile, GoldenRequest, check_answer
 from controller.policy.golden_file import parse_golden
 from controller.policy.loader import beside
@@ -51,12 +53,15 @@ class GoldenSender:
         self._parsed[key] = golden
         return golden
 
-    async def ask(self, endpoint: str, golden: GoldenFile, request: GoldenRequest) -> Answer | NoAnswer:
-        """One golden request to one copy."""
+    async def ask(
+        self, endpoint: str, golden: GoldenFile, request: GoldenRequest, release: Release
+    ) -> Answer | NoAnswer:
+        """One golden request to one copy of the release."""
         headers = {**dict(request.headers), "Content-Type": "application/json"}
+        body = addressed(request, release).body
 
         def build(url: httpx2.URL) -> httpx2.Request:
-            return self.client.build_request("POST", url, content=request.body, headers=headers)
+            return self.client.build_request("POST", url, content=body, headers=headers)
 
         return await self.send(endpoint, golden.path, build, golden.timeout)
 

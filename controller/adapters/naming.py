@@ -39,5 +39,12 @@ def service_names(namespace: str, backend: Backend | None) -> frozenset[str]:
     return frozenset(f"{_TRAEFIK_BREAKS.sub('-', part)}@kubernetesgateway" for part in parts)
 
 
+def adapter_names(backend: Backend | None) -> frozenset[str]:
+    """What an engine calls a LoRA adapter; nothing where the backend is none."""
+    if backend is None or backend.kind is not BackendKind.LORA_ADAPTER:
+        return frozenset()
+    return frozenset({backend.name})
+
+
 def _encoded(name: str) -> str:
     return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)

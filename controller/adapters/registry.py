@@ -63,6 +63,7 @@ _CAPABILITIES: Mapping[str, Capabilities] = {
     "virtualService": Capabilities(),
     "aiGatewayRoute": Capabilities(),
     "knativeService": Capabilities(finest_permille=10),
+    "inferenceModelRewrite": Capabilities(zero_weight=False),
 }
 """All kinds of route, those of a cluster too: lint needs no client of one."""
 
@@ -101,6 +102,7 @@ def _measures(pack: "Pack") -> Measures:
         cluster_only=pack.cluster_only,
         by_upstream=pack.by_upstream,
         unmirrored=pack.unmirrored or "",
+        of_adapters=pack.of_adapters,
     )
 
 

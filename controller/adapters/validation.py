@@ -61,7 +61,9 @@ class HttpValidator:
             return ValidationReport(ok=False, passed=0, failed=0, message=golden)
         if not endpoints:
             return ValidationReport(ok=False, passed=0, failed=0, message=_no_endpoint(rollout.release))
-        outcomes = await _at_each(endpoints, lambda endpoint: self._ask_all(endpoint, golden))
+        outcomes = await _at_each(
+            endpoints, lambda endpoint: self._ask_all(endpoint, golden, rollout.release)
+        )
         failures = [outcome.failure for outcome in outcomes if outcome.failure]
         return ValidationReport(
             ok=not failures,
@@ -87,27 +89,28 @@ class HttpValidator:
             return WarmUpReport(ok=False, message=golden)
 
         async def warm(endpoint: str) -> str | None:
-            return await self._warm(endpoint, golden, policy.warm_up_requests)
+            return await self._warm(endpoint, golden, rollout)
 
         failures = [failure for failure in await _at_each(endpoints, warm) if failure]
         return WarmUpReport(ok=not failures, message=failures[0] if failures else "")
 
-    async def _ask_all(self, endpoint: str, golden: GoldenFile) -> _Outcome:
+    async def _ask_all(self, endpoint: str, golden: GoldenFile, release: Release) -> _Outcome:
         for passed, request in enumerate(golden.requests):
-            answer = await self._sender.ask(endpoint, golden, request)
+            answer = await self._sender.ask(endpoint, golden, request, release)
             fault = await fault_of(request, answer)
             if fault is not None:
                 return _Outcome(passed, f"golden request {request.name} at {endpoint}: {fault}")
         return _Outcome(len(golden.requests))
 
-    async def _warm(self, endpoint: str, golden: GoldenFile | None, number: int) -> str | None:
+    async def _warm(self, endpoint: str, golden: GoldenFile | None, rollout: Rollout) -> str | None:
         """Why the endpoint is not warm; None when it answered one request or more without a server error."""
-        last, warm = "", False
+        number, last, warm = rollout.policy.warm_up_requests, "", False
         if golden is None:
             asking = (self._ask_readiness(endpoint) for _ in range(number))
         else:
             asking = (
-                self._sender.ask(endpoint, golden, each) for each in islice(cycle(golden.requests), number)
+                self._sender.ask(endpoint, golden, each, rollout.release)
+                for each in islice(cycle(golden.requests), number)
             )
         for ask in asking:
             answer = await ask

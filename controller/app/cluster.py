@@ -28,6 +28,7 @@ from controller.adapters.notify.events import EventNotifier
 from controller.adapters.notify.several import SeveralNotifiers
 from controller.adapters.store.kubernetes import KubernetesStore
 from controller.adapters.workload.kube_releasing import ClusterReleasing
+from controller.adapters.workload.served_models import ServedModels
 from controller.app.api import Served, serve_api
 from controller.app.caches import Caches
 from controller.app.daemon import Daemon
@@ -150,6 +151,8 @@ class ClusterDaemon(Daemon):
             client, caches.object_of, self._kubernetes.identity, count=self._telemetry.notified
         )
         stack.push_async_callback(events.close)
+        models = ServedModels()
+        stack.push_async_callback(models.close)
         notifier = SeveralNotifiers([courier, events])
         outside = Outside(
             client=client,
@@ -163,6 +166,7 @@ class ClusterDaemon(Daemon):
             fleet=self._fleet,
             engines=self._engines(stack),
             probes=self._probes(stack),
+            models=models,
             notifier=notifier,
             telemetry=self._telemetry,
             tracing=self._tracing,

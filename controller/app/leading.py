@@ -21,6 +21,7 @@ from controller.adapters.store.kubernetes import KubernetesStore
 from controller.adapters.store.kubernetes_objects import RolloutObjects
 from controller.adapters.traffic.dialects import DIALECTS, dialects
 from controller.adapters.traffic.object_router import ObjectRouter
+from controller.adapters.workload.kube_adapter_reading import Models
 from controller.adapters.workload.kube_finding import find_backend
 from controller.adapters.workload.kube_names import copy_name
 from controller.adapters.workload.kube_problem import Problem
@@ -71,6 +72,7 @@ class Outside:
     fleet: Fleet
     engines: Engines
     probes: Probes
+    models: Models
     notifier: Notifier
     telemetry: Telemetry
     tracing: Tracing
@@ -110,6 +112,7 @@ class Leader:
             caches.of,
             features=settings.features | {Feature.CORE},
             namespaces=None if EVERYWHERE in settings.namespaces else frozenset(settings.namespaces),
+            models=outside.models,
         )
         self._aftercare = Aftercare(
             self._store,

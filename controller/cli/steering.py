@@ -57,7 +57,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - options of the command line
         str | None,
         typer.Option(
             metavar="[KIND/]NAME[@SUBSET][:PORT]",
-            help="In a cluster: the Service or InferencePool of what runs; found by labels if absent.",
+            help="In a cluster: the Service or InferencePool of what runs, found by labels if absent; "
+            "lora/NAME for an adapter.",
         ),
     ] = None,
     output: Output = Format.TABLE,

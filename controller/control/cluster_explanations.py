@@ -55,6 +55,11 @@ IN_A_CLUSTER: Mapping[Reason, Explanation] = MappingProxyType(
             "the backend that the release names, or its labels ask for, does not exist",
             "create it, or correct its name; the rollout waits for it until its ready deadline",
         ),
+        Reason.ADAPTER_MISSING: Explanation(
+            "a pod of the pool has not loaded the canary's LoRA adapter: its requests fail there",
+            "load it on the pods that the message names, POST /v1/load_lora_adapter, and on new pods before "
+            "they are ready; after a rollback: serinus retry {model}",
+        ),
         Reason.IMAGE_PULL_FAILED: Explanation(
             "the canary's image cannot be pulled", "check its name, its tag and the pull secret"
         ),

@@ -60,9 +60,10 @@ class RouteRef:
     """Who splits the traffic, and where it finds the model.
 
     ``kind`` names a traffic adapter; ``name`` is that adapter's address of the route: for ``envoy`` the path
-    prefix, for ``httpRoute`` and ``grpcRoute`` the object's name. ``rewrite`` is what the prefix becomes on
-    the way to the model, None to leave it. ``rule`` names the rule of an object that has several; ``stable``
-    names the backend that is the model's, where a rule has others too; None finds either by what is there.
+    prefix, for the kinds of a cluster the object's name. ``rewrite`` is what the prefix becomes on the way to
+    the model, None to leave it. ``rule`` names the rule of an object that has several, for
+    ``inferenceModelRewrite`` the model that requests ask for; ``stable`` names the backend that is the
+    model's, where a rule has others too; None finds either by what is there.
     """
 
     kind: str

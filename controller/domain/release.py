@@ -16,6 +16,8 @@ class BackendKind(StrEnum):
     """Of Envoy AI Gateway: a server of models behind an address."""
     REVISION = "Revision"
     """Of a Knative Service: one of the versions that it keeps."""
+    LORA_ADAPTER = "LoraAdapter"
+    """An adapter that the pods of an InferencePool have loaded beside others; requests name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Backend:
     """What a route of a cluster names; ``port`` is a Service's alone, and None until it is known.
 
     ``subset`` names a part of a Service's copies, as a DestinationRule of Istio divides them; empty for all.
+    Of an adapter ``name`` is what its engine calls it; the route says in which pool it is.
     """
 
     kind: BackendKind

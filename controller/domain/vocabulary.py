@@ -118,6 +118,7 @@ class Reason(StrEnum):
 
     CHECK_FAILED = "CheckFailed"
     CANARY_NOT_READY = "CanaryNotReady"
+    ADAPTER_MISSING = "AdapterMissing"
     STABLE_UNHEALTHY = "StableUnhealthy"
     STEP_DEADLINE_EXCEEDED = "StepDeadlineExceeded"
     ROLLOUT_DEADLINE_EXCEEDED = "RolloutDeadlineExceeded"

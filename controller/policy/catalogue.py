@@ -19,8 +19,9 @@ class Measures:
     ``distributions`` are histograms of other things than time, which drifts are checked of.
     ``about`` says what it reads, ``told_by`` how it tells versions apart. ``lacks`` says of a check why it
     cannot be measured, ``refused`` why nothing can; ``of_gateway`` is a gateway's, ``cluster_only`` tells
-    versions apart only on a route of a cluster. ``by_upstream`` counts what each upstream of a route got: of
-    testers, who have one of their own, it counts apart.
+    versions apart only on a route of a cluster, ``of_adapters`` by the names of adapters in the same pods.
+    ``by_upstream`` counts what each upstream of a route got: of testers, who have one of their own, it counts
+    apart.
     """
 
     histograms: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Measures:
     of_gateway: bool = False
     cluster_only: bool = False
     by_upstream: bool = False
+    of_adapters: bool = False
     about: str = ""
     told_by: tuple[str, ...] = ()
     unmirrored: str = ""
@@ -58,8 +60,8 @@ class Catalogue:
     @property
     def gateways(self) -> str:
         """The packs that read a gateway, for who cannot use an engine's."""
-        names = (name for name, pack in self.packs.items() if pack.of_gateway and not pack.refused)
-        return ", ".join(sorted(names))
+        found = [(name, pack) for name, pack in self.packs.items() if pack.of_gateway]
+        return ", ".join(sorted(name for name, pack in found if not pack.refused and not pack.of_adapters))
 
 
 def did_you_mean(word: str, known: frozenset[str] | list[str]) -> str:

@@ -85,8 +85,12 @@ def _lacking(name: str, pack: str, measures: Measures, known: Catalogue) -> Any:
     able = {
         one: each
         for one, each in known.packs.items()
-        if not each.refused and _known(name, [each], check_section(name))
+        if each.of_adapters is measures.of_adapters
+        and not each.refused
+        and _known(name, [each], check_section(name))
     }
+    if not able:
+        return complaint(sentence, "write a check with a query of your own", KEY_COMPLAINT)
     gateways = sorted(one for one, each in able.items() if each.of_gateway)
     if gateways and not measures.of_gateway:
         return complaint(sentence, f"use a gateway's pack: metrics: {', '.join(gateways)}", KEY_COMPLAINT)

@@ -9,7 +9,7 @@ from controller.domain.measures import AUTO, MetricsPage
 from controller.policy.catalogue import Catalogue, Measures, did_you_mean
 from controller.policy.fields import Section, complaint
 from controller.policy.quantities import shown
-from controller.policy.routes import OBJECT_KINDS
+from controller.policy.routes import ADAPTER_KINDS, OBJECT_KINDS
 
 _PATH = r"^/[A-Za-z0-9._~/-]*$"
 
@@ -35,6 +35,10 @@ class MetricsPageSection(Section):
 
 def usable_pack(name: str, known: Catalogue, route_kind: str | None) -> str:
     """The pack's name; ``route_kind`` is None where the route has a fault of its own. Raises a complaint."""
+    if route_kind in ADAPTER_KINDS and not (name in known.packs and known.packs[name].of_adapters):
+        able = ", ".join(sorted(pack for pack, found in known.packs.items() if found.of_adapters))
+        sentence = f"metrics: {shown(name)} cannot tell adapters apart that run in the same pods"
+        raise complaint(sentence, f"use one that goes by the adapter's name: metrics: {able}")
     if name == AUTO:
         return name
     pack = known.packs.get(name)
@@ -51,6 +55,9 @@ def usable_pack(name: str, known: Catalogue, route_kind: str | None) -> str:
             f" and a route of the kind {route_kind} has none"
         )
         raise complaint(sentence, "write metrics: envoy, or the pack of the engine")
+    if pack.of_adapters and route_kind is not None and route_kind not in ADAPTER_KINDS:
+        sentence = f"the metrics pack {name} tells adapters apart, and a route of kind {route_kind} has none"
+        raise complaint(sentence, "use the pack of the gateway or the engine, such as metrics: epp")
     return name
 
 

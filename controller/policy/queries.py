@@ -12,7 +12,8 @@ import promql_parser
 from controller.policy.catalogue import did_you_mean
 from controller.policy.quantities import QuantityError, shown
 
-VERSION_PLACEHOLDERS = frozenset({"$backend", "$version"})
+VERSION_PLACEHOLDERS = frozenset({"$adapter", "$backend", "$version"})
+"""``$adapter`` is for routes whose versions are LoRA adapters."""
 PLACEHOLDERS = VERSION_PLACEHOLDERS | {"$model"}
 MOST_BYTES = 4096
 _BOUND_LABEL = "le"

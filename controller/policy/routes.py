@@ -23,8 +23,10 @@ AnySection = TypeVar("AnySection", bound=Section)
 _PATH = re.compile(r"/|(?:/[A-Za-z0-9._~-]+)+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?")
 _OBJECT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+_SERVED = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:/-]{0,251}[A-Za-z0-9])?")
 _LONGEST_PATH = 512
 _PATH_SCHEMA = {"type": "string", "pattern": f"^(?:{_PATH.pattern})$"}
+_SERVED_SCHEMA = {"type": "string", "pattern": f"^{_SERVED.pattern}$"}
 _OBJECT_SCHEMA = {"type": "string", "pattern": f"^{_OBJECT.pattern}$"}
 
 
@@ -81,6 +83,42 @@ def _object(value: object) -> str:
 ObjectName = Annotated[str, Kind("the name of an object"), parsed_by(_object), WithJsonSchema(_OBJECT_SCHEMA)]
 
 
+def is_served_name(text: str) -> bool:
+    """Whether an engine may call a model or an adapter so, as requests name it."""
+    return _SERVED.fullmatch(text) is not None
+
+
+def _served(value: object) -> str:
+    if isinstance(value, str) and is_served_name(value):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise QuantityError(f"{value} is a number, not a name", f'write "{value}", in quotes, if it is one')
+    suggestion = "write it as requests name it: letters, digits and ._:/-, such as food-review or org/chat-v2"
+    raise QuantityError(f"{shown(value)} is not the name of a model", suggestion)
+
+
+ServedName = Annotated[str, Kind("the name of a model"), parsed_by(_served), WithJsonSchema(_SERVED_SCHEMA)]
+
+
+class RewriteRoute(Section):
+    """A rewrite of model names within one InferencePool, whose rule is found by the model."""
+
+    name: ObjectName = Field(description="Name of the InferenceModelRewrite.", examples=["food-review"])
+    model: ServedName | None = Field(
+        default=None,
+        description="Model that requests ask for; the policy's own name when absent.",
+        examples=["food-review"],
+    )
+    stable: ServedName | None = Field(
+        default=None,
+        description=(
+            "Adapter that serves the model before the first release,"
+            " where its rule has others too; found by what is on record after that."
+        ),
+        examples=["food-review-v1"],
+    )
+
+
 class NamedRoute(Section):
     """A route that is an object of a cluster, in the policy's namespace, and the model's as a whole."""
 
@@ -112,9 +150,12 @@ _SECTIONS: dict[str, type[Section]] = {
     "virtualService": ObjectRoute,
     "aiGatewayRoute": ObjectRoute,
     "knativeService": NamedRoute,
+    "inferenceModelRewrite": RewriteRoute,
 }
 _OBJECTS = {kind: section for kind, section in _SECTIONS.items() if issubclass(section, NamedRoute)}
-OBJECT_KINDS = frozenset(_OBJECTS)
+ADAPTER_KINDS = frozenset(kind for kind, section in _SECTIONS.items() if section is RewriteRoute)
+"""Kinds of route whose versions are adapters in the same pods."""
+OBJECT_KINDS = frozenset({*_OBJECTS, *ADAPTER_KINDS})
 """Kinds of route that are objects of a cluster."""
 
 
@@ -143,6 +184,8 @@ def _validate(value: object, info: ValidationInfo) -> RouteRef:
             ]
         )
     try:
+        if kind in ADAPTER_KINDS:
+            return _rewrites(kind, address)
         if kind in OBJECT_KINDS:
             return _objects(kind, address)
         return _paths(kind, address) if kind == "envoy" else _named(kind, address)
@@ -159,6 +202,11 @@ def _objects(kind: str, address: object) -> RouteRef:
     route = _long_form(_OBJECTS[kind], "name", address)
     rule = route.rule if isinstance(route, ObjectRoute) else None
     return RouteRef(kind, route.name, rule=rule, stable=route.stable)
+
+
+def _rewrites(kind: str, address: object) -> RouteRef:
+    route = _long_form(RewriteRoute, "name", address)
+    return RouteRef(kind, route.name, rule=route.model, stable=route.stable)
 
 
 def _long_form(section: type[AnySection], field: str, address: object) -> AnySection:

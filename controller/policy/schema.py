@@ -33,11 +33,11 @@ from controller.policy.packs import MetricsPageSection, usable_pack
 from controller.policy.policy_fields import OwnFields
 from controller.policy.probing import ProbeSection, told_apart, unasked
 from controller.policy.quantities import show_duration, shown
-from controller.policy.routes import OBJECT_KINDS
+from controller.policy.routes import ADAPTER_KINDS, OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
 from controller.policy.shadows import unmeasured_shadow
 from controller.policy.steps import AutoSteps, StepSection, to_steps
-from controller.policy.workloads import WorkloadSection, demand_cluster
+from controller.policy.workloads import WorkloadSection, demand_cluster, demand_copies
 
 
 def _known(what: str, value: str, known: frozenset[str]) -> str:
@@ -138,6 +138,7 @@ class PolicySection(FleetFields, OwnFields):
     def _in_a_cluster(cls, value: WorkloadSection, info: ValidationInfo) -> WorkloadSection:
         if "route" in info.data:
             demand_cluster(value, info.data["route"].kind, OBJECT_KINDS)
+            demand_copies(value, info.data["route"].kind, ADAPTER_KINDS)
         return value
 
     @field_validator("approval")

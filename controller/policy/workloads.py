@@ -50,3 +50,13 @@ def demand_cluster(section: WorkloadSection, kind: str, cluster_kinds: frozenset
         kinds = ", ".join(sorted(cluster_kinds))
         sentence = f"the workloads behind a route of kind {kind} are not Serinus' business"
         raise complaint(sentence, f"remove it, or name a route of a cluster: {kinds}")
+
+
+def demand_copies(section: WorkloadSection, kind: str, adapter_kinds: frozenset[str]) -> None:
+    """Raise a complaint about wishes for a version's own copies where adapters share those of a pool."""
+    for wish in ("discover", "scale"):
+        if kind in adapter_kinds and getattr(section, wish):
+            sentence = (
+                f"{wish}: the adapters of an {kind} share the pods of their pool, which stay as they are"
+            )
+            raise complaint(sentence, "remove it; scale the pool's own workload, and deploy with lora/NAME")

@@ -42,6 +42,7 @@ WHAT: Mapping[Feature, str] = {
     Feature.AI_GATEWAY: "AIGatewayRoutes of Envoy AI Gateway are split too.",
     Feature.KNATIVE: "Knative Services are split too, between their revisions.",
     Feature.GATEWAY_CLASSES: "Before requests are copied, it is asked whether the gateway says that it can.",
+    Feature.INFERENCE_MODEL_REWRITES: "LoRA adapters are rolled out inside an InferencePool.",
     Feature.DISCOVERY: "A newly labelled version begins a release by itself.",
     Feature.STATEFUL_SETS: "Versions may run as StatefulSets.",
     Feature.LEADER_WORKER_SETS: "Versions may run as LeaderWorkerSets.",

@@ -37,6 +37,8 @@ _TOLD_BY = {
     Template.MODEL: "`{label}` is the model",
     Template.SERIES: "`{label}` is what the route calls the version's backend",
     Template.SERVICE: "`{label}` is what Traefik calls the backendRef's Service",
+    Template.ADAPTER: "`{label}` is the adapter's name",
+    Template.REQUESTED: "`{label}` is the model that requests ask for",
 }
 
 

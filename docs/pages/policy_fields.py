@@ -20,6 +20,7 @@ from controller.policy.fields import Section
 from controller.policy.findings import inline
 from controller.policy.quality_sections import DriftCheck, EvaluationCheck, GoldenCheck
 from controller.policy.routes import ObjectRoute, PathRoute
+from controller.policy.routes import ObjectRoute, PathRoute, RewriteRoute
 from controller.policy.schema import PolicySection
 from controller.policy.steps import AutoSteps, StepSection
 from controller.policy.structure import keys, kind_of, sections_at
@@ -62,7 +63,11 @@ def page() -> str:
 def _below(name: str) -> Sequence[tuple[str, type[Section]]]:
     """The sections that a field of the file consists of, in each form in which it can be written."""
     if name == "route":
-        return [("route.envoy", PathRoute), ("route.httpRoute, route.grpcRoute", ObjectRoute)]
+        return [
+            ("route.envoy", PathRoute),
+            ("route.httpRoute, route.grpcRoute", ObjectRoute),
+            ("route.inferenceModelRewrite", RewriteRoute),
+        ]
     if name == "checks":
         return [(_CHECKS[section], section) for section in _CHECKS]
     found = sections_at(PolicySection, (name,))

@@ -21,7 +21,7 @@ from typing import Any
 from deploy.local.stack import Stack, find_program, free_port
 
 FOLDER = Path(__file__).parent / "expositions"
-GATEWAYS = frozenset({"ai-gateway", "envoy", "envoy-gateway", "istio", "traefik"})
+GATEWAYS = frozenset({"ai-gateway", "envoy", "envoy-gateway", "epp-lora", "istio", "traefik"})
 NOW = 1_750_000_000
 FIRST, LAST, EVERY = NOW - 330, NOW, 10
 EARLY, RESTART, LATE = NOW - 200, NOW - 180, NOW - 160

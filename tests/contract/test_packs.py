@@ -89,6 +89,8 @@ def model_of(pack: str, scene: str) -> str:
 
 
 def release_of(pack: str, model: str, version: str) -> Release:
+    if PACKS[pack].of_adapters:
+        return Release(version, (), Backend(BackendKind.LORA_ADAPTER, f"{model}-{version}"))
     return Release(version, (), Backend(BackendKind.SERVICE, f"{model}-{version}", 8080))
 
 
@@ -118,6 +120,7 @@ def names_of(model: str, version: str) -> dict[str, str]:
         "model": model,
         "version": version,
         "backend": f"{model}@{version}",
+        "adapter": f"{model}-{version}",
         "series": series_of(model, version),
         "service": f"ml-{model}-{version}-8080@kubernetesgateway",
     }

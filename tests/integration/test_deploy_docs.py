@@ -322,3 +322,13 @@ def test_everything_is_paused_and_goes_on(apiserver: ApiServer, shell: Shell) ->
     assert "reason: the feature store is down" in said
     assert "lets everything go on" in said
     assert apiserver.admin.get("v1", "ConfigMap", "serinus", "serinus-pause") is None
+
+
+def test_an_adapter_is_released_under_its_policy(apiserver: ApiServer, shell: Shell) -> None:
+    apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "assistants"}})
+    shell.run(script("docs/how-to/lora.md", "cluster"))
+    rewrite = apiserver.admin.get("llm-d.ai/v1alpha2", "InferenceModelRewrite", "assistants", "food-review")
+    assert rewrite is not None
+    rollout = apiserver.admin.get("serinus.dev/v1alpha1", "ModelRollout", "assistants", "food-review-v2")
+    assert rollout is not None
+    assert rollout["spec"]["backend"] == {"kind": "LoraAdapter", "name": "food-review-v2"}

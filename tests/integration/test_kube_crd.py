@@ -87,6 +87,7 @@ def test_explain_knows_the_fields(apiserver: "ApiServer") -> None:
         {},
         {"backend": {"kind": "InferencePool", "name": "fraud-v7"}},
         {"backend": {"port": 8080}},
+        {"backend": {"kind": "LoraAdapter", "name": "org/Food_v2:8b"}},
         {
             "image": "registry.example.com:5000/team/fraud@sha256:0123",
             "overrides": {
@@ -115,6 +116,9 @@ def test_what_the_parser_takes_is_stored_as_it_was_written(
         {"version": ""},
         {"backend": {"kind": "Pod"}},
         {"backend": {"name": "a/b"}},
+        {"backend": {"kind": "InferencePool", "name": "Upper"}},
+        {"backend": {"kind": "LoraAdapter"}},
+        {"backend": {"kind": "LoraAdapter", "name": "-x"}},
         {"backend": {"port": 65_536}},
         {"image": "a b"},
         {"image": "a", "overrides": {"args": ["nul\x00"]}},

@@ -26,6 +26,7 @@ from controller.adapters.store.kubernetes import KubernetesStore, rollout_cache
 from controller.adapters.store.kubernetes_index import RolloutIndex
 from controller.adapters.workload import kubernetes as workloads
 from controller.adapters.workload.kubernetes import KubernetesWorkload
+from controller.adapters.workload.served_models import ServedModels
 from controller.app.clock import SystemClock
 from controller.domain.drain import Drain, Drained
 from controller.domain.model import Entry, Rollout
@@ -181,7 +182,11 @@ async def process(cluster: Cluster, metrics: PrometheusSource) -> AsyncIterator[
         stack.callback(following.cancel)
         await asyncio.wait_for(cache.synced(), 30)
         workload = KubernetesWorkload(
-            client, lambda *_: None, features=FEATURES, namespaces=frozenset({cluster.namespace})
+            client,
+            lambda *_: None,
+            features=FEATURES,
+            namespaces=frozenset({cluster.namespace}),
+            models=ServedModels(),
         )
         store = KubernetesStore(client, cache, index, reign)
         yield Process(cluster, store, index, workload, metrics)

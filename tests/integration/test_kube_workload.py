@@ -18,6 +18,7 @@ from controller.adapters.kube.reflector import Reflector, without_managed_fields
 from controller.adapters.kube.resources import PODS, Resource
 from controller.adapters.workload.kube_view import kept_pod
 from controller.adapters.workload.kubernetes import PERMISSIONS, WATCHED, KubernetesWorkload
+from controller.adapters.workload.served_models import ServedModels
 from controller.domain.model import Rollout
 from controller.domain.observation import Readiness
 from controller.domain.release import Backend, BackendKind, Image, Release
@@ -129,7 +130,9 @@ async def working(ml: Namespace, calls: Calls | None = None) -> AsyncIterator[Ku
 def built(
     client: KubeClient, ml: Namespace, find: Callable[..., Any] = lambda *_: None
 ) -> KubernetesWorkload:
-    return KubernetesWorkload(client, find, features=FEATURES, namespaces=frozenset({ml.name}))
+    return KubernetesWorkload(
+        client, find, features=FEATURES, namespaces=frozenset({ml.name}), models=ServedModels()
+    )
 
 
 class Cached:

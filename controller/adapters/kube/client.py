@@ -19,7 +19,9 @@ from controller.adapters.kube.answers import (
 )
 from controller.adapters.kube.calls import Caller, CallLimits, Reply, within
 from controller.adapters.kube.resources import Obj, Resource
+from controller.adapters.kube.served import Served
 from controller.adapters.kube.transport import ApiRequest, Transport
+from controller.adapters.kube.untrusted import mapping, sequence
 
 __all__ = ["FIELD_MANAGER", "CallLimits", "KubeClient", "WatchEvent", "connect"]
 
@@ -40,16 +42,19 @@ class KubeClient:
         before_write: Callable[[], None] = lambda: None,
         count: Callable[[str, int], None] = lambda _verb, _status: None,
         limits: CallLimits | None = None,
+        served: Served | None = None,
     ) -> None:
         """``namespace`` is the caller's own, by its kubeconfig's context or its pod.
 
         ``before_write`` raises to keep a write from being sent. ``count`` is told each call's verb and HTTP
-        status, 0 when no answer came.
+        status, 0 when no answer came. ``served`` remembers for all clients on the same connections under
+        which name the server knows a kind that was renamed.
         """
         self.namespace = namespace
         self._transport = transport
         self._count = count
         self._limits = limits or CallLimits()
+        self._served = served or Served()
         self._caller = Caller(transport, before_write, count, self._limits)
 
     def guarded(self, before_write: Callable[[], None]) -> "KubeClient":
@@ -60,6 +65,7 @@ class KubeClient:
             before_write=before_write,
             count=self._count,
             limits=self._limits,
+            served=self._served,
         )
 
     async def close(self) -> None:
@@ -68,6 +74,7 @@ class KubeClient:
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Obj | None:
         """The object; None when it does not exist. Raises `NotServed` when its kind does not."""
+        resource = await self._served.choose(resource, self._knows)
         call = Call("get", resource, namespace, name)
         reply = await self._ask(call, ApiRequest("GET", resource.path(namespace, name)))
         return None if is_missing(reply.status, reply.body) else _object(call, reply)
@@ -86,6 +93,7 @@ class KubeClient:
         ``labels`` is a label selector, ``name`` the only object that is meant. ``keep`` slims each object as
         its page comes. Raises `Expired` when reading took so long that the server lost the rest.
         """
+        resource = await self._served.choose(resource, self._knows)
         call = Call("list", resource, namespace)
         query = {"limit": str(self._limits.page), **_selected(labels, name)}
         found: list[Obj] = []
@@ -114,6 +122,7 @@ class KubeClient:
         Raises `Expired` when the server does not know the version any more, and `TransientError` when the
         stream breaks or does not end. To be left by ``aclosing``.
         """
+        resource = await self._served.choose(resource, self._knows)
         call = Call("watch", resource, namespace)
         whole_seconds = max(1, round(seconds))
         query = {
@@ -130,6 +139,7 @@ class KubeClient:
 
     async def create(self, resource: Resource, namespace: str | None, body: Obj) -> Obj:
         """Create the object. Raises `Conflict` when it exists."""
+        resource = await self._served.choose(resource, self._knows)
         call = Call("create", resource, namespace, body.get("metadata", {}).get("name"))
         request = ApiRequest("POST", resource.path(namespace), {"fieldManager": FIELD_MANAGER}, body)
         return _object(call, await self._ask(call, request))
@@ -148,6 +158,7 @@ class KubeClient:
         Raises `Conflict` when a ``test`` fails, `NotFound` when the object is gone. An operation that does
         not fit the object looks like a failed ``test``: a patch should test the version it was made for.
         """
+        resource = await self._served.choose(resource, self._knows)
         call = Call("patch", resource, namespace, name, subresource)
         request = ApiRequest(
             "PATCH",
@@ -171,6 +182,7 @@ class KubeClient:
 
         Raises `Conflict` when it has another ``uid``, or another ``resource_version``.
         """
+        resource = await self._served.choose(resource, self._knows)
         call = Call("delete", resource, namespace, name)
         known = {"uid": uid, "resourceVersion": resource_version}
         body = {
@@ -182,6 +194,15 @@ class KubeClient:
         reply = await self._ask(call, ApiRequest("DELETE", resource.path(namespace, name), body=body))
         if not is_missing(reply.status, reply.body):
             _object(call, reply)
+
+    async def _knows(self, resource: Resource) -> bool:
+        """Whether the server serves the kind, as it says itself."""
+        call = Call("get", resource)
+        reply = await self._ask(call, ApiRequest("GET", f"/apis/{resource.api_version}"))
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return False
+        kinds = map(mapping, sequence(_object(call, reply).get("resources")))
+        return any(each.get("name") == resource.plural for each in kinds)
 
     async def _ask(self, call: Call, request: ApiRequest) -> Reply:
         async with within(call, self._limits.timeout):

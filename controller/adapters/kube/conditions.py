@@ -73,6 +73,7 @@ _BAD_VERSION = frozenset(
     {
         Reason.CHECK_FAILED,
         Reason.CANARY_NOT_READY,
+        Reason.ADAPTER_MISSING,
         Reason.GOLDEN_REQUEST_FAILED,
         Reason.WARM_UP_FAILED,
         Reason.CRASH_LOOPING,

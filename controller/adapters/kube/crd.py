@@ -16,6 +16,7 @@ from typing import TextIO
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from controller.adapters.kube.backendspec import BACKEND_RULES, name_forms
 from controller.adapters.kube.modelrollout import ModelRolloutSpec
 from controller.adapters.kube.resources import MODEL_ROLLOUTS, Obj
 from controller.adapters.kube.statusshape import ModelRolloutStatus
@@ -52,20 +53,6 @@ _ROOT_RULES = (
     ("!self.metadata.name.contains('.')", "metadata.name: use no dots"),
 )
 _UNCHANGED = "has(self.{0}) == has(oldSelf.{0}) && (!has(self.{0}) || self.{0} == oldSelf.{0})"
-_BACKEND_RULES = (
-    (
-        "!has(self.port) || !has(self.kind) || self.kind == 'Service'",
-        "only a Service has a port here: remove port",
-    ),
-    (
-        "!has(self.subset) || (has(self.name) && (!has(self.kind) || self.kind == 'Service'))",
-        "a subset is of a Service: say its name, or remove subset",
-    ),
-    (
-        "has(self.name) || !has(self.kind) || self.kind in ['Service', 'InferencePool']",
-        "only a Service or an InferencePool is found by its labels: add name",
-    ),
-)
 _REQUEST_RULES = (
     (
         "!(self.action in ['approve', 'deny']) || has(self.by)",
@@ -130,7 +117,10 @@ def structural(shape: type[BaseModel]) -> Obj:
 def _object_schema() -> Obj:
     text = {"type": "string"}
     spec = {**structural(ModelRolloutSpec), "x-kubernetes-validations": _rules(_SPEC_RULES)}
-    spec["properties"]["backend"]["x-kubernetes-validations"] = _rules(_BACKEND_RULES)
+    spec["properties"]["backend"] |= {
+        "x-kubernetes-validations": _rules(BACKEND_RULES),
+        "anyOf": name_forms(),
+    }
     spec["properties"]["request"]["x-kubernetes-validations"] = _rules(_REQUEST_RULES)
     return {
         "type": "object",

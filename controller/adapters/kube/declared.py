@@ -12,6 +12,7 @@ from controller.adapters.traffic import (
     gateway_api,
     gateway_classes,
     knative,
+    model_rewrite,
     object_router,
     virtual_service,
 )
@@ -27,6 +28,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     *ai_gateway.PERMISSIONS,
     *knative.PERMISSIONS,
     *gateway_classes.PERMISSIONS,
+    *model_rewrite.PERMISSIONS,
     *object_router.PERMISSIONS,
     *workload.PERMISSIONS,
     *discovery.PERMISSIONS,

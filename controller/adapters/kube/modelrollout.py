@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from controller.adapters.kube.backendspec import backend_fault
 from controller.adapters.kube.identity import NAME, key_of
 from controller.adapters.kube.resources import Obj
 from controller.adapters.kube.untrusted import mapping, text
@@ -25,7 +26,6 @@ SOMEBODY = "somebody"
 _MOST_OVERRIDE_BYTES = 16 * 1024
 _MOST_FAULTS = 20
 _LONGEST_PERSON = 128
-_BY_LABELS = "only a Service or an InferencePool is found by its labels: add name"
 _SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "is no field of a ModelRollout: remove it",
@@ -37,7 +37,9 @@ Model = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}
 # one less than on a single machine: it becomes the value of a label
 Version = Annotated[str, Field(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
 SubsetName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-BackendName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+BackendName = Annotated[
+    str, Field(max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._:/-]{0,251}[A-Za-z0-9])?$")
+]
 ImageName = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9\[][A-Za-z0-9._:/@\[\]-]*$")]
 ContainerName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 VariableName = Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z_.-][A-Za-z0-9_.-]*$")]
@@ -59,10 +61,13 @@ class Shape(BaseModel):
 class BackendSpec(Shape):
     """What runs the version already; without a name, found by its labels serinus.dev/model and /version."""
 
-    kind: Literal["Service", "InferencePool", "AIServiceBackend", "Revision"] = Field(
+    kind: Literal["Service", "InferencePool", "AIServiceBackend", "Revision", "LoraAdapter"] = Field(
         default="Service", description="What the route sends requests to."
     )
-    name: BackendName | None = Field(default=None, description="The backend's name, in the same namespace.")
+    name: BackendName | None = Field(
+        default=None,
+        description="The backend's name, in the same namespace; of a LoraAdapter, what its engine calls it.",
+    )
     port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
         default=None, description="The Service's port; that of the stable version if absent."
     )
@@ -71,14 +76,9 @@ class BackendSpec(Shape):
     )
 
     @model_validator(mode="after")
-    def _only_a_service_has_parts(self) -> Self:
-        service = self.kind == "Service"
-        if not service and self.port is not None:
-            raise PydanticCustomError("no_port", "only a Service has a port here: remove port")
-        if self.subset is not None and not (service and self.name):
-            raise PydanticCustomError("no_subset", "a subset is of a Service: say its name, or remove subset")
-        if self.name is None and self.kind not in ("Service", "InferencePool"):
-            raise PydanticCustomError("nameless", _BY_LABELS)
+    def _as_its_kind(self) -> Self:
+        if fault := backend_fault(self.kind, self.name, self.port, self.subset):
+            raise PydanticCustomError("backend", "{fault}", {"fault": fault})
         return self
 
 

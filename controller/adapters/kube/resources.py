@@ -18,13 +18,18 @@ _SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of objects. ``group`` is empty for the core API."""
+    """One kind of objects. ``group`` is empty for the core API.
+
+    ``formerly`` is what the kind was called before it moved to this group: a client uses that where the
+    server does not know this one.
+    """
 
     group: str
     version: str
     plural: str
     kind: str
     namespaced: bool = True
+    formerly: "Resource | None" = None
 
     @property
     def api_version(self) -> str:
@@ -77,6 +82,17 @@ AI_SERVICE_BACKENDS = Resource("aigateway.envoyproxy.io", "v1beta1", "aiserviceb
 ENVOY_BACKENDS = Resource("gateway.envoyproxy.io", "v1alpha1", "backends", "Backend")
 KNATIVE_SERVICES = Resource("serving.knative.dev", "v1", "services", "Service")
 REVISIONS = Resource("serving.knative.dev", "v1", "revisions", "Revision")
+FORMER_MODEL_REWRITES = Resource(
+    "inference.networking.x-k8s.io", "v1alpha2", "inferencemodelrewrites", "InferenceModelRewrite"
+)
+MODEL_REWRITES = Resource(
+    "llm-d.ai",
+    "v1alpha2",
+    "inferencemodelrewrites",
+    "InferenceModelRewrite",
+    formerly=FORMER_MODEL_REWRITES,
+)
+"""**Source**: llm-d-router 0.9, config/crd; before it was of the Gateway API Inference Extension."""
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICES = Resource("", "v1", "services", "Service")
 PODS = Resource("", "v1", "pods", "Pod")

@@ -142,7 +142,8 @@ def selector(versions: Mapping[str, Template], rollout: Rollout, release: Releas
     """Whose series are those of one of the rollout's versions."""
     series, namespace = rollout.route.series, rollout.policy.namespace
     copies = release == rollout.release and rollout.mirror_permille > 0
-    return selector_of(versions, rollout.model, release, series, namespace, copies=copies)
+    requested = rollout.policy.route.rule or ""
+    return selector_of(versions, rollout.model, release, series, namespace, requested, copies=copies)
 
 
 def owners(

@@ -26,7 +26,13 @@ from controller.adapters.metrics.counters import (
     Part,
     Pulse,
 )
-from controller.adapters.naming import backend_name, service_names, shadow_name, testers_name
+from controller.adapters.naming import (
+    adapter_names,
+    backend_name,
+    service_names,
+    shadow_name,
+    testers_name,
+)
 from controller.domain.measures import Level
 from controller.domain.policy import CheckKind
 from controller.domain.release import Release
@@ -51,9 +57,14 @@ class Template(StrEnum):
     """What the gateway itself calls the version's upstream, as its router found it."""
     SERVICE = "$service"
     """What Traefik calls the version's Service, see `service_names`."""
+    ADAPTER = "$adapter"
+    """What the engine calls the version's LoRA adapter."""
+    REQUESTED = "$requested"
+    """The model that requests ask for, where a route makes an adapter's name of it."""
 
 
-_OF_A_CLUSTER = frozenset({Template.SERIES, Template.SERVICE})
+_OF_ALL_VERSIONS = frozenset({Template.MODEL, Template.REQUESTED})
+_OF_A_CLUSTER = frozenset({Template.SERIES, Template.SERVICE, Template.ADAPTER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +127,8 @@ class Pack(Part):
         return self
 
     def _troubles(self) -> Iterator[str]:
-        if not self.refused and set(self.versions.values()) <= {Template.MODEL}:
-            known = ", ".join(one for one in Template if one is not Template.MODEL)
+        if not self.refused and set(self.versions.values()) <= _OF_ALL_VERSIONS:
+            known = ", ".join(one for one in Template if one not in _OF_ALL_VERSIONS)
             yield f"versions: no label tells versions apart; use one of {known}, or say why it is refused"
         if self.in_flight and set(self.versions.values()) <= {Template.MODEL}:
             yield "in_flight: no label tells versions apart"
@@ -165,6 +176,11 @@ class Pack(Part):
         return bool({Template.BACKEND, Template.SERIES} & set(self.versions.values()))
 
     @property
+    def of_adapters(self) -> bool:
+        """Whether versions are told apart by the names of adapters, which may run in the same pods."""
+        return Template.ADAPTER in self.versions.values()
+
+    @property
     def cluster_only(self) -> bool:
         """Whether only a cluster has what tells the versions apart."""
         return bool(_OF_A_CLUSTER & set(self.versions.values()))
@@ -176,13 +192,15 @@ def selector_of(
     release: Release,
     series: Sequence[tuple[str, str]],
     namespace: str = "",
+    requested: str = "",
     *,
     copies: bool = False,
 ) -> Selector:
     """Whose series are the release's; none are where ``series``, by version, lacks a name for it.
 
     It names a backend otherwise only while its requests are testers' alone, or ``copies`` says that it only
-    gets copies of requests.
+    gets copies of requests. ``requested`` is the model that requests ask for, where that is not the policy's
+    own name.
     """
     named = frozenset(name for version, name in series if version == release.version)
     usual = shadow_name(model, release.version) if copies else backend_name(model, release.version)
@@ -194,6 +212,8 @@ def selector_of(
         Template.MODEL: frozenset({model}),
         Template.SERIES: named,
         Template.SERVICE: service_names(namespace, release.backend),
+        Template.ADAPTER: adapter_names(release.backend),
+        Template.REQUESTED: frozenset({requested or model}),
     }
     return Selector({label: values[template] for label, template in versions.items()})
 

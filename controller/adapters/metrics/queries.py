@@ -15,7 +15,7 @@ import promql_parser
 
 from controller.adapters.metrics.counters import Counter, Gauge
 from controller.adapters.metrics.packs import Selector, Template
-from controller.adapters.naming import backend_name
+from controller.adapters.naming import adapter_names, backend_name
 from controller.domain.release import Release
 
 LONGEST_QUERY_BYTES = 4096
@@ -80,6 +80,8 @@ def filled_query(query: str, model: str, release: Release, backend: str = "") ->
         Template.VERSION.value: release.version,
         Template.MODEL.value: model,
     }
+    for adapter in adapter_names(release.backend):
+        values[Template.ADAPTER.value] = adapter
     if not all(value.isprintable() for value in values.values()):
         raise ValueError("a name with unprintable characters cannot stand in a query")
     if len(query.encode()) > LONGEST_QUERY_BYTES:

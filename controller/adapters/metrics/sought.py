@@ -19,7 +19,8 @@ from controller.domain.judge.mix import mix_checks
 from controller.domain.model import Rollout
 from controller.domain.policy import Check, CheckKind
 
-_OWN_TEMPLATES = (Template.BACKEND, Template.VERSION, Template.MODEL)
+_OF_VERSIONS = frozenset({Template.ADAPTER, Template.BACKEND, Template.VERSION})
+_OWN_TEMPLATES = _OF_VERSIONS | {Template.MODEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _selected(measure: str, text: str, kind: type[Counter]) -> Sought:
             versions[matcher.name] = Template(matcher.value)
         else:
             (where if same else unless)[matcher.name] = escaped(matcher.value) if exact else matcher.value
-    if not {Template.BACKEND, Template.VERSION} & set(versions.values()):
+    if not _OF_VERSIONS & set(versions.values()):
         raise ValueError("no placeholder that tells versions apart")
     own: dict[str, object] = {"metric": tree.name, "where": where, "unless": unless}
     return Sought(measure, kind.model_validate(own | ({"bad": True} if kind is Answers else {})), versions)

@@ -9,6 +9,7 @@ from controller.adapters.traffic.ai_gateway import AI_GATEWAY_ROUTE
 from controller.adapters.traffic.dialect import Dialect
 from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
 from controller.adapters.traffic.knative import KNATIVE_SERVICE
+from controller.adapters.traffic.model_rewrite import MODEL_REWRITE
 from controller.adapters.traffic.virtual_service import VIRTUAL_SERVICE
 from controller.features import Feature
 
@@ -18,6 +19,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "virtualService": VIRTUAL_SERVICE,
     "aiGatewayRoute": AI_GATEWAY_ROUTE,
     "knativeService": KNATIVE_SERVICE,
+    "inferenceModelRewrite": MODEL_REWRITE,
 }
 
 

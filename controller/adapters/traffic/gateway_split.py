@@ -64,7 +64,7 @@ def _only_canary(pair: Pair, canary: Ref, routed: RoutedModel) -> Held:
         return Held(Split(), strange=routed.stable is not None)
     first = Split(canary=routed.canary, weight_permille=FULL_WEIGHT_PERMILLE)
     if not _whole(pair, canary, routed):
-        return Held(replace(first, weight_permille=_apart(_ALMOST_ALL, routed.steps_permille)))
+        return Held(replace(first, weight_permille=apart(_ALMOST_ALL, routed.steps_permille)))
     return Held(first if pair.rule.layout.is_marked(canary.body) else Split(stable=routed.canary))
 
 
@@ -91,7 +91,7 @@ def _both(pair: Pair, routed: RoutedModel) -> Held:
         return Held(Split(routed.stable, routed.canary, weight))
     if stable > 0 and stable + canary == total:
         asked = (step for step in routed.steps_permille if units(step, total) == canary)
-        weight = next(asked, None) or _apart(_share(pair), routed.steps_permille)
+        weight = next(asked, None) or apart(_share(pair), routed.steps_permille)
         return Held(Split(routed.stable, routed.canary, weight))
     return Held(_about(pair, routed))
 
@@ -100,7 +100,7 @@ def _about(pair: Pair, routed: RoutedModel) -> Split:
     """The nearest split that no rollout asks for."""
     if not present_sum(pair):
         return Split()
-    return Split(routed.stable, routed.canary, _apart(_share(pair), routed.steps_permille))
+    return Split(routed.stable, routed.canary, apart(_share(pair), routed.steps_permille))
 
 
 def _share(pair: Pair) -> int:
@@ -108,7 +108,7 @@ def _share(pair: Pair) -> int:
     return FULL_WEIGHT_PERMILLE * canary // present_sum(pair)
 
 
-def _apart(weight: int, steps_permille: Sequence[int]) -> int:
+def apart(weight: int, steps_permille: Sequence[int]) -> int:
     """The weight, or the nearest that is neither nothing, nor everything, nor a step."""
     free = [each for each in range(1, FULL_WEIGHT_PERMILLE) if each not in steps_permille]
     return min(free, key=lambda each: abs(each - weight))

@@ -47,16 +47,32 @@ def too_small(pair: Pair, total: int, steps_permille: Sequence[int]) -> str:
     """Why the sum cannot express the steps, and how to mend it; empty if it can."""
     if fits(total, steps_permille):
         return ""
-    step = next((step for step in steps_permille if not fits(total, (step,))), steps_permille[-1])
-    refs = [ref for ref in pair.rule.refs if ref.weight]
-    largest = max(ref.weight or 0 for ref in refs)
-    enough = [factor for factor in _FACTORS if fits(total * factor, steps_permille)]
     if pair.alone:
         least = percent(-(-FULL_WEIGHT_PERMILLE // total))
-        return f"the step {percent(step)} cannot be given exactly: weights here are multiples of {least}"
-    sentence = f"the model's weights add up to {total} beside other backends, too few for {percent(step)}"
-    if not enough or largest * enough[0] > pair.rule.layout.most_weight:
+        step = percent(_unfit(total, steps_permille))
+        return f"the step {step} cannot be given exactly: weights here are multiples of {least}"
+    rule = [(ref.shown, ref.weight) for ref in pair.rule.refs if ref.weight]
+    return too_coarse(rule, total, steps_permille, pair.rule.layout.most_weight)
+
+
+def too_coarse(
+    rule: Sequence[tuple[str, int]], total: int, steps_permille: Sequence[int], most_weight: int
+) -> str:
+    """Why a sum beside others' weights cannot express the steps, and how to mend it.
+
+    ``rule`` is who has a weight in the rule, and which: not empty.
+    """
+    largest = max(weight for _, weight in rule)
+    enough = [factor for factor in _FACTORS if fits(total * factor, steps_permille)]
+    step = percent(_unfit(total, steps_permille))
+    sentence = f"the model's weights add up to {total} beside other backends, too few for {step}"
+    if not enough or largest * enough[0] > most_weight:
         return f"{sentence}; larger weights are not allowed: use larger steps, or give the model its own rule"
     factor = enough[0]
-    new = ", ".join(f"{ref.shown} {ref.weight} -> {(ref.weight or 0) * factor}" for ref in refs)
+    new = ", ".join(f"{name} {weight} -> {weight * factor}" for name, weight in rule)
     return f"{sentence}; multiply all weights of the rule by {factor}: {new}"
+
+
+def _unfit(total: int, steps_permille: Sequence[int]) -> int:
+    """The first step that the sum cannot express by itself; the last where it is two that are the same."""
+    return next((step for step in steps_permille if not fits(total, (step,))), steps_permille[-1])

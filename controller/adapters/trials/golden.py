@@ -92,7 +92,7 @@ class GoldenTrials:
         async def one(request: GoldenRequest, endpoint: str) -> str | None:
             nonlocal answers
             async with slots:
-                answer = await self._sender.ask(endpoint, golden, request)
+                answer = await self._sender.ask(endpoint, golden, request, release)
                 answers += isinstance(answer, Answer)
                 return await fault_of(request, answer)
 

@@ -66,7 +66,7 @@ def of_slices(slices: Iterable[Obj], service: Obj, port: ServicePort) -> Endpoin
         for endpoint in map(mapping, sequence(each.get("endpoints"))):
             address = text(next(iter(sequence(endpoint.get("addresses"))), None))
             if address:
-                at = _at(address, target)
+                at = address_of(address, target)
                 seen[at] = seen.get(at, False) or _can(mapping(endpoint.get("conditions")))
     preferred = [text(each) for each in sequence(mapping(service.get("spec")).get("ipFamilies"))]
     families = [by_family.get(each, {}) for each in (*preferred, *_FAMILIES)]
@@ -83,7 +83,7 @@ def of_pods(pods: Iterable[Obj], pool: Obj) -> Endpoints:
     for pod in pods:
         address = text(mapping(pod.get("status")).get("podIP"))
         if target and address and selects(selector, labels_of(pod)):
-            found[_at(address, target)] = is_ready(pod)
+            found[address_of(address, target)] = is_ready(pod)
     return Endpoints(tuple(sorted(at for at, ready in found.items() if ready)), len(found))
 
 
@@ -115,5 +115,6 @@ def _can(conditions: Obj) -> bool:
     )
 
 
-def _at(address: str, port: int) -> str:
+def address_of(address: str, port: int) -> str:
+    """``host:port``, an IPv6 address in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -27,24 +27,40 @@ async def look(view: ClusterView, namespace: str, backend: Backend) -> Endpoints
     """The backend's endpoints now; a problem when it does not exist, or has not the port, or no picker."""
     needed = Feature.ISTIO if backend.subset else _FEATURES.get(backend.kind, Feature.CORE)
     if needed not in view.features:
-        message = f"{backend}: add {needed} to SERINUS_KUBERNETES__FEATURES"
-        return Problem(Reason.BACKEND_NOT_FOUND, message, hopeless=True)
+        return _needs(needed, backend)
+    if backend.kind is BackendKind.INFERENCE_POOL:
+        pool = await find_pool(view, namespace, backend)
+        return pool if isinstance(pool, Problem) else of_pods(await view.pods(namespace, pods_of(pool)), pool)
     obj = await view.backend(namespace, backend)
     if obj is None:
-        message = (
-            f"{backend.kind} {backend.name} does not exist in {namespace}: create it, or correct its name"
-        )
-        return Problem(Reason.BACKEND_NOT_FOUND, message)
+        return _missing(backend, namespace)
     match backend.kind:
-        case BackendKind.INFERENCE_POOL:
-            without = await _picker_problem(view, namespace, obj)
-            return without or of_pods(await view.pods(namespace, pods_of(obj)), obj)
         case BackendKind.REVISION:
             return of_revision(obj, await view.all(ENDPOINT_SLICES, namespace))
         case BackendKind.AI_SERVICE_BACKEND:
             return await _of_ai_backend(view, namespace, backend)
     seen = await _of_service(view, namespace, obj, backend.port)
     return await _of_subset(view, namespace, backend, seen) if backend.subset else seen
+
+
+async def find_pool(view: ClusterView, namespace: str, backend: Backend) -> Obj | Problem:
+    """The InferencePool, where somebody picks among its pods."""
+    if Feature.INFERENCE_POOLS not in view.features:
+        return _needs(Feature.INFERENCE_POOLS, backend)
+    pool = await view.backend(namespace, backend)
+    if pool is None:
+        return _missing(backend, namespace)
+    return await _picker_problem(view, namespace, pool) or pool
+
+
+def _needs(feature: Feature, backend: Backend) -> Problem:
+    message = f"{backend}: add {feature} to SERINUS_KUBERNETES__FEATURES"
+    return Problem(Reason.BACKEND_NOT_FOUND, message, hopeless=True)
+
+
+def _missing(backend: Backend, namespace: str) -> Problem:
+    message = f"{backend.kind} {backend.name} does not exist in {namespace}: create it, or correct its name"
+    return Problem(Reason.BACKEND_NOT_FOUND, message)
 
 
 async def _of_service(

@@ -13,6 +13,7 @@ from controller.policy.quantities import shown
 _BACKEND = re.compile(
     r"(?:(?P<kind>[^/:@]+)/)?(?P<name>[^/:@]+)(?:@(?P<subset>[^/:@]+))?(?::(?P<port>[0-9]{1,5}))?"
 )
+_ADAPTER = re.compile(r"(?:lora|loraadapter)(?P<sign>[/:])(?P<name>.+)", re.IGNORECASE)
 _KINDS = {
     "service": "Service",
     "svc": "Service",
@@ -68,12 +69,17 @@ def _plain(value: object) -> object:
 
 
 def _backend(typed: str) -> Obj:
+    adapter = _ADAPTER.fullmatch(typed)
+    if adapter is not None and adapter["sign"] == "/":
+        return {"kind": "LoraAdapter", "name": adapter["name"]}
+    if adapter is not None and not adapter["name"].isdigit():
+        raise InvalidRequest(f"an adapter is written lora/NAME: --backend lora/{adapter['name']}")
     match = _BACKEND.fullmatch(typed)
     kind = _KINDS.get((match["kind"] or "service").lower()) if match else None
     if match is None or kind is None:
         raise InvalidRequest(
             f"the backend {shown(typed)} is not [KIND/]NAME[@SUBSET][:PORT], "
-            "such as fraud-v7:8080, InferencePool/llama-v7 or Revision/llama-00007"
+            "such as fraud-v7:8080, InferencePool/llama-v7, Revision/llama-00007 or lora/food-review-v2"
         )
     port = {"port": int(match["port"])} if match["port"] else {}
     subset = {"subset": match["subset"]} if match["subset"] else {}

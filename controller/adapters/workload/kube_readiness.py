@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.adapters.kube.resources import SERVICES, Obj
+from controller.adapters.workload.kube_adapter_reading import AdapterReader, Models
 from controller.adapters.workload.kube_diagnosis import diagnose, unready_pods, waits_for_node
 from controller.adapters.workload.kube_endpoints import Endpoints
 from controller.adapters.workload.kube_full import full_copies, scales, stable_workloads
@@ -19,7 +20,7 @@ from controller.adapters.workload.kube_view import ClusterView
 from controller.domain.model import Rollout
 from controller.domain.observation import Readiness
 from controller.domain.policy import FULL_WEIGHT_PERMILLE
-from controller.domain.release import Backend, Release
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.vocabulary import Phase, Reason
 
 _BEFORE_TRAFFIC = (Phase.PENDING, Phase.PREPARING, Phase.VALIDATING)
@@ -29,19 +30,24 @@ _NO_NODE = (Reason.UNSCHEDULABLE, Reason.INSUFFICIENT_CAPACITY)
 class ReadinessReader:
     """Reads only. ``room`` is None where the nodes may not be looked at."""
 
-    def __init__(self, view: ClusterView, room: Room | None) -> None:
+    def __init__(self, view: ClusterView, room: Room | None, models: Models) -> None:
         self._view = view
         self._room = room
+        self._adapters = AdapterReader(view, models)
 
     async def read(self, rollout: Rollout, release: Release) -> Readiness:
         """The readiness of the canary, or of the stable version: one endpoint is enough for that."""
         if release.backend is None:
             message = f"{release.version} names no backend in the cluster"
             return _not_ready(Problem(Reason.BACKEND_NOT_FOUND, message, hopeless=True))
+        canary = release.version == rollout.release.version
+        if release.backend.kind is BackendKind.LORA_ADAPTER:
+            found = await self._adapters.read(rollout, release.backend, everywhere=canary)
+            return _not_ready(found) if isinstance(found, Problem) else found
         seen = await look(self._view, rollout.policy.namespace, release.backend)
         if isinstance(seen, Problem):
             return _not_ready(seen)
-        if release.version != rollout.release.version:
+        if not canary:
             return _of_endpoints(release, release.backend, seen, asleep=seen.asleep)
         return await self._canary(rollout, release.backend, seen)
 

@@ -132,7 +132,9 @@ class ClusterView:
             cache.drop(namespace, name)
 
     async def backend(self, namespace: str, backend: Backend) -> Obj | None:
-        """The Service or the InferencePool."""
+        """The backend's object; None for an adapter, which is none, as for one that is not there."""
+        if backend.kind is BackendKind.LORA_ADAPTER:
+            return None
         return await self.get(resource_of(backend), namespace, backend.name)
 
     async def slices(self, namespace: str, service: str) -> Sequence[Obj]:
@@ -199,7 +201,7 @@ class ClusterView:
 
 
 def resource_of(backend: Backend) -> Resource:
-    """The kind of objects that a backend is one of."""
+    """The kind of objects that a backend is one of; not to be asked of an adapter, which is no object."""
     return _BACKENDS[backend.kind]
 
 

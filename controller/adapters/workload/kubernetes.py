@@ -7,6 +7,7 @@ were decided on.
 """
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from controller.adapters.kube.aftercare import Created
 from controller.adapters.kube.client import KubeClient
@@ -29,6 +30,7 @@ from controller.adapters.kube.resources import (
     Resource,
 )
 from controller.adapters.workload import kube_room
+from controller.adapters.workload.kube_adapter_reading import Models
 from controller.adapters.workload.kube_cloning import Cloning
 from controller.adapters.workload.kube_full import full_copies, scales
 from controller.adapters.workload.kube_readiness import ReadinessReader
@@ -40,7 +42,7 @@ from controller.adapters.workload.kube_shares import copies_for
 from controller.adapters.workload.kube_view import ClusterView, FindCache
 from controller.domain.model import Rollout
 from controller.domain.observation import Readiness
-from controller.domain.release import Backend, Release
+from controller.domain.release import Backend, BackendKind, Release
 from controller.errors import TargetError
 
 WATCHED: tuple[tuple[Resource, Feature], ...] = (
@@ -80,7 +82,8 @@ PERMISSIONS = (
 class KubernetesWorkload:
     """Implements `Workload`, and what `Aftercare` needs.
 
-    ``cache`` finds the cache of a kind of objects in a namespace, None where the API shall be asked.
+    ``cache`` finds the cache of a kind of objects in a namespace, None where the API shall be asked;
+    ``models`` asks engines what they have loaded.
     ``namespaces`` are those in which the operator lets policies act, None for all.
     """
 
@@ -91,6 +94,7 @@ class KubernetesWorkload:
         *,
         features: frozenset[Feature],
         namespaces: frozenset[str] | None,
+        models: Models,
     ) -> None:
         self._namespaces = namespaces
         self._view = view = ClusterView(client, cache, features)
@@ -99,7 +103,7 @@ class KubernetesWorkload:
         self._cloning = Cloning(client, view, scaling)
         self._retiring = Retiring(client, view, scaling)
         room = Room(client) if Feature.CAPACITY in features else None
-        self._readiness = ReadinessReader(view, room)
+        self._readiness = ReadinessReader(view, room, models)
 
     async def supply(self, rollout: Rollout, share_permille: int) -> None:
         """Create or raise the canary's copies until they can carry the share; never takes any away.
@@ -109,7 +113,7 @@ class KubernetesWorkload:
         to scale, and `Conflict` when somebody else changed the workload meanwhile.
         """
         namespace, backend = self._allowed(rollout.policy.namespace), rollout.release.backend
-        if backend is None or share_permille <= 0:
+        if not _has_copies(backend) or share_permille <= 0:
             return
         target = await self._target(rollout, backend, share_permille)
         if target is not None:
@@ -131,7 +135,7 @@ class KubernetesWorkload:
         ``in_use`` too.
         """
         self._allowed(namespace)
-        if release.backend is None:
+        if not _has_copies(release.backend):
             return True
         if Feature.WORKLOADS in self._view.features:
             await self._retiring.check_unused(namespace, release.backend, in_use)
@@ -143,7 +147,7 @@ class KubernetesWorkload:
 
     async def idle(self, namespace: str, release: Release) -> bool:
         """Whether the version has no copies to take away. Raises `TargetError` where that is not clear."""
-        if release.backend is None:
+        if not _has_copies(release.backend):
             return True
         return await self._retiring.idle(self._allowed(namespace), release.backend)
 
@@ -155,7 +159,7 @@ class KubernetesWorkload:
 
     async def revive(self, namespace: str, release: Release, copies: int) -> None:
         """Give a version that was scaled to 0 at least so many copies again, for a way back to it."""
-        if release.backend is not None:
+        if _has_copies(release.backend):
             await self._retiring.at_least(self._allowed(namespace), release.backend, copies)
 
     async def settle(self, namespace: str, release: Release) -> None:
@@ -163,7 +167,7 @@ class KubernetesWorkload:
 
         While it was the canary its minimum was what its weight needed. Idempotent, and nothing without one.
         """
-        if release.backend is not None and Feature.WORKLOADS in self._view.features:
+        if _has_copies(release.backend) and Feature.WORKLOADS in self._view.features:
             await self._retiring.settle(self._allowed(namespace), release.backend)
 
     async def _target(self, rollout: Rollout, backend: Backend, share_permille: int) -> Scalable | None:
@@ -188,3 +192,8 @@ class KubernetesWorkload:
     def _needs_workloads(self, why: str) -> None:
         if Feature.WORKLOADS not in self._view.features:
             raise TargetError(f"{why}: add workloads to SERINUS_KUBERNETES__FEATURES")
+
+
+def _has_copies(backend: Backend | None) -> TypeGuard[Backend]:
+    """Whether the version has pods of its own; an adapter shares its pool's, which are never scaled."""
+    return backend is not None and backend.kind is not BackendKind.LORA_ADAPTER

@@ -20,6 +20,7 @@ from controller.adapters.registry import capabilities
 from controller.adapters.traffic.companions import companion_of
 from controller.adapters.workload.kube_grace import grace_cautions
 from controller.adapters.workload.kube_labels import SERVICE_OF_SLICE, pods_of
+from controller.adapters.workload.kube_pools import pool_ref
 from controller.adapters.workload.kube_scalable import Scalable, behind
 from controller.adapters.workload.kube_view import resource_of
 from controller.cli.doctor import routes
@@ -107,6 +108,8 @@ class ModelsDoctor:
         beside = () if found is None else await self._beside(model, found)
         looked = routes.route(model, found, beside)
         named = looked.serving
+        if named is not None and named.kind is BackendKind.LORA_ADAPTER:
+            named = Backend(BackendKind.INFERENCE_POOL, pool_ref(found or {})[1])
         if named is None:
             return [looked.finding]
         return [

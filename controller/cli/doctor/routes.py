@@ -18,6 +18,7 @@ from controller.domain.policy import Policy
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel
 from controller.domain.vocabulary import Phase, Reason
 from controller.features import Feature
+from controller.policy.routes import ADAPTER_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,13 @@ def allowed(model: Model, setup: Setup) -> Finding | None:
             policy.model,
             f"a route of kind {policy.route.kind} is not served by this daemon",
             f"use {known}: serinus explain route",
+        )
+    if policy.route.kind in ADAPTER_KINDS and not setup.does(Feature.INFERENCE_POOLS):
+        return failed(
+            "policy",
+            policy.model,
+            "the daemon may not look at the pods of the pool, to see which adapters they have loaded",
+            f"switch on the feature {Feature.INFERENCE_POOLS}, too",
         )
     return None
 

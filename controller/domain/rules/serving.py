@@ -74,7 +74,9 @@ def unready(folded: Folded, seen: Observation) -> Turn | None:
     if rollout.unready_passes < UNREADY_PASSES:
         return None
     why = seen.canary.message if seen.canary else ""
-    return withdraw(rollout, seen, Trigger.FAIL, Reason.CANARY_NOT_READY, f"the canary is not ready: {why}")
+    missing = seen.canary is not None and seen.canary.problem is Reason.ADAPTER_MISSING
+    reason = Reason.ADAPTER_MISSING if missing else Reason.CANARY_NOT_READY
+    return withdraw(rollout, seen, Trigger.FAIL, reason, f"the canary is not ready: {why}")
 
 
 def failed(folded: Folded, seen: Observation) -> Turn | None:

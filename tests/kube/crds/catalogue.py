@@ -6,6 +6,8 @@ from controller.adapters.kube.crd import model_rollout_crd
 from tests.kube.crds.ai_gateway import ai_gateway_route, ai_service_backend, envoy_backend
 from tests.kube.crds.gateway_api import gateway, gateway_class, grpc_route, http_route
 from tests.kube.crds.inference import inference_pool
+from tests.kube.crds.gateway_api import gateway, grpc_route, http_route
+from tests.kube.crds.inference import former_model_rewrite, inference_pool, model_rewrite
 from tests.kube.crds.istio import destination_rule, virtual_service
 from tests.kube.crds.knative import knative_service, revision
 from tests.kube.crds.leader_worker_set import leader_worker_set
@@ -19,6 +21,8 @@ def definitions() -> list[dict[str, Any]]:
         gateway(),
         gateway_class(),
         inference_pool(),
+        model_rewrite(),
+        former_model_rewrite(),
         leader_worker_set(),
         virtual_service(),
         destination_rule(),

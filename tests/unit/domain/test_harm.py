@@ -131,6 +131,18 @@ def test_a_canary_that_is_not_ready_three_times_goes_without_asking_any_metric()
     assert rollout.message == "the canary is not ready: v2 answers 503"
 
 
+def test_an_adapter_that_a_pod_lacks_is_a_reason_of_its_own() -> None:
+    world = at(Phase.PROGRESSING)
+    twice = replace(in_force(world), unready_passes=2)
+    message = "2 of 3 pods list the adapter x: chat-7f9 does not"
+    lacking = Readiness(ready=False, message=message, problem=Reason.ADAPTER_MISSING)
+    decided = decide(twice, on(world, canary=lacking)).rollout
+    assert (decided.cause, decided.ending) == (Reason.ADAPTER_MISSING, Phase.ROLLED_BACK)
+    assert decided.message == f"the canary is not ready: {message}"
+    other = Readiness(ready=False, problem=Reason.CRASH_LOOPING)
+    assert decide(twice, on(world, canary=other)).rollout.cause is Reason.CANARY_NOT_READY
+
+
 def test_a_canary_that_was_not_ready_twice_begins_anew() -> None:
     world = at(Phase.PROGRESSING)
     in_force(world)

@@ -40,7 +40,7 @@ def test_the_built_in_packs_measure_errors_and_latency() -> None:
     assert without == {"kserve", "triton", "trtllm"}
     assert all(packs[name].lacks for name in without)
     timed = {name for name, pack in packs.items() if pack.counters(CheckKind.QUANTILE, "ttft")}
-    assert timed == {"ai-gateway", "epp", "nim", "sglang", "trtllm", "vllm"}
+    assert timed == {"ai-gateway", "epp", "epp-lora", "nim", "sglang", "trtllm", "vllm"}
 
 
 def test_every_pack_says_what_people_should_know() -> None:

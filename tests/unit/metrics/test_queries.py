@@ -18,7 +18,7 @@ from controller.adapters.metrics.queries import (
     samples_query,
 )
 from controller.adapters.naming import backend_name
-from controller.domain.release import Release
+from controller.domain.release import Backend, BackendKind, Release
 
 RELEASE = Release("1.2.0", ("127.0.0.1:80",))
 
@@ -60,6 +60,13 @@ def test_no_value_escapes_from_its_selection(values: list[str]) -> None:
 )
 def test_placeholders_that_are_whole_label_values_are_filled(query: str, filled: str) -> None:
     assert filled_query(query, "m", RELEASE) == filled
+
+
+def test_an_adapter_s_name_is_filled_where_the_version_has_one() -> None:
+    adapter = Release("v2", backend=Backend(BackendKind.LORA_ADAPTER, "org/food_v2"))
+    query = 'max(queue) and on() rate(x{target_model_name="$adapter"}[5m]) > 0'
+    assert filled_query(query, "m", adapter) == query.replace("$adapter", "org/food_v2")
+    assert filled_query(query, "m", RELEASE) == query, "which is nobody's name"
 
 
 @pytest.mark.parametrize(

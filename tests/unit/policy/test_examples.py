@@ -55,6 +55,11 @@ def test_the_examples_for_language_models_are_found_good_by_the_command_of_the_p
     assert "checks.ttft_p95" in said
 
 
+def test_the_example_for_an_adapter_is_found_good_by_the_command_of_its_page(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "policies")
+    assert "every policy is valid" in Terminal(tmp_path).run(script("docs/how-to/lora.md", "lint"))
+
+
 def test_every_golden_file_belongs_to_a_policy(catalogue: Catalogue) -> None:
     policies = [policy for path in POLICIES if isinstance(policy := load_policy(path, catalogue), Policy)]
     named = {policy.validation.golden for policy in policies if policy.validation}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters import registry
 from controller.domain.capabilities import Capabilities
 from controller.domain.policy import (
     ApprovalRules,
@@ -169,6 +170,25 @@ def test_a_route_of_a_cluster_is_an_object_s_name(
 ) -> None:
     text = policy_text.replace("{envoy: /v2/models/fraud-detector}", f"{{{kind}: {address}}}")
     assert parsed(text, catalogue).route == RouteRef(kind, "fraud", rule=rule, stable=stable)
+
+
+@pytest.mark.parametrize(
+    ("address", "model", "stable"),
+    [
+        ("food-review", None, None),
+        ("{name: food-review}", None, None),
+        ("{name: food-review, model: org/Food_Review:8b, stable: food_v1}", "org/Food_Review:8b", "food_v1"),
+    ],
+)
+def test_a_rewrite_s_rule_is_found_by_the_model_that_requests_ask_for(
+    address: str, model: str | None, stable: str | None, policy_text: str
+) -> None:
+    built_in = registry.catalogue()
+    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", f"{{inferenceModelRewrite: {address}}}")
+    text = text.replace("metrics: envoy", "metrics: epp-lora")
+    assert parsed(text, built_in).route == RouteRef(
+        "inferenceModelRewrite", "food-review", rule=model, stable=stable
+    )
 
 
 def test_the_fields_of_a_cluster_arrive_in_the_policy(policy_text: str, catalogue: Catalogue) -> None:

@@ -173,3 +173,36 @@ def test_lint_notes_what_to_keep_in_mind_once_for_each_pack(tmp_path: Path) -> N
 def test_explain_knows_packs_on_the_command_line() -> None:
     assert "metrics: vllm" in CliRunner().invoke(app, ["explain", "metrics.vllm"]).output
     assert CliRunner().invoke(app, ["explain", "metrics.vlm"]).exit_code != 0
+
+
+REWRITE = "inferenceModelRewrite: fraud"
+
+
+@pytest.mark.parametrize("metrics", ["epp", "vllm", "envoy", "auto", "nobody"])
+def test_of_adapters_in_the_same_pods_only_a_pack_by_their_names_tells(metrics: str) -> None:
+    ((sentence, suggestion),) = said(metrics, "queue: {max: 5}", REWRITE)
+    assert f"metrics: {metrics} cannot tell adapters apart that run in the same pods" in sentence
+    assert suggestion == "use one that goes by the adapter's name: metrics: epp-lora"
+    assert said("epp-lora", "errors: {max: 1%}", REWRITE) == []
+
+
+def test_a_pack_by_adapters_is_for_no_other_route() -> None:
+    ((sentence, _),) = said("epp-lora", "errors: {max: 1%}")
+    assert "epp-lora tells adapters apart, and a route of kind httpRoute has none" in sentence
+
+
+def test_the_pool_s_queue_is_no_level_of_an_adapter_and_a_query_of_one_s_own_guards_it() -> None:
+    ((sentence, suggestion),) = said("epp-lora", "queue: {max: 5}", REWRITE)
+    assert "it is the pool's, whose adapters share it" in sentence
+    assert suggestion == "write a check with a query of your own"
+
+
+@pytest.mark.parametrize("wish", ["discover", "scale"])
+def test_a_policy_of_adapters_asks_for_no_copies_of_their_own(wish: str) -> None:
+    text = (
+        f"model: fraud\nroute: {{{REWRITE}}}\nmetrics: epp-lora\nsteps: [1%]\n"
+        f"checks: {{errors: {{max: 1%}}}}\nworkload: {{{wish}: true}}\n"
+    )
+    found = parse_policy(text.encode(), "x.yaml", KNOWN, beside(Path()))
+    assert not isinstance(found, Policy)
+    assert f"{wish}: the adapters of an inferenceModelRewrite share the pods" in found[0].message

@@ -13,7 +13,9 @@ from controller.adapters.kube.resources import (
     Obj,
     Resource,
 )
+from controller.adapters.workload.kube_adapter_reading import Models
 from controller.adapters.workload.kubernetes import KubernetesWorkload
+from controller.adapters.workload.served_models import ServedModels
 from controller.domain.model import Rollout, Route
 from controller.domain.policy import Policy, RouteRef, WorkloadRules
 from controller.domain.release import Backend, BackendKind, Image, Release, Split
@@ -54,6 +56,7 @@ def adapter(
     features: frozenset[Feature] = EVERYTHING - {Feature.CAPACITY},
     followers: Mapping[Resource, Follower] | None = None,
     namespaces: frozenset[str] | None = frozenset({"ml"}),
+    models: Models | None = None,
 ) -> KubernetesWorkload:
     found = followers or {}
     return KubernetesWorkload(
@@ -61,6 +64,7 @@ def adapter(
         lambda resource, _namespace: found.get(resource),
         features=features,
         namespaces=namespaces,
+        models=models or ServedModels(),
     )
 
 

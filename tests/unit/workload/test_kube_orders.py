@@ -36,6 +36,9 @@ def test_an_order_without_more_is_found_by_labels() -> None:
         ("svc/fraud@v7:8080", {"kind": "Service", "name": "fraud", "subset": "v7", "port": 8080}),
         ("AIServiceBackend/llama-v7", {"kind": "AIServiceBackend", "name": "llama-v7"}),
         ("revision/llama-00007", {"kind": "Revision", "name": "llama-00007"}),
+        ("lora/food-review-v2", {"kind": "LoraAdapter", "name": "food-review-v2"}),
+        ("LoraAdapter/org/Food_v2:8b", {"kind": "LoraAdapter", "name": "org/Food_v2:8b"}),
+        ("lora:8080", {"kind": "Service", "name": "lora", "port": 8080}),
     ],
 )
 def test_backends(typed: str, backend: dict[str, Any]) -> None:
@@ -51,6 +54,13 @@ def test_backends(typed: str, backend: dict[str, Any]) -> None:
         ({"backend": "InferencePool/x:80"}, "remove port"),
         ({"backend": "Revision/x@v7"}, "remove subset"),
         ({"backend": "x@v7@v8"}, "KIND"),
+        (
+            {"backend": "lora:food-review-v2"},
+            "an adapter is written lora/NAME: --backend lora/food-review-v2",
+        ),
+        ({"backend": "lora/-x"}, "spec.backend.name"),
+        ({"backend": "lora/ "}, "spec.backend.name"),
+        ({"backend": "Upper"}, "only a LoraAdapter can have that name"),
         ({"backend": "x", "image": "i"}, "not both"),
         ({"env": ["A=b"]}, "add image"),
         ({"image": "i", "env": ["A"]}, "NAME=VALUE"),

@@ -16,6 +16,7 @@ from controller.domain.vocabulary import Phase
 from controller.features import Feature
 from tests.fakes import a_policy, a_rollout
 from tests.gateway_routes import NAMESPACE, POOL_S, C, S, a_route, a_rule, condition, parent, pool, ref
+from tests.model_rewrites import STABLE, rewrite, rule, target
 
 POLICY = a_policy(namespace=NAMESPACE, route=RouteRef("httpRoute", "fraud"))
 MODEL = Model(POLICY)
@@ -163,3 +164,23 @@ class TestBackend:
         there = backend(MODEL, looked.serving, {"metadata": {"name": "chat-v6"}}, ())
         assert there.outcome is Outcome.SKIPPED
         assert backend(MODEL, looked.serving, None, ()).outcome is Outcome.FAILED
+
+
+class TestAdapters:
+    MODEL = Model(
+        replace(POLICY, model="food-review", route=RouteRef("inferenceModelRewrite", "food-review"))
+    )
+
+    def test_both_features_are_needed(self) -> None:
+        rewrites = frozenset({Feature.INFERENCE_MODEL_REWRITES})
+        refused = allowed(self.MODEL, replace(SETUP, features=rewrites))
+        assert refused is not None
+        assert "may not look at the pods of the pool" in refused.message
+        assert allowed(self.MODEL, replace(SETUP, features=rewrites | {Feature.INFERENCE_POOLS})) is None
+
+    def test_an_older_rewrite_for_the_same_model_is_found(self) -> None:
+        found = rewrite(rule(target(STABLE)))
+        assert route(self.MODEL, found).finding.outcome is Outcome.OK
+        older = rewrite(rule(target("x")), name="legacy", creationTimestamp="2026-11-01T00:00:00Z")
+        finding = route(self.MODEL, found, ({"items": [found, older]},)).finding
+        assert (finding.outcome, "the rewrite legacy is older" in finding.message) == (Outcome.FAILED, True)
