@@ -19,7 +19,6 @@ from controller.policy.explain import summary_of
 from controller.policy.fields import Section
 from controller.policy.findings import inline
 from controller.policy.quality_sections import DriftCheck, EvaluationCheck, GoldenCheck
-from controller.policy.routes import ObjectRoute, PathRoute
 from controller.policy.routes import ObjectRoute, PathRoute, RewriteRoute
 from controller.policy.schema import PolicySection
 from controller.policy.steps import AutoSteps, StepSection

@@ -5,8 +5,6 @@ from typing import Any
 from controller.adapters.kube.crd import model_rollout_crd
 from tests.kube.crds.ai_gateway import ai_gateway_route, ai_service_backend, envoy_backend
 from tests.kube.crds.gateway_api import gateway, gateway_class, grpc_route, http_route
-from tests.kube.crds.inference import inference_pool
-from tests.kube.crds.gateway_api import gateway, grpc_route, http_route
 from tests.kube.crds.inference import former_model_rewrite, inference_pool, model_rewrite
 from tests.kube.crds.istio import destination_rule, virtual_service
 from tests.kube.crds.knative import knative_service, revision
