@@ -13,7 +13,7 @@ from controller.adapters.golden_sending import GoldenSender
 from controller.adapters.trials.golden import GoldenTrials
 from controller.domain.model import Rollout
 from controller.domain.policy import Check, CheckKind
-from controller.domain.release import Release
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.trials import Pairs, Sampling, Score, Trial, TrialSeen
 from tests.fakes import FakeWorkload, a_policy, a_rollout
 from tests.unit.validation.test_http_validator import Behave, Serve, answer, serve
@@ -138,3 +138,16 @@ async def test_what_a_model_answers_reaches_people_bounded_and_printable(
     assert found.canary == Score(25, 25)
     assert found.example.isprintable()
     assert len(found.example) <= 300
+
+
+async def test_adapters_that_share_their_pods_are_told_apart_by_the_model_that_is_asked_for(
+    trials: GoldenTrials, serve: Serve
+) -> None:
+    pod = await serve(knows(()))
+    both = rollout([pod.endpoint], [pod.endpoint])
+    assert both.stable is not None
+    adapters = [Backend(BackendKind.LORA_ADAPTER, name) for name in ("x-v2", "x-v1")]
+    canary, stable = replace(both.release, backend=adapters[0]), replace(both.stable, backend=adapters[1])
+    await taken(trials, replace(both, release=canary, stable=stable))
+    models = [json.loads(body)["model"] for _, _, body in pod.asked]
+    assert (models.count("x-v2"), models.count("x-v1")) == (25, 25)
