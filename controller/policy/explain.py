@@ -102,7 +102,9 @@ def _default(info: FieldInfo) -> str:
         return "Required."
     if info.default_factory is not None:
         return "Default: that of its fields."
-    return "Optional." if info.default in (None, []) else f"Default: {inline(info.default)}."
+    if info.default in (None, []):
+        return "Optional."
+    return f"Default: {inline(info.default).removesuffix('.')}."
 
 
 def summary_of(section: type[Section]) -> str:
