@@ -60,6 +60,8 @@ _CAPABILITIES: Mapping[str, Capabilities] = {
     "envoy": Capabilities(mirror=True, version_header=VERSION_HEADER, match=True, sticky=True, hashes=True),
     "httpRoute": Capabilities(mirror=True, match=True, sticky=True),
     "grpcRoute": Capabilities(mirror=True, match=True, sticky=True),
+    "inferenceService": Capabilities(finest_permille=10),
+    "llmInferenceService": Capabilities(),
     "virtualService": Capabilities(),
     "aiGatewayRoute": Capabilities(),
     "knativeService": Capabilities(finest_permille=10),

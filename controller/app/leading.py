@@ -19,6 +19,7 @@ from controller.adapters.kube.succession import Estate, succeed
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.store.kubernetes import KubernetesStore
 from controller.adapters.store.kubernetes_objects import RolloutObjects
+from controller.adapters.traffic.dialect import Unstamped
 from controller.adapters.traffic.dialects import DIALECTS, dialects
 from controller.adapters.traffic.object_router import ObjectRouter
 from controller.adapters.workload.kube_adapter_reading import Models
@@ -201,7 +202,8 @@ class Leader:
             for each in opened:
                 policy = each.rollout.policy
                 dialect = DIALECTS.get(policy.route.kind)
-                if dialect is not None and dialect.resource in self._outside.caches.routes:
+                stamped = dialect is not None and not isinstance(dialect, Unstamped)
+                if dialect and stamped and dialect.resource in self._outside.caches.routes:
                     name = dialect.object_name(each.rollout.routed)
                     found.add(Estate(dialect.resource, policy.namespace, name, mark))
         return sorted(found, key=lambda estate: (estate.namespace, estate.name))
@@ -264,7 +266,8 @@ class Leader:
     def _find_backend(self, namespace: str, spec: ModelRolloutSpec) -> Backend | Unfit | None:
         if spec.image is not None:
             return Backend(BackendKind.SERVICE, copy_name(spec.model, spec.version))
-        if spec.backend is not None and spec.backend.name is not None:
+        named = spec.backend is not None and spec.backend.name is not None
+        if named or spec.storage_uri is not None:
             return None
         caches = self._outside.caches
         services, pools = caches.all(SERVICES, namespace), caches.all(INFERENCE_POOLS, namespace)

@@ -57,8 +57,16 @@ def deploy(  # noqa: PLR0913, PLR0917 - options of the command line
         str | None,
         typer.Option(
             metavar="[KIND/]NAME[@SUBSET][:PORT]",
-            help="In a cluster: the Service or InferencePool of what runs, found by labels if absent; "
+            help="In a cluster: the Service, or other object, of what runs, found by labels if absent; "
             "lora/NAME for an adapter.",
+        ),
+    ] = None,
+    storage_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--storage-uri",
+            metavar="URI",
+            help="In a cluster: the files, such as gs://BUCKET/PATH, that the InferenceService shall load.",
         ),
     ] = None,
     output: Output = Format.TABLE,
@@ -69,7 +77,9 @@ def deploy(  # noqa: PLR0913, PLR0917 - options of the command line
     from controller.control.interface import Order  # noqa: PLC0415 - lazy
 
     session, limit = session_of(context), timeout_of(timeout, wait=wait)
-    order = Order(model, version, endpoint or (), backend, image, arg or None, env or (), container)
+    order = Order(
+        model, version, endpoint or (), backend, image, arg or None, env or (), container, storage_uri
+    )
     outcome = session.client().deploy(order)
     assert outcome.rollout is not None, "a deployment begins a rollout"
     if not wait:

@@ -189,7 +189,7 @@ def _receive(connection: socket.socket, deadline: float) -> bytes:
 
 
 def _endpoints(order: Order) -> tuple[str, ...]:
-    of_a_cluster = (order.backend, order.image, order.args, order.container)
+    of_a_cluster = (order.backend, order.image, order.args, order.container, order.storage_uri)
     if order.env or any(each is not None for each in of_a_cluster):
         raise InvalidRequest(
             "an image or a backend is run by a cluster, and this goes to the daemon of one machine",

@@ -118,6 +118,7 @@ def _version(record: RecordView) -> Mapping[str, str]:
         "backend": release.backend,
         "image": release.image,
         "container": release.container,
+        "storage_uri": release.storage_uri,
         "args": None if release.args is None else listed(release.args),
     }
     found |= {name: value for name, value in told.items() if value is not None}

@@ -187,7 +187,7 @@ _ANYWHERE: Mapping[Reason, Explanation] = MappingProxyType(
             "read its message: serinus status {model}; mend the route, then: serinus resume {model}",
         ),
         Reason.ROUTE_NOT_HONOURED: Explanation(
-            "the canary's measured share of the requests contradicts its weight",
+            "the canary's measured share contradicts its weight, or the route that was made does not have it",
             "check that nothing bypasses the gateway or retries past it, then: serinus resume {model}",
         ),
         Reason.SHADOW_SKIPPED: Explanation(

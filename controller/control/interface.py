@@ -23,7 +23,8 @@ class Order:
     ``endpoints`` are ``HOST:PORT`` of each copy, on one machine. In a cluster: ``backend`` is
     ``[KIND/]NAME[@SUBSET][:PORT]`` of what runs already, or ``image`` is the container to run, with what else
     differs from the stable version's: ``args`` (None leaves them), ``env`` (``NAME=VALUE``), and which
-    ``container`` gets them. None of these: found by the labels of what runs.
+    ``container`` gets them, or ``storage_uri`` is where the files are that an InferenceService shall load.
+    None of these: found by the labels of what runs.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Order:
     args: Sequence[str] | None = None
     env: Sequence[str] = ()
     container: str | None = None
+    storage_uri: str | None = None
 
 
 class Control(Protocol):

@@ -123,7 +123,8 @@ class MachineReleasing:
         if namespace is not None:
             raise InvalidRequest("one machine has no namespaces: leave the namespace out")
         if order.env or any(
-            each is not None for each in (order.backend, order.image, order.args, order.container)
+            each is not None
+            for each in (order.backend, order.image, order.args, order.container, order.storage_uri)
         ):
             raise InvalidRequest("an image or a backend is run by a cluster: give endpoints, HOST:PORT each")
         return await self._service.deploy(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.domain.model import ZERO, Rollout
-from controller.domain.release import Backend, Release
+from controller.domain.release import Backend, BackendKind, Release
 from controller.domain.vocabulary import Phase
 
 
@@ -19,6 +19,8 @@ class Care(StrEnum):
 
     SCALE_DOWN = "scale down"
     DELETE = "delete"
+    TAKE_BACK = "take back"
+    """Put back what a release that is files took the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ def aftercare(rollout: Rollout, now: datetime) -> tuple[Due, ...]:
     The loser is the old stable version after a promotion, and the canary after everything else. Serinus
     scales what it created, or what the policy lets it scale, and deletes only what it created. Its copies
     are due when its requests have ended (`rules.draining`), and when the drain time is over at the latest.
+    Files that an InferenceService was given are taken back; after a promotion KServe clears what is left.
     """
+    if _left_files(rollout):
+        wait = max(rollout.policy.workload.drain - since_end(rollout, now), ZERO)
+        return (Due(rollout.release, Care.TAKE_BACK, wait),)
     loser, rules = loser_of(rollout), rollout.policy.workload
     if loser is None:
         return ()
@@ -54,9 +60,16 @@ def loser_of(rollout: Rollout) -> Release | None:
     if not rollout.phase.terminal or loser is None or loser.backend is None:
         return None
     never_made = rollout.phase is not Phase.SUCCEEDED and rollout.supply_permille == 0
-    if never_made or not (loser.image is not None or rollout.policy.workload.scale):
-        return None
-    return loser
+    ours = loser.image is not None or rollout.policy.workload.scale
+    return loser if ours and not never_made and loser.backend.kind is not BackendKind.STORAGE_URI else None
+
+
+def _left_files(rollout: Rollout) -> bool:
+    """Whether an InferenceService was given files that it shall not keep."""
+    backend = rollout.release.backend
+    if backend is None or backend.kind is not BackendKind.STORAGE_URI or rollout.supply_permille == 0:
+        return False
+    return rollout.phase.terminal and rollout.phase is not Phase.SUCCEEDED
 
 
 def since_end(rollout: Rollout, now: datetime) -> timedelta:

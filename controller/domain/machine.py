@@ -85,7 +85,14 @@ NOTABLE_EVENTS = frozenset(
 )
 """Events that people are told; every other one is a check that changed nothing of consequence."""
 
-_NOTABLE_HOLDS = frozenset({Reason.CHECKS_FAILING, Reason.GATEWAY_UNAVAILABLE, Reason.MODEL_NOT_PROMOTED})
+_NOTABLE_HOLDS = frozenset(
+    {
+        Reason.CHECKS_FAILING,
+        Reason.GATEWAY_UNAVAILABLE,
+        Reason.MODEL_NOT_PROMOTED,
+        Reason.ROUTE_NOT_HONOURED,
+    }
+)
 _NOTHING_JUDGED = Assessment(Verdict.UNKNOWN)
 _NOW = timedelta(0)
 _SOON = timedelta(seconds=1)

@@ -18,6 +18,9 @@ class BackendKind(StrEnum):
     """Of a Knative Service: one of the versions that it keeps."""
     LORA_ADAPTER = "LoraAdapter"
     """An adapter that the pods of an InferencePool have loaded beside others; requests name it."""
+    LLM_INFERENCE_SERVICE = "LLMInferenceService"
+    STORAGE_URI = "StorageUri"
+    """The files of a model that an InferenceService loads: what it runs is told apart by nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Backend:
 
     ``subset`` names a part of a Service's copies, as a DestinationRule of Istio divides them; empty for all.
     Of an adapter ``name`` is what its engine calls it; the route says in which pool it is.
+    Of a model's files ``name`` is where they are; the route says which InferenceService loads them.
     """
 
     kind: BackendKind

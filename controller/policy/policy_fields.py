@@ -29,7 +29,8 @@ class OwnFields(Section):
         description=(
             "Who splits the traffic, and the route there:"
             " {envoy: PATH}, {envoy: {prefix: PATH, rewrite: PATH}}, {httpRoute: NAME}"
-            " or {httpRoute: {name: NAME, rule: RULE, stable: BACKEND}}; others of a cluster as httpRoute."
+            " or {httpRoute: {name: NAME, rule: RULE, stable: BACKEND}}; others of a cluster as httpRoute,"
+            " but {inferenceService: NAME}; {llmInferenceService: GROUP}."
         ),
         examples=[{"envoy": "/v2/models/fraud-detector"}, {"httpRoute": "fraud-detector"}],
     )

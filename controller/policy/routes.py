@@ -119,7 +119,13 @@ class RewriteRoute(Section):
     )
 
 
-class NamedRoute(Section):
+class ServiceRoute(Section):
+    """An object of a cluster, in the policy's namespace, that tells itself which version serves."""
+
+    name: ObjectName = Field(description="Name of the object.", examples=["fraud-detector"])
+
+
+class NamedRoute(ServiceRoute):
     """A route that is an object of a cluster, in the policy's namespace, and the model's as a whole."""
 
     name: ObjectName = Field(description="Name of the route.", examples=["fraud-detector"])
@@ -143,6 +149,22 @@ class ObjectRoute(NamedRoute):
     )
 
 
+class GroupRoute(NamedRoute):
+    """A routing group of KServe's LLMInferenceServices, in the policy's namespace."""
+
+    name: ObjectName = Field(
+        description="Name of the group, spec.router.route.group of its members.", examples=["support-chat"]
+    )
+    stable: ObjectName | None = Field(
+        default=None,
+        description=(
+            "LLMInferenceService that serves the model before the first release, where the group has others"
+            " with a weight; found by what is on record after that."
+        ),
+        examples=["support-chat-v1"],
+    )
+
+
 _SECTIONS: dict[str, type[Section]] = {
     "envoy": PathRoute,
     "httpRoute": ObjectRoute,
@@ -151,8 +173,10 @@ _SECTIONS: dict[str, type[Section]] = {
     "aiGatewayRoute": ObjectRoute,
     "knativeService": NamedRoute,
     "inferenceModelRewrite": RewriteRoute,
+    "inferenceService": ServiceRoute,
+    "llmInferenceService": GroupRoute,
 }
-_OBJECTS = {kind: section for kind, section in _SECTIONS.items() if issubclass(section, NamedRoute)}
+_OBJECTS = {kind: section for kind, section in _SECTIONS.items() if issubclass(section, ServiceRoute)}
 ADAPTER_KINDS = frozenset(kind for kind, section in _SECTIONS.items() if section is RewriteRoute)
 """Kinds of route whose versions are adapters in the same pods."""
 OBJECT_KINDS = frozenset({*_OBJECTS, *ADAPTER_KINDS})
@@ -201,7 +225,8 @@ def _paths(kind: str, address: object) -> RouteRef:
 def _objects(kind: str, address: object) -> RouteRef:
     route = _long_form(_OBJECTS[kind], "name", address)
     rule = route.rule if isinstance(route, ObjectRoute) else None
-    return RouteRef(kind, route.name, rule=rule, stable=route.stable)
+    stable = route.stable if isinstance(route, NamedRoute) else None
+    return RouteRef(kind, route.name, rule=rule, stable=stable)
 
 
 def _rewrites(kind: str, address: object) -> RouteRef:

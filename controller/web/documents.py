@@ -86,7 +86,7 @@ class ActionRequest(_Request):
 
 
 class DeployRequest(_Request):
-    """A new version: ``endpoints`` on one machine; in a cluster ``backend``, ``image``, or neither."""
+    """A new version: ``endpoints`` on one machine; in a cluster one of the rest, or none."""
 
     version: Text = Field(min_length=1)
     endpoints: Annotated[tuple[Text, ...], Field(max_length=1024)] = ()
@@ -99,6 +99,9 @@ class DeployRequest(_Request):
         default=(), description="NAME=VALUE each."
     )
     container: Name | None = None
+    storage_uri: Text | None = Field(
+        default=None, description="Where the files are that an InferenceService shall load."
+    )
 
     def order(self, model: str) -> Order:
         """As the command line would give it."""
@@ -111,4 +114,5 @@ class DeployRequest(_Request):
             self.args,
             self.env,
             self.container,
+            self.storage_uri,
         )

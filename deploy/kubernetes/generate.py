@@ -38,6 +38,8 @@ WHAT: Mapping[Feature, str] = {
     Feature.CAPACITY: "Before copies are made, the nodes are asked what is free.",
     Feature.INFERENCE_POOLS: "Backends may be InferencePools.",
     Feature.GRPC_ROUTES: "GRPCRoutes are split too.",
+    Feature.INFERENCE_SERVICES: "Models of KServe's InferenceServices are rolled out.",
+    Feature.LLM_INFERENCE_SERVICES: "KServe's LLMInferenceServices are split.",
     Feature.ISTIO: "VirtualServices of Istio are split too, between Services or subsets.",
     Feature.AI_GATEWAY: "AIGatewayRoutes of Envoy AI Gateway are split too.",
     Feature.KNATIVE: "Knative Services are split too, between their revisions.",

@@ -19,7 +19,7 @@ from controller.policy.explain import summary_of
 from controller.policy.fields import Section
 from controller.policy.findings import inline
 from controller.policy.quality_sections import DriftCheck, EvaluationCheck, GoldenCheck
-from controller.policy.routes import ObjectRoute, PathRoute, RewriteRoute
+from controller.policy.routes import GroupRoute, ObjectRoute, PathRoute, RewriteRoute, ServiceRoute
 from controller.policy.schema import PolicySection
 from controller.policy.steps import AutoSteps, StepSection
 from controller.policy.structure import keys, kind_of, sections_at
@@ -66,6 +66,8 @@ def _below(name: str) -> Sequence[tuple[str, type[Section]]]:
             ("route.envoy", PathRoute),
             ("route.httpRoute, route.grpcRoute", ObjectRoute),
             ("route.inferenceModelRewrite", RewriteRoute),
+            ("route.inferenceService", ServiceRoute),
+            ("route.llmInferenceService", GroupRoute),
         ]
     if name == "checks":
         return [(_CHECKS[section], section) for section in _CHECKS]

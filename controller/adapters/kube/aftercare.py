@@ -6,13 +6,13 @@ Copies are not taken away before the requests that they still answer have ended,
 (`controller.domain.rules.draining`) and recorded before it is acted on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 
+from controller.adapters.kube.retirable import Retirable
 from controller.domain.aftercare import Care, Due, aftercare, backends_in_use, in_use, loser_of, since_end
 from controller.domain.machine import decide
 from controller.domain.model import ZERO, Entry, Rollout
@@ -31,40 +31,6 @@ _LOOK_AGAIN = timedelta(seconds=15)
 _REFUSED_AGAIN = timedelta(minutes=5)
 _SOONEST_COUNT, _LATEST_COUNT = timedelta(seconds=2), timedelta(seconds=30)
 """Running requests are counted again after a tenth of the time that they were waited for, within these."""
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A workload that Serinus created, by the backend before it; ``copies`` is what it is asked to have."""
-
-    release: Release
-    created_at: str
-    copies: int
-
-
-class Retirable(Protocol):
-    """What a workload adapter does for versions that serve nobody any more."""
-
-    async def retire(
-        self, namespace: str, release: Release, *, delete: bool, in_use: Sequence[Backend]
-    ) -> bool:
-        """Take all copies away, or delete what Serinus created; whether nothing is left to do.
-
-        Raises `TargetError` when the copies are those of a backend ``in_use`` too, or it is not clear whose.
-        """
-        ...
-
-    async def idle(self, namespace: str, release: Release) -> bool:
-        """Whether there is no copy left to take away. Raises `TargetError` where that is not clear."""
-        ...
-
-    async def settle(self, namespace: str, release: Release) -> None:
-        """Let the autoscaler of a promoted version have its own way again."""
-        ...
-
-    async def created(self, namespace: str, model: str) -> Sequence[Created]:
-        """What Serinus created for a model, and is still there."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +99,10 @@ class Aftercare:
         """
         use = await self._look(rollout.model)
         for due in aftercare(rollout, self._clock.now()):
-            if due.care is Care.SCALE_DOWN and (wait := await self._drain(rollout, due)) is not None:
+            if due.care is not Care.DELETE and (wait := await self._wait(rollout, due)) is not None:
                 return wait
             ours = due.release == rollout.release and not use.spares(due.release)
-            if ours and not await self._retire(rollout.policy.namespace, due, use):
+            if ours and not await self._settle_due(rollout, due, use):
                 return _LOOK_AGAIN
         self._left[rollout.model].pop(rollout.id, None)
         return None
@@ -163,17 +129,20 @@ class Aftercare:
         for due in aftercare(rollout, self._clock.now()):
             if use.spares(due.release):
                 return None  # it came to be used again: whichever rollout takes it out of use looks after it
-            wait = due.wait if due.wait > ZERO else None
-            if due.care is Care.SCALE_DOWN:
-                wait = await self._drain(rollout, due)
-            if wait is not None:
+            if (wait := await self._wait(rollout, due)) is not None:
                 return wait
-            done = await self._retire(rollout.policy.namespace, due, use)
+            done = await self._settle_due(rollout, due, use)
             if done is None:
                 return _REFUSED_AGAIN
             if not done:
                 return _LOOK_AGAIN
         return None
+
+    async def _wait(self, rollout: Rollout, due: Due) -> timedelta | None:
+        """How soon to look again; None once it may be done."""
+        if due.care is Care.SCALE_DOWN:
+            return await self._drain(rollout, due)
+        return due.wait if due.wait > ZERO else None
 
     async def _drain(self, rollout: Rollout, due: Due) -> timedelta | None:
         """Wait for the requests in flight; how soon to look again, None once the copies may go.
@@ -225,6 +194,16 @@ class Aftercare:
             await self._workload.settle(rollout.policy.namespace, rollout.release)
         except TargetError as error:
             log.warning("workload_not_settled", version=rollout.release.version, error=str(error))
+
+    async def _settle_due(self, rollout: Rollout, due: Due, use: _Use) -> bool | None:
+        """As `_retire`."""
+        if due.care is not Care.TAKE_BACK:
+            return await self._retire(rollout.policy.namespace, due, use)
+        try:
+            return await self._workload.take_back(rollout)
+        except TargetError as error:
+            log.warning("model_not_taken_back", version=due.release.version, error=str(error))
+            return None
 
     async def _retire(self, namespace: str, due: Due, use: _Use) -> bool | None:
         """Whether it is done; None when it is refused, which is told."""

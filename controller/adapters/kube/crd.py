@@ -46,7 +46,7 @@ _COLUMNS = (
     ("Policy", "string", ".status.policy", 1),
 )
 
-_FIXED = ("model", "version", "backend", "image", "overrides")
+_FIXED = ("model", "version", "backend", "image", "overrides", "storageUri")
 _IMMUTABLE = "{0} cannot be changed: create another ModelRollout"
 _ROOT_RULES = (
     ("size(self.metadata.name) <= 63", "metadata.name: use at most 63 characters"),
@@ -64,6 +64,10 @@ _SPEC_RULES = (
     (
         "!(has(self.backend) && has(self.image))",
         "a release has a backend or an image, not both: remove one",
+    ),
+    (
+        "!has(self.storageUri) || !(has(self.backend) || has(self.image))",
+        "storageUri stands for itself: remove backend and image",
     ),
     ("has(self.image) || !has(self.overrides)", "overrides need an image: add image, or remove overrides"),
 )

@@ -63,7 +63,7 @@ def fence(obj: Obj, epoch: int, mark: str = EPOCH_ANNOTATION) -> list[Obj]:
         raise _outrun(obj, borne, epoch)
     if borne < epoch:
         raise InvariantError(f"{_name(obj)} bears epoch {borne} and is written in epoch {epoch}")
-    return [_same_version(obj), {"op": "test", "path": path_of(mark), "value": _annotation(obj, mark)}]
+    return [same_version(obj), {"op": "test", "path": path_of(mark), "value": _annotation(obj, mark)}]
 
 
 async def take_over(
@@ -81,7 +81,7 @@ async def take_over(
         return obj
     metadata, others = obj["metadata"], _of_other_shardings(obj, mark)
     words = [word for each in (mark, *others) if (word := _latch_word(obj, each))]
-    operations = [_same_version(obj), *_annotated(obj, epoch, words[0] if words else None, mark)]
+    operations = [same_version(obj), *_annotated(obj, epoch, words[0] if words else None, mark)]
     operations += [{"op": "remove", "path": path_of(each)} for each in others]
     return await client.json_patch(resource, metadata.get("namespace"), metadata["name"], operations)
 
@@ -121,7 +121,8 @@ def _annotation(obj: Obj, mark: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _same_version(obj: Obj) -> Obj:
+def same_version(obj: Obj) -> Obj:
+    """The test that the object is as it was read; all that guards one that may not bear an epoch."""
     return {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
 
 

@@ -41,6 +41,7 @@ BackendName = Annotated[
     str, Field(max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._:/-]{0,251}[A-Za-z0-9])?$")
 ]
 ImageName = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9\[][A-Za-z0-9._:/@\[\]-]*$")]
+StorageUri = Annotated[str, Field(max_length=1024, pattern=r"^[a-z][a-z0-9+.-]{1,31}://[!-~]+$")]
 ContainerName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 VariableName = Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z_.-][A-Za-z0-9_.-]*$")]
 _CLEAN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
@@ -61,9 +62,9 @@ class Shape(BaseModel):
 class BackendSpec(Shape):
     """What runs the version already; without a name, found by its labels serinus.dev/model and /version."""
 
-    kind: Literal["Service", "InferencePool", "AIServiceBackend", "Revision", "LoraAdapter"] = Field(
-        default="Service", description="What the route sends requests to."
-    )
+    kind: Literal[
+        "Service", "InferencePool", "AIServiceBackend", "Revision", "LoraAdapter", "LLMInferenceService"
+    ] = Field(default="Service", description="What the route sends requests to.")
     name: BackendName | None = Field(
         default=None,
         description="The backend's name, in the same namespace; of a LoraAdapter, what its engine calls it.",
@@ -162,6 +163,13 @@ class ModelRolloutSpec(Shape):
     overrides: OverridesSpec | None = Field(
         default=None, description="With image only: what else differs from the stable version's container."
     )
+    storage_uri: StorageUri | None = Field(
+        default=None,
+        description=(
+            "Where the model's files are, such as gs://BUCKET/PATH: an InferenceService is given them."
+            " Instead of backend and image."
+        ),
+    )
     request: RequestSpec | None = Field(
         default=None, description="A person's word to this rollout; answered in status.requests."
     )
@@ -170,6 +178,8 @@ class ModelRolloutSpec(Shape):
     def _one_way_to_run(self) -> Self:
         if self.image is not None and self.backend is not None:
             raise PydanticCustomError("both", "a release has a backend or an image, not both: remove one")
+        if self.storage_uri is not None and (self.image is not None or self.backend is not None):
+            raise PydanticCustomError("files", "storageUri stands for itself: remove backend and image")
         if self.overrides is not None and self.image is None:
             raise PydanticCustomError("no_image", "overrides need an image: add image, or remove overrides")
         return self
@@ -215,6 +225,8 @@ def parse_request(obj: Obj) -> RequestSpec | list[str] | None:
 
 def release_of(spec: ModelRolloutSpec, found: Backend | None) -> Release:
     """The release to roll out. ``found`` is the backend that bears the version's labels, if any."""
+    if spec.storage_uri is not None:
+        return Release(spec.version, backend=Backend(BackendKind.STORAGE_URI, spec.storage_uri))
     if spec.image is not None:
         return Release(spec.version, backend=found, image=_image(spec.image, spec.overrides))
     named = spec.backend

@@ -1,7 +1,7 @@
 """The kinds of objects that Serinus talks about, and their addresses in the API.
 
 **Source**: Kubernetes API concepts, "Resource URIs"; the API references of the Gateway API v1, of its
-Inference Extension v1 and of LeaderWorkerSet v1; of Istio, Envoy Gateway, Envoy AI Gateway and Knative.
+Inference Extension v1 and of LeaderWorkerSet v1; of Istio, Envoy Gateway, Envoy AI Gateway, Knative, KServe.
 """
 
 from dataclasses import dataclass
@@ -75,6 +75,10 @@ GATEWAY_CLASSES = Resource(
     "gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False
 )
 INFERENCE_POOLS = Resource("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool")
+INFERENCE_SERVICES = Resource("serving.kserve.io", "v1beta1", "inferenceservices", "InferenceService")
+LLM_INFERENCE_SERVICES = Resource(
+    "serving.kserve.io", "v1alpha2", "llminferenceservices", "LLMInferenceService"
+)
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 DESTINATION_RULES = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule")
 AI_GATEWAY_ROUTES = Resource("aigateway.envoyproxy.io", "v1beta1", "aigatewayroutes", "AIGatewayRoute")

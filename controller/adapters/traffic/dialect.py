@@ -4,13 +4,15 @@
 says what an object means and which patch makes it mean something else. **Invariant**: a dialect is pure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controller.adapters.kube.resources import Obj, Resource
 from controller.adapters.traffic.gateway_status import Verdict
 from controller.domain.observation import RouteSeen, Survey
 from controller.domain.release import Backend, Release, RoutedModel, Split
+from controller.domain.vocabulary import Reason
 from controller.features import Feature
 
 
@@ -94,4 +96,34 @@ class Dialect(Protocol):
 
         ``routed`` may have no versions: then the route itself must tell them, else raises `TargetError`.
         """
+        ...
+
+
+@runtime_checkable
+class Unstamped(Protocol):
+    """A dialect whose object must not bear our annotations, because its owner copies them to pods.
+
+    Without an epoch on it, what keeps a deposed leader from writing is the version that every patch tests,
+    and the lease, which is looked at between reading and writing: such a leader can only still do what the
+    record asks for, and only before the next leader has written.
+    """
+
+    def latch(self, route: Obj, reason: Reason | None) -> list[Obj]:
+        """What latches a rollback that no record knows of at a place of its own; without a reason, undoes it.
+
+        ``route`` may have nothing that needs a latch: then empty.
+        """
+        ...
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A dialect that writes several objects of its kind for one split; each change is asked for in turn."""
+
+    def written(self, routed: RoutedModel, split: Split | None) -> tuple[str, ...]:
+        """Their names, in the order in which they must be written; for None, in that of an emergency."""
+        ...
+
+    def expect(self, routes: Sequence[Obj], routed: RoutedModel, split: Split, expected: Split) -> None:
+        """Raise `Conflict` when they hold together neither ``expected`` nor ``split``."""
         ...

@@ -9,6 +9,8 @@ from controller.adapters.traffic.ai_gateway import AI_GATEWAY_ROUTE
 from controller.adapters.traffic.dialect import Dialect
 from controller.adapters.traffic.gateway_api import GRPC_ROUTE, HTTP_ROUTE
 from controller.adapters.traffic.knative import KNATIVE_SERVICE
+from controller.adapters.traffic.kserve import INFERENCE_SERVICE
+from controller.adapters.traffic.llm_service import LLM_INFERENCE_SERVICE
 from controller.adapters.traffic.model_rewrite import MODEL_REWRITE
 from controller.adapters.traffic.virtual_service import VIRTUAL_SERVICE
 from controller.features import Feature
@@ -20,6 +22,8 @@ DIALECTS: Mapping[str, Dialect] = {
     "aiGatewayRoute": AI_GATEWAY_ROUTE,
     "knativeService": KNATIVE_SERVICE,
     "inferenceModelRewrite": MODEL_REWRITE,
+    "inferenceService": INFERENCE_SERVICE,
+    "llmInferenceService": LLM_INFERENCE_SERVICE,
 }
 
 

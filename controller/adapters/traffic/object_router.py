@@ -1,38 +1,38 @@
 """Splits traffic with an object of a cluster: a route, whose `Dialect` says what it means.
 
 The route is the source of truth of what the gateway shall run; its status says whether it was taken. Reads
-come from a cache that follows the routes. Every write is one JSON Patch that tests the version of the route
-that it was made for and the leader's epoch on it, so a read that is stale, or a leader that was deposed,
-costs a `Conflict` and changes nothing. A route that was written by somebody else is read anew and looked at
-once more, because its gateway writes its status all the time.
+come from a cache that follows the routes. Every write is conditional (`object_writing`), so a read that is
+stale, or a leader that was deposed, costs a `Conflict` and changes nothing. A route that was written by
+somebody else is read anew and looked at once more, because its gateway writes its status all the time.
 
 What cannot be had is told, not raised, while a pass only looks: a route that is gone, a right that was taken
 away. A write without the right raises `Forbidden`, a `TargetError`: trying again would not help, and the
 message holds the rule of RBAC to add. Both only once it has been so for a while (`Patience`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Protocol
 
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.errors import Forbidden, NotFound, NotServed
-from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership, fence, latch_of, stamp, take_over
+from controller.adapters.kube.fencing import EPOCH_ANNOTATION, Leadership
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import AI_SERVICE_BACKENDS, INFERENCE_POOLS, REVISIONS, SERVICES, Obj
 from controller.adapters.kube.untrusted import mapping, text
 from controller.adapters.traffic.companions import companion_of
-from controller.adapters.traffic.dialect import Dialect, Standing
+from controller.adapters.traffic.dialect import Dialect, Several, Standing
 from controller.adapters.traffic.gateway_classes import unmirrored_by_class
 from controller.adapters.traffic.gateway_patience import Patience
 from controller.adapters.traffic.gateway_seen import normal
+from controller.adapters.traffic.known_routes import Routes
+from controller.adapters.traffic.object_writing import Change, Expect, ObjectWriter
 from controller.adapters.workload.kube_labels import VERSION
 from controller.adapters.workload.kube_view import resource_of
 from controller.domain.observation import RouteSeen, Survey
 from controller.domain.release import Backend, Release, RoutedModel, Split
 from controller.domain.vocabulary import Reason
-from controller.errors import Conflict, ControllerError, TargetError, TransientError
+from controller.errors import Conflict, TargetError, TransientError
 
 PERMISSIONS = (
     Permission(SERVICES, frozenset({"get"}), Feature.CORE),
@@ -40,28 +40,6 @@ PERMISSIONS = (
     Permission(AI_SERVICE_BACKENDS, frozenset({"get"}), Feature.AI_GATEWAY),
     Permission(REVISIONS, frozenset({"get"}), Feature.KNATIVE),
 )
-
-
-class Routes(Protocol):
-    """The routes as they were last heard of, whole: with the record of who set which field."""
-
-    def get(self, namespace: str, name: str) -> Obj | None:
-        """The route; None if it is not there, or not followed."""
-        ...
-
-    def put(self, obj: Obj) -> None:
-        """Take the answer to a write of our own."""
-        ...
-
-    @property
-    def age(self) -> timedelta:
-        """How long ago the server last said what there is."""
-        ...
-
-    @property
-    def failure(self) -> ControllerError | None:
-        """Why they cannot be followed now; None when they can."""
-        ...
 
 
 class ObjectRouter:
@@ -83,22 +61,26 @@ class ObjectRouter:
         mark: str = EPOCH_ANNOTATION,
         stalest: timedelta = timedelta(seconds=75),
         patience: timedelta = timedelta(seconds=20),
+        indulgence: timedelta = timedelta(minutes=2),
         classes: bool = False,
     ) -> None:
+        """``indulgence`` is how long whoever makes a route of the object may take for a change of it."""
         self._client = client
         self._dialect = dialect
         self._routes = routes
-        self._leadership = leadership
+        self._writer = ObjectWriter(client, dialect, leadership, mark)
         self._allowed = allowed
         self._mark = mark
         self._stalest = stalest
         self._patience = Patience(patience)
+        self._indulgence = Patience(indulgence)
         self._classes = classes
 
     async def survey(self, routed: RoutedModel, recorded: Release | None) -> Survey:
         """Who serves on the route, and what stands in the way of a rollout. Raises `TransientError`."""
         if not self._allowed(routed.namespace):
-            return Survey(problem=Reason.PERMISSION_LOST, message=self._banned(routed), hopeless=True)
+            banned = self._banned(routed.namespace)
+            return Survey(problem=Reason.PERMISSION_LOST, message=banned, hopeless=True)
         try:
             standing = await self._stand(routed)
         except Forbidden as error:
@@ -106,7 +88,7 @@ class ObjectRouter:
         except NotServed as error:
             return Survey(problem=Reason.ROUTE_NOT_FOUND, message=str(error))
         if standing is None:
-            return Survey(problem=Reason.ROUTE_NOT_FOUND, message=self._missing(routed))
+            return Survey(problem=Reason.ROUTE_NOT_FOUND, message=self._missing(*self._where(routed)))
         found = self._dialect.survey(standing, routed, recorded)
         version = await self._label(routed, found.nameless) if found.nameless else ""
         survey = found.named(version) if version else found.survey
@@ -132,9 +114,9 @@ class ObjectRouter:
                 raise
             return self._unseen(known, routed, Reason.GATEWAY_UNAVAILABLE, str(error))
         if standing is None:
-            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(routed))
+            return self._lost(None, routed, Reason.ROUTE_NOT_FOUND, self._missing(*self._where(routed)))
         self._patience.restore(self._key("read", routed))
-        return self._dialect.seen(standing, routed, self._mark)
+        return self._indulged(self._dialect.seen(standing, routed, self._mark), routed)
 
     async def apply(self, routed: RoutedModel, split: Split, expected: Split) -> None:
         """Write the split, unless the route has it, and undo a latch. Returns before the gateway took it."""
@@ -142,10 +124,13 @@ class ObjectRouter:
 
         def change(route: Obj) -> list[Obj]:
             changes = self._dialect.change(route, routed, split, expected)
-            latched = latch_of(route, self._mark)
-            return [*changes, *(stamp(route, self._leadership.epoch, None, self._mark) if latched else [])]
+            return [*changes, *self._writer.unlatching(route)]
 
-        await self._write(routed, change)
+        def expect(routes: Sequence[Obj]) -> None:
+            if isinstance(self._dialect, Several):
+                self._dialect.expect(routes, routed, split, expected)
+
+        await self._write(routed, split, change, expect)
 
     async def roll_back_unrecorded(self, routed: RoutedModel, reason: Reason) -> None:
         """Give everything to stable and latch it, in one patch, whatever the route holds.
@@ -155,47 +140,55 @@ class ObjectRouter:
 
         def change(route: Obj) -> list[Obj]:
             weights = self._dialect.emergency(route, routed)
-            if not weights and latch_of(route, self._mark) is not None:
-                return []
-            return [*weights, *stamp(route, self._leadership.epoch, reason, self._mark)]
+            return [*weights, *self._writer.latching(route, reason, moves=bool(weights))]
 
-        await self._write(routed, change)
+        await self._write(routed, None, change)
 
-    async def _write(self, routed: RoutedModel, change: Callable[[Obj], list[Obj]]) -> None:
+    async def _write(
+        self, routed: RoutedModel, split: Split | None, change: Change, expect: Expect = lambda _: None
+    ) -> None:
         """Make a change of the route as it is known; after a `Conflict` once more, as it is by then."""
+        names: tuple[str, ...] = (self._dialect.object_name(routed),)
+        if isinstance(self._dialect, Several):
+            names = self._dialect.written(routed, split)
         key = self._key("write", routed)
+
+        async def write(*, fresh: bool) -> None:
+            routes = [await self._for_writing(routed.namespace, name, fresh=fresh) for name in names]
+            expect(routes)
+            for written in await self._writer.patch_all(routes, change):
+                self._routes.put(written)
+
         try:
-            route = await self._for_writing(routed, fresh=False)
             try:
-                await self._patch(routed, route, change)
+                await write(fresh=False)
             except Conflict:
-                await self._patch(routed, await self._for_writing(routed, fresh=True), change)
+                await write(fresh=True)
         except (Forbidden, NotFound) as error:
             if self._patience.is_over(key):
                 raise
             raise TransientError(str(error)) from error
         self._patience.restore(key)
 
-    async def _patch(self, routed: RoutedModel, route: Obj, change: Callable[[Obj], list[Obj]]) -> None:
-        if not change(route):
-            return
-        epoch = self._leadership.epoch
-        ours = await take_over(self._client, self._dialect.resource, route, epoch, self._mark)
-        operations = [*fence(ours, epoch, self._mark), *change(ours)]
-        where = routed.namespace, self._dialect.object_name(routed)
-        self._routes.put(await self._client.json_patch(self._dialect.resource, *where, operations))
+    def _indulged(self, seen: RouteSeen, routed: RoutedModel) -> RouteSeen:
+        """What is seen, without a complaint that may mend itself any moment: not in force all the same."""
+        key = self._key("honour", routed)
+        if seen.problem is not Reason.ROUTE_NOT_HONOURED:
+            self._indulgence.restore(key)
+            return seen
+        return seen if self._indulgence.is_over(key) else replace(seen, problem=None)
 
-    async def _for_writing(self, routed: RoutedModel, *, fresh: bool) -> Obj:
-        if not self._allowed(routed.namespace):
-            raise TargetError(self._banned(routed))
-        route = await (self._ask(routed) if fresh else self._look(routed))
+    async def _for_writing(self, namespace: str, name: str, *, fresh: bool) -> Obj:
+        if not self._allowed(namespace):
+            raise TargetError(self._banned(namespace))
+        route = await (self._ask(namespace, name) if fresh else self._look(namespace, name))
         if route is None:
-            raise NotFound(self._missing(routed))
+            raise NotFound(self._missing(namespace, name))
         return route
 
     async def _stand(self, routed: RoutedModel) -> Standing | None:
         """The route and what its dialect wants looked at beside it; a companion is always asked for."""
-        route = await self._look(routed)
+        route = await self._look(*self._where(routed))
         if route is None:
             return None
         beside = self._dialect.companions(route, routed)
@@ -203,26 +196,30 @@ class ObjectRouter:
         return Standing(route, tuple(found))
 
     def _known(self, routed: RoutedModel) -> Obj | None:
-        return self._routes.get(routed.namespace, self._dialect.object_name(routed))
+        return self._routes.get(*self._where(routed))
 
     def _key(self, act: str, routed: RoutedModel) -> tuple[str, str, str]:
         """What patience is had with."""
-        return act, routed.namespace, self._dialect.object_name(routed)
+        return act, *self._where(routed)
 
-    async def _look(self, routed: RoutedModel) -> Obj | None:
+    def _where(self, routed: RoutedModel) -> tuple[str, str]:
+        """The namespace and name of the object that is read."""
+        return routed.namespace, self._dialect.object_name(routed)
+
+    async def _look(self, namespace: str, name: str) -> Obj | None:
         """The route from the cache, if that is fresh and has it, else from the server."""
-        known = self._known(routed)
+        known = self._routes.get(namespace, name)
         fresh = self._routes.failure is None and self._routes.age <= self._stalest
-        return known if known is not None and fresh else await self._ask(routed)
+        return known if known is not None and fresh else await self._ask(namespace, name)
 
-    async def _ask(self, routed: RoutedModel) -> Obj | None:
-        name = self._dialect.object_name(routed)
-        return await self._client.get(self._dialect.resource, routed.namespace, name)
+    async def _ask(self, namespace: str, name: str) -> Obj | None:
+        return await self._client.get(self._dialect.resource, namespace, name)
 
     async def _label(self, routed: RoutedModel, backend: Backend) -> str:
         """The version that the backend's label gives; empty if that cannot be had."""
+        resource = resource_of(backend)
         try:
-            found = await self._client.get(resource_of(backend), routed.namespace, backend.name)
+            found = await self._client.get(resource, routed.namespace, backend.name) if resource else None
         except TargetError:
             return ""
         return text(mapping(mapping(mapping(found).get("metadata")).get("labels")).get(VERSION))
@@ -242,12 +239,11 @@ class ObjectRouter:
         seen = self._dialect.seen(Standing(known), routed, self._mark)
         return RouteSeen(seen.split, accepted=False, problem=problem, message=message, latched=seen.latched)
 
-    def _missing(self, routed: RoutedModel) -> str:
-        kind, name = self._dialect.resource.kind, self._dialect.object_name(routed)
-        return f"there is no {kind} {name} in the namespace {routed.namespace}"
+    def _missing(self, namespace: str, name: str) -> str:
+        return f"there is no {self._dialect.resource.kind} {name} in the namespace {namespace}"
 
-    def _banned(self, routed: RoutedModel) -> str:
+    def _banned(self, namespace: str) -> str:
         return (
-            f"policies may not act in the namespace {routed.namespace}: "
+            f"policies may not act in the namespace {namespace}: "
             "the operator allows namespaces in SERINUS_KUBERNETES__NAMESPACES"
         )

@@ -17,12 +17,12 @@ from controller.adapters.traffic.gateway_status import bounded, writers
 
 _ROUTES = {
     "InferenceService": "inferenceService",
-    "LLMInferenceService": "llmInferenceService",
     "AIGatewayRoute": "aiGatewayRoute",
     "KnativeService": "knativeService",
 }
 """Kinds of route of a policy, by the owners that they steer."""
 _ADVICE = {
+    "LLMInferenceService": "write route: {llmInferenceService: GROUP}, with its spec.router.route.group",
     "RayService": "KubeRay moves its traffic by itself; put an HTTPRoute of your own before two RayServices",
     "Canary": "end Flagger's hold on it: delete the Canary, and write the policy with serinus convert",
     "Rollout": "take trafficRouting out of the Rollout of Argo, then apply the route yourself",

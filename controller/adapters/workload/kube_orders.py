@@ -19,6 +19,8 @@ _KINDS = {
     "svc": "Service",
     "inferencepool": "InferencePool",
     "pool": "InferencePool",
+    "llminferenceservice": "LLMInferenceService",
+    "llmisvc": "LLMInferenceService",
     "aiservicebackend": "AIServiceBackend",
     "revision": "Revision",
 }
@@ -32,11 +34,13 @@ def model_rollout(order: Order, namespace: str) -> Obj:
     if order.endpoints:
         raise InvalidRequest(
             "--endpoint goes to the daemon of one machine; a cluster finds the copies by the backend",
-            f"serinus deploy {order.model} {order.version} --image IMAGE   (or --backend NAME)",
+            f"serinus deploy {order.model} {order.version} --image IMAGE   (or --backend, --storage-uri)",
         )
     spec: Obj = {"model": order.model, "version": order.version}
     if order.backend is not None:
         spec["backend"] = _backend(order.backend)
+    if order.storage_uri is not None:
+        spec["storageUri"] = order.storage_uri
     if order.image is not None:
         spec["image"] = order.image
     if overrides := _overrides(order):

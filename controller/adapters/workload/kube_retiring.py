@@ -6,7 +6,6 @@ ago. Everything can be repeated, and says whether anything is left to do.
 
 from collections.abc import Sequence
 
-from controller.adapters.kube.aftercare import Created
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.permissions import Feature
 from controller.adapters.kube.resources import (
@@ -16,6 +15,7 @@ from controller.adapters.kube.resources import (
     SERVICES,
     Obj,
 )
+from controller.adapters.kube.retirable import Created
 from controller.adapters.kube.untrusted import mapping, sequence, text
 from controller.adapters.workload.kube_endpoints import Endpoints
 from controller.adapters.workload.kube_labels import (

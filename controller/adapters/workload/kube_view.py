@@ -132,10 +132,9 @@ class ClusterView:
             cache.drop(namespace, name)
 
     async def backend(self, namespace: str, backend: Backend) -> Obj | None:
-        """The backend's object; None for an adapter, which is none, as for one that is not there."""
-        if backend.kind is BackendKind.LORA_ADAPTER:
-            return None
-        return await self.get(resource_of(backend), namespace, backend.name)
+        """The backend's object; None for one that is no object, as for one that is not there."""
+        resource = resource_of(backend)
+        return None if resource is None else await self.get(resource, namespace, backend.name)
 
     async def slices(self, namespace: str, service: str) -> Sequence[Obj]:
         """The EndpointSlices of a Service."""
@@ -200,9 +199,9 @@ class ClusterView:
         return cache
 
 
-def resource_of(backend: Backend) -> Resource:
-    """The kind of objects that a backend is one of; not to be asked of an adapter, which is no object."""
-    return _BACKENDS[backend.kind]
+def resource_of(backend: Backend) -> Resource | None:
+    """The kind of objects that a backend is one of; None for an adapter, and for what is KServe's alone."""
+    return _BACKENDS.get(backend.kind)
 
 
 def kept_pod(pod: Obj) -> Obj:

@@ -9,7 +9,6 @@ were decided on.
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from controller.adapters.kube.aftercare import Created
 from controller.adapters.kube.client import KubeClient
 from controller.adapters.kube.permissions import Feature, Permission
 from controller.adapters.kube.resources import (
@@ -29,7 +28,9 @@ from controller.adapters.kube.resources import (
     STATEFUL_SETS,
     Resource,
 )
+from controller.adapters.kube.retirable import Created
 from controller.adapters.workload import kube_room
+from controller.adapters.workload.kserve import InferenceServiceModels
 from controller.adapters.workload.kube_adapter_reading import Models
 from controller.adapters.workload.kube_cloning import Cloning
 from controller.adapters.workload.kube_full import full_copies, scales
@@ -40,6 +41,7 @@ from controller.adapters.workload.kube_scalable import Scalable
 from controller.adapters.workload.kube_scaling import Scaling
 from controller.adapters.workload.kube_shares import copies_for
 from controller.adapters.workload.kube_view import ClusterView, FindCache
+from controller.adapters.workload.llm_services import LlmServices
 from controller.domain.model import Rollout
 from controller.domain.observation import Readiness
 from controller.domain.release import Backend, BackendKind, Release
@@ -62,6 +64,7 @@ WATCHED: tuple[tuple[Resource, Feature], ...] = (
 )
 """What is read on every pass, so that it should be cached; a change of any of it can change a readiness."""
 
+"""What leads to pods by a selector of its own."""
 _READ = frozenset({"list", "watch"})
 _MADE = frozenset({"get", "create", "delete"})
 _SCALED = frozenset({"patch"})
@@ -77,6 +80,8 @@ PERMISSIONS = (
     Permission(LEADER_WORKER_SETS, _SCALED, Feature.LEADER_WORKER_SETS, subresource="scale"),
     *kube_room.PERMISSIONS,
 )
+
+_WITHOUT_COPIES = (BackendKind.LORA_ADAPTER, BackendKind.STORAGE_URI)
 
 
 class KubernetesWorkload:
@@ -104,6 +109,8 @@ class KubernetesWorkload:
         self._retiring = Retiring(client, view, scaling)
         room = Room(client) if Feature.CAPACITY in features else None
         self._readiness = ReadinessReader(view, room, models)
+        self._files = InferenceServiceModels(client, view, self._readiness)
+        self._llms = LlmServices(client, view, self._readiness)
 
     async def supply(self, rollout: Rollout, share_permille: int) -> None:
         """Create or raise the canary's copies until they can carry the share; never takes any away.
@@ -113,7 +120,13 @@ class KubernetesWorkload:
         to scale, and `Conflict` when somebody else changed the workload meanwhile.
         """
         namespace, backend = self._allowed(rollout.policy.namespace), rollout.release.backend
+        if backend is not None and backend.kind is BackendKind.STORAGE_URI and share_permille > 0:
+            await self._files.supply(rollout, share_permille)
         if not _has_copies(backend) or share_permille <= 0:
+            return
+        if backend.kind is BackendKind.LLM_INFERENCE_SERVICE:
+            if rollout.policy.workload.scale:
+                await self._llms.stop(namespace, backend.name, stopped=False)
             return
         target = await self._target(rollout, backend, share_permille)
         if target is not None:
@@ -123,6 +136,11 @@ class KubernetesWorkload:
     async def readiness(self, rollout: Rollout, release: Release) -> Readiness:
         """Whether the release's backend has endpoints enough for its present share, and what is missing."""
         self._allowed(rollout.policy.namespace)
+        kind = release.backend.kind if release.backend is not None else None
+        if kind is BackendKind.STORAGE_URI:
+            return await self._files.readiness(rollout, release)
+        if kind is BackendKind.LLM_INFERENCE_SERVICE:
+            return await self._llms.readiness(rollout, release)
         return await self._readiness.read(rollout, release)
 
     async def retire(
@@ -137,6 +155,9 @@ class KubernetesWorkload:
         self._allowed(namespace)
         if not _has_copies(release.backend):
             return True
+        if release.backend.kind is BackendKind.LLM_INFERENCE_SERVICE:
+            await self._llms.stop(namespace, release.backend.name, stopped=True)
+            return True
         if Feature.WORKLOADS in self._view.features:
             await self._retiring.check_unused(namespace, release.backend, in_use)
         if delete:
@@ -145,10 +166,20 @@ class KubernetesWorkload:
         await self._retiring.to_none(namespace, release.backend)
         return True
 
+    async def take_back(self, rollout: Rollout) -> bool:
+        """Put back what the rollout's release took the place of; whether nothing is left to do. Idempotent.
+
+        Only for a release that is files, and was rolled back.
+        """
+        self._allowed(rollout.policy.namespace)
+        return await self._files.take_back(rollout)
+
     async def idle(self, namespace: str, release: Release) -> bool:
         """Whether the version has no copies to take away. Raises `TargetError` where that is not clear."""
         if not _has_copies(release.backend):
             return True
+        if release.backend.kind is BackendKind.LLM_INFERENCE_SERVICE:
+            return await self._llms.stopped(self._allowed(namespace), release.backend.name)
         return await self._retiring.idle(self._allowed(namespace), release.backend)
 
     async def created(self, namespace: str, model: str) -> Sequence[Created]:
@@ -159,7 +190,11 @@ class KubernetesWorkload:
 
     async def revive(self, namespace: str, release: Release, copies: int) -> None:
         """Give a version that was scaled to 0 at least so many copies again, for a way back to it."""
-        if _has_copies(release.backend):
+        if not _has_copies(release.backend):
+            return
+        if release.backend.kind is BackendKind.LLM_INFERENCE_SERVICE:
+            await self._llms.stop(self._allowed(namespace), release.backend.name, stopped=False)
+        else:
             await self._retiring.at_least(self._allowed(namespace), release.backend, copies)
 
     async def settle(self, namespace: str, release: Release) -> None:
@@ -167,7 +202,9 @@ class KubernetesWorkload:
 
         While it was the canary its minimum was what its weight needed. Idempotent, and nothing without one.
         """
-        if _has_copies(release.backend) and Feature.WORKLOADS in self._view.features:
+        if not _has_copies(release.backend) or release.backend.kind is BackendKind.LLM_INFERENCE_SERVICE:
+            return
+        if Feature.WORKLOADS in self._view.features:
             await self._retiring.settle(self._allowed(namespace), release.backend)
 
     async def _target(self, rollout: Rollout, backend: Backend, share_permille: int) -> Scalable | None:
@@ -195,5 +232,5 @@ class KubernetesWorkload:
 
 
 def _has_copies(backend: Backend | None) -> TypeGuard[Backend]:
-    """Whether the version has pods of its own; an adapter shares its pool's, which are never scaled."""
-    return backend is not None and backend.kind is not BackendKind.LORA_ADAPTER
+    """Whether the version has pods that are scaled; an adapter shares its pool's, files have KServe's."""
+    return backend is not None and backend.kind not in _WITHOUT_COPIES

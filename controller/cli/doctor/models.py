@@ -110,11 +110,12 @@ class ModelsDoctor:
         named = looked.serving
         if named is not None and named.kind is BackendKind.LORA_ADAPTER:
             named = Backend(BackendKind.INFERENCE_POOL, pool_ref(found or {})[1])
-        if named is None:
+        kind = None if named is None else resource_of(named)
+        if named is None or kind is None:
             return [looked.finding]
         return [
             looked.finding,
-            *await seen("backend", model.policy.model, lambda: self._backend(model, named)),
+            *await seen("backend", model.policy.model, lambda: self._backend(model, named, kind)),
         ]
 
     async def _beside(self, model: routes.Model, found: Obj) -> tuple[Obj | None, ...]:
@@ -122,10 +123,10 @@ class ModelsDoctor:
         wanted = model.dialect.companions(found, model.routed) if model.dialect else ()
         return tuple([await companion_of(self.client, model.key.namespace, each) for each in wanted])
 
-    async def _backend(self, model: routes.Model, named: Backend) -> Findings:
+    async def _backend(self, model: routes.Model, named: Backend, kind: Resource) -> Findings:
         namespace = model.policy.namespace
         if named.kind is not BackendKind.SERVICE or named.subset:
-            other = await self.client.get(resource_of(named), namespace, named.name)
+            other = await self.client.get(kind, namespace, named.name)
             return [routes.backend(model, named, other, ())]
         service = await self.client.get(SERVICES, namespace, named.name)
         slices: Sequence[Obj] = ()

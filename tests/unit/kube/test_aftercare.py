@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.adapters.kube.aftercare import Aftercare, Created
+from controller.adapters.kube.aftercare import Aftercare
+from controller.adapters.kube.retirable import Created
 from controller.domain.model import Rollout
 from controller.domain.observation import InFlight
 from controller.domain.policy import WorkloadRules
@@ -53,6 +54,12 @@ class FakeRetirable:
 
     async def idle(self, namespace: str, release: Release) -> bool:
         return release.version in self.gone
+
+    async def take_back(self, rollout: Rollout) -> bool:
+        if self.refuses:
+            raise TargetError("forbidden")
+        self.done.append(f"take back {rollout.release.version}")
+        return not self.slow
 
     async def settle(self, namespace: str, release: Release) -> None:
         self.settled.append(release.version)
@@ -273,3 +280,37 @@ async def test_after_a_restart_an_older_loss_of_the_same_version_does_not_cut_it
     await stage.tend(timedelta(seconds=2))
     assert stage.workload.done == ["scale v2"]
     assert stage.drained == ["drained v2: 0 running after 7s (by running)"]
+
+
+def files(version: str) -> Release:
+    return Release(version, backend=Backend(BackendKind.STORAGE_URI, f"gs://models/{version}"))
+
+
+async def test_files_that_lost_are_taken_back_after_the_drain_until_that_is_done() -> None:
+    stage = Stage(ended(1, Phase.ROLLED_BACK, files("v2"), files("v1")))
+    assert await stage.tend() == timedelta(seconds=60)
+    stage.workload.slow = True
+    assert await stage.tend(timedelta(seconds=60)) == timedelta(seconds=15)
+    stage.workload.slow = False
+    assert await stage.tend(timedelta(seconds=15)) is None
+    assert stage.workload.done == ["take back v2", "take back v2"]
+
+
+async def test_files_that_were_promoted_or_never_given_are_not_taken_back() -> None:
+    never = replace(ended(2, Phase.NOT_DEPLOYED, files("v3"), files("v2")), supply_permille=0)
+    stage = Stage(ended(1, Phase.SUCCEEDED, files("v2"), files("v1")), never)
+    assert await stage.tend(timedelta(days=1)) is None
+    assert stage.workload.done == []
+
+
+async def test_files_that_another_rollout_tries_again_stay() -> None:
+    again = ended(2, Phase.PREPARING, files("v2"), files("v1"))
+    stage = Stage(ended(1, Phase.ABORTED, files("v2"), files("v1")), again)
+    assert await stage.tend(timedelta(days=1)) is None
+    assert stage.workload.done == []
+
+
+async def test_a_refusal_to_take_files_back_is_tried_again_later() -> None:
+    stage = Stage(ended(1, Phase.ABORTED, files("v2"), files("v1")))
+    stage.workload.refuses = True
+    assert await stage.tend(timedelta(days=1)) == timedelta(minutes=5)

@@ -84,6 +84,7 @@ class TestFaults:
             ({"backend": {"kind": "Pod"}}, "spec.backend.kind: input should be 'Service', 'InferencePool'"),
             ({"backend": {"kind": "InferencePool", "port": 1}}, "spec.backend: only a Service has a port"),
             ({"backend": {"kind": "Revision"}}, "spec.backend: only a Service or an InferencePool is found"),
+            ({"backend": {"kind": "LLMInferenceService"}}, "spec.backend: only a Service or an Inference"),
             ({"backend": {"subset": "v7"}}, "spec.backend: a subset is of a Service: say its name"),
             (
                 {"backend": {"kind": "Revision", "name": "a", "subset": "v7"}},

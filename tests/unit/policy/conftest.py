@@ -22,8 +22,8 @@ checks:
 def catalogue() -> Catalogue:
     return Catalogue(
         {
-            **dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
-            "knativeService": Capabilities(finest_permille=10),
+            **dict.fromkeys(("envoy", "httpRoute", "grpcRoute", "llmInferenceService"), Capabilities()),
+            **dict.fromkeys(("knativeService", "inferenceService"), Capabilities(finest_permille=10)),
         },
         dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),

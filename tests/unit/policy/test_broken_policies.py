@@ -23,8 +23,8 @@ PLACE = re.compile(r"[\w./-]+\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S.*")
 def catalogue() -> Catalogue:
     return Catalogue(
         {
-            **dict.fromkeys(("envoy", "httpRoute", "grpcRoute"), Capabilities()),
-            "knativeService": Capabilities(finest_permille=10),
+            **dict.fromkeys(("envoy", "httpRoute", "grpcRoute", "llmInferenceService"), Capabilities()),
+            **dict.fromkeys(("knativeService", "inferenceService"), Capabilities(finest_permille=10)),
         },
         dict.fromkeys(("envoy", "envoy-gateway", "mlserver"), Measures(frozenset({"latency"}))),
         frozenset({"threshold", "sequential"}),

@@ -155,6 +155,23 @@ def test_names_that_the_catalogue_knows_are_allowed(policy_text: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "route"),
+    [
+        ("{inferenceService: fraud}", RouteRef("inferenceService", "fraud")),
+        ("{inferenceService: {name: fraud}}", RouteRef("inferenceService", "fraud")),
+        ("{llmInferenceService: chat}", RouteRef("llmInferenceService", "chat")),
+        (
+            "{llmInferenceService: {name: chat, stable: chat-v1}}",
+            RouteRef("llmInferenceService", "chat", stable="chat-v1"),
+        ),
+    ],
+)
+def test_routes_of_kserve(policy_text: str, catalogue: Catalogue, written: str, route: RouteRef) -> None:
+    text = policy_text.replace("{envoy: /v2/models/fraud-detector}", written)
+    assert parsed(text, catalogue).route == route
+
+
 @pytest.mark.parametrize("kind", ["httpRoute", "grpcRoute"])
 @pytest.mark.parametrize(
     ("address", "rule", "stable"),

@@ -37,7 +37,7 @@ def test_a_route_without_an_owner_is_nobody_s() -> None:
     ("route", "shown", "advice"),
     [
         (owned("InferenceService", "chat"), "InferenceService chat", "{inferenceService: chat}"),
-        (owned("LLMInferenceService", "c2"), "LLMInferenceService c2", "{llmInferenceService: c2}"),
+        (owned("LLMInferenceService", "c2"), "LLMInferenceService c2", "{llmInferenceService: GROUP}"),
         (owned("AIGatewayRoute", "chat"), "AIGatewayRoute chat", "{aiGatewayRoute: chat}"),
         (owned("Service", "chat", "serving.knative.dev/v1"), "KnativeService chat", "{knativeService: chat}"),
         (
@@ -67,7 +67,7 @@ def test_a_route_without_an_owner_is_nobody_s() -> None:
                 }
             ),
             "LLMInferenceService chat-v2",
-            "{llmInferenceService: chat-v2}",
+            "{llmInferenceService: GROUP}",
         ),
         (
             with_metadata(

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.kube.modelrollout import ModelRolloutSpec, parse_spec
+from controller.adapters.kube.modelrollout import ModelRolloutSpec, parse_spec, release_of
 from controller.adapters.workload.kube_orders import differences, model_rollout
 from controller.control.errors import InvalidRequest
 from controller.control.interface import Order
+from controller.domain.release import Backend, BackendKind, Release
 
 
 def spec_of(**typed: Any) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def test_an_order_without_more_is_found_by_labels() -> None:
         ("svc/fraud-v7", {"kind": "Service", "name": "fraud-v7"}),
         ("InferencePool/llama", {"kind": "InferencePool", "name": "llama"}),
         ("inferencepool/llama", {"kind": "InferencePool", "name": "llama"}),
+        ("llmisvc/chat-v7", {"kind": "LLMInferenceService", "name": "chat-v7"}),
+        ("LLMInferenceService/chat-v7", {"kind": "LLMInferenceService", "name": "chat-v7"}),
         ("fraud@v7", {"kind": "Service", "name": "fraud", "subset": "v7"}),
         ("svc/fraud@v7:8080", {"kind": "Service", "name": "fraud", "subset": "v7", "port": 8080}),
         ("AIServiceBackend/llama-v7", {"kind": "AIServiceBackend", "name": "llama-v7"}),
@@ -46,12 +49,27 @@ def test_backends(typed: str, backend: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    "uri", ["gs://models/fraud/2", "pvc://models/a", "hf://team/model:rev", "oci://r/m:2"]
+)
+def test_files(uri: str) -> None:
+    spec = spec_of(storage_uri=uri)
+    assert spec == {"model": "fraud", "version": "v7", "storageUri": uri}
+    release = release_of(ModelRolloutSpec.model_validate(spec), None)
+    assert release == Release("v7", backend=Backend(BackendKind.STORAGE_URI, uri))
+
+
+@pytest.mark.parametrize(
     ("typed", "fault"),
     [
         ({"backend": "Deployment/x"}, "KIND"),
         ({"backend": "x:http"}, "KIND"),
         ({"backend": "x:70000"}, "spec.backend.port"),
         ({"backend": "InferencePool/x:80"}, "remove port"),
+        ({"backend": "llmisvc/x:80"}, "remove port"),
+        ({"storage_uri": "models/fraud"}, "spec.storageUri"),
+        ({"storage_uri": "gs://models/a b"}, "spec.storageUri"),
+        ({"storage_uri": "gs://models/fraud", "image": "i"}, "stands for itself"),
+        ({"storage_uri": "gs://models/fraud", "backend": "x"}, "stands for itself"),
         ({"backend": "Revision/x@v7"}, "remove subset"),
         ({"backend": "x@v7@v8"}, "KIND"),
         (

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.kube.identity import Key
+from controller.adapters.workload.kube_view import resource_of
 from controller.cli.doctor.findings import Outcome
 from controller.cli.doctor.routes import Model, allowed, backend, route
 from controller.cli.doctor.setup import Setup, setup_without
@@ -16,6 +17,7 @@ from controller.domain.vocabulary import Phase
 from controller.features import Feature
 from tests.fakes import a_policy, a_rollout
 from tests.gateway_routes import NAMESPACE, POOL_S, C, S, a_route, a_rule, condition, parent, pool, ref
+from tests.kserve_world import Knative, a_service
 from tests.model_rewrites import STABLE, rewrite, rule, target
 
 POLICY = a_policy(namespace=NAMESPACE, route=RouteRef("httpRoute", "fraud"))
@@ -64,6 +66,26 @@ class TestAllowed:
         model = Model(replace(POLICY, route=RouteRef("grpcRoute", "fraud")))
         assert allowed(model, replace(SETUP, features=frozenset({Feature.GRPC_ROUTES}))) is None
         assert allowed(model, setup_without("elsewhere")) is None, "nobody knows"
+
+
+class TestKserve:
+    """A route that only what was made from it can speak for."""
+
+    MODEL = Model(a_policy(namespace=NAMESPACE, route=RouteRef("inferenceService", "fraud")))
+
+    def test_it_is_well_when_the_revisions_that_it_names_were_looked_at(self) -> None:
+        knative, service = Knative(), a_service()
+        service["status"] = knative.look(service)
+        looked = route(self.MODEL, service, tuple(knative.revisions))
+        assert looked.finding.outcome is Outcome.OK
+        assert "fraud-predictor-00001 serves" in looked.finding.message
+        assert looked.serving is not None
+        assert resource_of(looked.serving) is None, "no copies of its own are looked at"
+
+    def test_without_them_it_is_not_known(self) -> None:
+        service = a_service()
+        service["status"] = Knative().look(service)
+        assert route(self.MODEL, service, (None,)).finding.outcome is Outcome.FAILED
 
 
 class TestRoute:
