@@ -173,6 +173,22 @@ def test_a_language_model_is_released_under_its_policy(apiserver: ApiServer, she
     assert rollout["spec"]["backend"] == {"kind": "InferencePool", "name": "code-assistant-v2"}
 
 
+def test_models_of_kserve_are_released(apiserver: ApiServer, shell: Shell) -> None:
+    for name in ("credit", "assistants"):
+        apiserver.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    shell.run(script("docs/how-to/kserve.md", "model"))
+    rollout = apiserver.admin.get("serinus.dev/v1alpha1", "ModelRollout", "credit", "credit-scorer-v8")
+    assert rollout is not None
+    assert rollout["spec"]["storageUri"] == "gs://models/credit/8"
+    shell.run(script("docs/how-to/kserve.md", "llm"))
+    rollout = apiserver.admin.get("serinus.dev/v1alpha1", "ModelRollout", "assistants", "legal-assistant-v2")
+    assert rollout is not None
+    assert rollout["spec"]["backend"] == {"kind": "LLMInferenceService", "name": "legal-v2"}
+    for namespace in ("credit", "assistants"):
+        apiserver.kubectl("delete", "modelrollouts", "--all", "-n", namespace)
+    apiserver.kubectl("delete", "llminferenceservices", "--all", "-n", "assistants")
+
+
 def test_a_subset_and_a_revision_are_released(apiserver: ApiServer, shell: Shell) -> None:
     said = shell.run(script("docs/how-to/gateways.md", "cluster"))
     backends = {

@@ -8,6 +8,7 @@ from tests.kube.crds.gateway_api import gateway, gateway_class, grpc_route, http
 from tests.kube.crds.inference import former_model_rewrite, inference_pool, model_rewrite
 from tests.kube.crds.istio import destination_rule, virtual_service
 from tests.kube.crds.knative import knative_service, revision
+from tests.kube.crds.kserve import inference_service, llm_inference_service
 from tests.kube.crds.leader_worker_set import leader_worker_set
 
 
@@ -22,6 +23,8 @@ def definitions() -> list[dict[str, Any]]:
         model_rewrite(),
         former_model_rewrite(),
         leader_worker_set(),
+        inference_service(),
+        llm_inference_service(),
         virtual_service(),
         destination_rule(),
         ai_gateway_route(),
