@@ -24,6 +24,7 @@ FIRST: Mapping[str, Sequence[str]] = {
         "how-to/quality.md",
         "how-to/llm.md",
         "how-to/lora.md",
+        "how-to/kserve.md",
         "how-to/low-traffic.md",
         "how-to/backtest.md",
         "how-to/testers-and-sticky-users.md",
