@@ -30,9 +30,8 @@ from controller.domain.release import RoutedModel, Split
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import Conflict
 from controller.features import Feature
-from tests.kube.admin import ApiError
 from tests.kube.crds.inference import former_model_rewrite
-from tests.kube.crds.inference import model_rewrite as model_rewrite_crd
+from tests.kube.rewrite_groups import FORMER, NEWER, serve_newer
 from tests.kube_workloads import pod, ready
 from tests.model_rewrites import CANARY, MODEL, STABLE, C, S, rewrite, routed, rule, target
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-NEWER, FORMER = "llm-d.ai/v1alpha2", "inference.networking.x-k8s.io/v1alpha2"
 FEATURES = frozenset({Feature.CORE, Feature.INFERENCE_MODEL_REWRITES, Feature.INFERENCE_POOLS})
 STEP = Split(S, C, 50)
 PACE = Pace(longest_wait=timedelta(seconds=1))
@@ -139,25 +137,10 @@ def group(request: pytest.FixtureRequest, apiserver: "ApiServer") -> Iterator[st
     """The group that the cluster knows: both, or only the former one."""
     chosen: str = request.param
     if chosen == FORMER:
-        hidden = model_rewrite_crd()
-        hidden["spec"]["versions"][0]["served"] = False
-        apiserver.admin.define(hidden)
-        _until_served(apiserver, NEWER, served=False)
+        serve_newer(apiserver.admin, served=False)
     yield chosen
     if chosen == FORMER:
-        apiserver.admin.define(model_rewrite_crd())
-        _until_served(apiserver, NEWER, served=True)
-
-
-def _until_served(apiserver: "ApiServer", api: str, *, served: bool) -> None:
-    def look() -> bool:
-        try:
-            found = apiserver.admin.request("GET", f"/apis/{api}")
-        except ApiError:
-            return not served
-        return any(each["name"] == "inferencemodelrewrites" for each in found["resources"]) is served
-
-    apiserver.admin.until(look, f"{api} is {'served' if served else 'gone'}")
+        serve_newer(apiserver.admin, served=True)
 
 
 @pytest.fixture
@@ -255,8 +238,7 @@ async def test_when_the_newer_group_is_installed_it_counts_within_a_resync(
     async with world.router(resync=1, served=looking) as router:
         await router.apply(world.routed(), STEP, Split(S))
         await world.until(router, STEP)
-        apiserver.admin.define(model_rewrite_crd())
-        _until_served(apiserver, NEWER, served=True)
+        serve_newer(apiserver.admin, served=True)
         newer = World(apiserver, world.namespace, NEWER)
         newer.create(rule(target("chat-v4"), models=("chat",)), rule(target(STABLE)))
         await world.until(router, Split(S))

@@ -8,17 +8,16 @@ from tests.e2e.cluster.buttons import pressed_in_slack
 from tests.e2e.cluster.looking import OURS
 from tests.e2e.cluster.plays_ends import too_few_gpus
 from tests.e2e.cluster.plays_gateway import POOLS, copied, pool
-from tests.e2e.cluster.policies import TWO_STEPS
+from tests.e2e.cluster.plays_kinds import adapters, adapters_formerly, ai_backends, revisions, subsets
+from tests.e2e.cluster.policies import ONE_STEP, TWO_STEPS
 from tests.e2e.cluster.robots import deployed_by_a_robot
 from tests.e2e.cluster.stage import ClusterStage
-from tests.e2e.policies import step
 from tests.e2e.proof import eventually
 from tests.kube.manifests import backend, deployment, route, service
 
 Obj = dict[str, Any]
 Play = Callable[[ClusterStage, str], None]
 
-ONE_STEP = (step("50%", "1h", 5),)
 IMAGE = "models/tumor:v1"
 GROUP, SET = "leaderworkerset.x-k8s.io", "LeaderWorkerSet"
 
@@ -228,8 +227,16 @@ def held(stage: ClusterStage, model: str) -> None:
     stage.until_weight(stage.release(model, "v2"), 50)
 
 
-BEFORE_THE_CHANGE: dict[str, Play] = {"held": held, "grpc": grpc}
+BEFORE_THE_CHANGE: dict[str, Play] = {
+    "held": held,
+    "grpc": grpc,
+    "subsets": subsets,
+    "ai-backends": ai_backends,
+    "revisions": revisions,
+    "adapters-formerly": adapters_formerly,
+}
 AFTER_THE_CHANGE: dict[str, Play] = {
+    "adapters": adapters,
     "cloned": cloned,
     "in-vain": cloned_in_vain,
     "stateful": stateful,

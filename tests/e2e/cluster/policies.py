@@ -15,6 +15,8 @@ from tests.kube.simulator.cluster import MODELS
 Fields = Mapping[str, Any]
 
 TWO_STEPS = (step("20%", "1s", 5), step("50%", "1s", 5))
+ONE_STEP = (step("50%", "1h", 5),)
+"""Stays at it."""
 ENDLESS = (step("20%", "1s", 5), step("50%", "1h", 5))
 """Stays at the second step until somebody or something ends it."""
 FAST: Fields = {

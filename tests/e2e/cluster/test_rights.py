@@ -20,20 +20,35 @@ from tests.e2e.cluster.robots import API_SETTINGS
 from tests.e2e.cluster.stage import ClusterStage
 from tests.kube.apiserver import ApiServer
 from tests.kube.fault_rules import Fault, Planned, script
+from tests.kube.rewrite_groups import FORMER, NEWER, serve_newer
 
 pytestmark = pytest.mark.integration
 
-CONFLICTS = ("/grpcroutes/", "/httproutes/", "/modelrollouts/")
+CONFLICTS = (
+    "/modelrollouts/",
+    "/httproutes/",
+    "/grpcroutes/",
+    "/virtualservices/",
+    "/aigatewayroutes/",
+    "/serving.knative.dev/v1/",
+    f"/{FORMER}/",
+    f"/{NEWER}/",
+)
 """One write of each is refused, for what is refused is read again."""
 
 
 @pytest.fixture(scope="module")
 def stage(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterStage]:
+    """Before the change the server knows rewrites of the former group alone."""
     folder = tmp_path_factory.mktemp("rights")
-    with ClusterStage(
-        apiserver, folder, "rights", tuple(Feature), {**button_settings(folder), **API_SETTINGS}
-    ) as stage:
-        yield stage
+    try:
+        serve_newer(apiserver.admin, served=False)
+        with ClusterStage(
+            apiserver, folder, "rights", tuple(Feature), {**button_settings(folder), **API_SETTINGS}
+        ) as stage:
+            yield stage
+    finally:
+        serve_newer(apiserver.admin, served=True)
 
 
 def act(stage: ClusterStage, plays: Mapping[str, Play]) -> None:
@@ -48,6 +63,7 @@ def test_it_does_everything_that_it_may_and_nothing_else(stage: ClusterStage) ->
     replica.proxy.inject(script(*(Planned(Fault.CONFLICT, "PATCH", path) for path in CONFLICTS)))
     act(stage, BEFORE_THE_CHANGE)
     replica.stop()
+    serve_newer(stage.server.admin, served=True)
     replica.start()
     act(stage, AFTER_THE_CHANGE)
     stream.stop()

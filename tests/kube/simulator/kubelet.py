@@ -56,8 +56,10 @@ class Kubelet:
 
         ``wake`` is called when its server answers, for which nobody waits here.
         """
-        uid = pod["metadata"]["uid"]
-        if not pod["spec"].get("nodeName") and not await self._schedule(pod):
+        uid, node = pod["metadata"]["uid"], pod["spec"].get("nodeName")
+        if node and all(each["metadata"]["name"] != node for each in self._nodes.all()):
+            return None  # of a node that is not one of ours: nobody runs it, or the test does
+        if not node and not await self._schedule(pod):
             return None
         left = self._since.setdefault(uid, time.monotonic()) + self._manners.start_seconds - time.monotonic()
         containers = [image(each["image"]) for each in pod["spec"]["containers"]]
