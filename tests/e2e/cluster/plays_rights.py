@@ -9,6 +9,7 @@ from tests.e2e.cluster.looking import OURS
 from tests.e2e.cluster.plays_ends import too_few_gpus
 from tests.e2e.cluster.plays_gateway import POOLS, copied, pool
 from tests.e2e.cluster.plays_kinds import adapters, adapters_formerly, ai_backends, revisions, subsets
+from tests.e2e.cluster.plays_kserve import files, members
 from tests.e2e.cluster.policies import ONE_STEP, TWO_STEPS
 from tests.e2e.cluster.robots import deployed_by_a_robot
 from tests.e2e.cluster.stage import ClusterStage
@@ -233,6 +234,8 @@ BEFORE_THE_CHANGE: dict[str, Play] = {
     "subsets": subsets,
     "ai-backends": ai_backends,
     "revisions": revisions,
+    "files": files,
+    "members": members,
     "adapters-formerly": adapters_formerly,
 }
 AFTER_THE_CHANGE: dict[str, Play] = {

@@ -31,6 +31,8 @@ CONFLICTS = (
     "/virtualservices/",
     "/aigatewayroutes/",
     "/serving.knative.dev/v1/",
+    "/inferenceservices/",
+    "/llminferenceservices/",
     f"/{FORMER}/",
     f"/{NEWER}/",
 )
