@@ -1,25 +1,19 @@
-"""Plays of the kinds of route that the simulated gateway knows nothing of. Whoever runs them is the test.
+"""Plays about kinds of route that the simulated gateway does not know: whoever runs them, the test plays.
 
 Each ends as soon as the route is split, for then every right to its kind was needed.
 """
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from controller.adapters.kube.resources import Resource
 from controller.domain.release import BackendKind
-from tests.e2e.cluster.plays_gateway import POOLS
 from tests.e2e.cluster.policies import ONE_STEP
 from tests.e2e.cluster.stage import ClusterStage
+from tests.e2e.proof import eventually
 from tests.kube.manifests import PORT, backend, deployment, route, service
-from tests.kube.rewrite_groups import FORMER, NEWER
-from tests.kube_workloads import pod, ready
-from tests.model_rewrites import rewrite, rule, target
 from tests.weighted_routes import (
     a_knative_service,
     destination,
@@ -35,6 +29,51 @@ ISTIO, KNATIVE = "networking.istio.io/v1", "serving.knative.dev/v1"
 AI_GATEWAY, ENVOY_GATEWAY = "aigateway.envoyproxy.io/v1beta1", "gateway.envoyproxy.io/v1alpha1"
 
 
+def grpc(stage: ClusterStage, model: str) -> None:
+    """A GRPCRoute is split like an HTTPRoute. The simulated gateway knows none: the test accepts it."""
+    admin, kind = stage.server.admin, ("gateway.networking.k8s.io/v1", "GRPCRoute", stage.namespace, model)
+    for version in ("v1", "v2"):
+        stage.serve(model, version, IMAGE)
+        stage.until_ready(f"{model}-{version}")
+    written = route(stage.namespace, model, [])
+    rule = {"backendRefs": [backend(f"{model}-v1", header=False)]}
+    stage.apply({**written, "kind": "GRPCRoute", "spec": {**written["spec"], "rules": [rule]}})
+    _accept(stage, kind)
+    stage.policy(model, ONE_STEP, route={"grpcRoute": model})
+    stage.release(model, "v2")
+
+    def split() -> bool:
+        _accept(stage, kind)
+        found = admin.get(*kind)
+        return found is not None and len(found["spec"]["rules"][0]["backendRefs"]) == 2
+
+    eventually(split, f"the GRPCRoute {model} has two backends", 60)
+
+
+def _accept(stage: ClusterStage, kind: tuple[str, str, str, str]) -> None:
+    admin = stage.server.admin
+    found = admin.get(*kind)
+    assert found is not None
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    conditions = [
+        {
+            "type": each,
+            "status": "True",
+            "reason": each,
+            "message": "",
+            "lastTransitionTime": at,
+            "observedGeneration": found["metadata"]["generation"],
+        }
+        for each in ("Accepted", "ResolvedRefs")
+    ]
+    parent = {
+        "parentRef": {"name": "inference-gateway"},
+        "controllerName": "example.com/gateway",
+        "conditions": conditions,
+    }
+    admin.patch(*kind, {"status": {"parents": [parent]}}, "status")
+
+
 def subsets(stage: ClusterStage, model: str) -> None:
     """A VirtualService gives half of the requests to a subset, which a DestinationRule defines."""
     shared = service(stage.namespace, model, "v1")
@@ -44,13 +83,13 @@ def subsets(stage: ClusterStage, model: str) -> None:
     for version in ("v1", "v2"):
         stage.apply(deployment(stage.namespace, model, version, IMAGE))
     found = [{"name": version, "labels": {"serinus.dev/version": version}} for version in ("v1", "v2")]
-    _create(stage, ISTIO, "DestinationRule", model, {"host": model, "subsets": found})
+    create(stage, ISTIO, "DestinationRule", model, {"host": model, "subsets": found})
     spec = {"hosts": ["models.example.com"], "http": [{"route": [destination(model, 100, "v1")]}]}
-    _create(stage, ISTIO, "VirtualService", model, spec)
+    create(stage, ISTIO, "VirtualService", model, spec)
     stage.policy(model, ONE_STEP, route={"virtualService": model})
     to = {"kind": BackendKind.SERVICE, "name": model, "subset": "v2"}
     name = stage.release(model, "v2", backend=to)
-    _until_split(stage, name, ISTIO, "VirtualService", lambda spec: spec["http"][0]["route"])
+    until_split(stage, name, ISTIO, "VirtualService", lambda spec: spec["http"][0]["route"])
 
 
 def ai_backends(stage: ClusterStage, model: str) -> None:
@@ -60,19 +99,17 @@ def ai_backends(stage: ClusterStage, model: str) -> None:
         stage.until_ready(f"{model}-{version}")
     host = f"{model}-v2.{stage.namespace}.svc.cluster.local"
     ends = [{"fqdn": {"hostname": host, "port": PORT}}]
-    _create(stage, ENVOY_GATEWAY, "Backend", f"{model}-v2", {"endpoints": ends})
-    refs = (
-        {"name": f"{model}-v1", "port": PORT},
-        {"group": "gateway.envoyproxy.io", "kind": "Backend", "name": f"{model}-v2"},
-    )
-    for ref in refs:
-        spec = {"schema": {"name": "OpenAI"}, "backendRef": ref}
-        _create(stage, AI_GATEWAY, "AIServiceBackend", ref["name"], spec)
-    spec = {
-        "parentRefs": [{"name": "inference-gateway"}],
-        "rules": [{"backendRefs": [service_backend(f"{model}-v1", 1)]}],
+    create(stage, ENVOY_GATEWAY, "Backend", f"{model}-v2", {"endpoints": ends})
+    refs: dict[str, Obj] = {
+        f"{model}-v1": {"port": PORT},
+        f"{model}-v2": {"group": "gateway.envoyproxy.io", "kind": "Backend"},
     }
-    made = _create(stage, AI_GATEWAY, "AIGatewayRoute", model, spec)
+    for each, ref in refs.items():
+        leads = {"schema": {"name": "OpenAI"}, "backendRef": {**ref, "name": each}}
+        create(stage, AI_GATEWAY, "AIServiceBackend", each, leads)
+    rules = [{"backendRefs": [service_backend(f"{model}-v1", 1)]}]
+    spec = {"parentRefs": [{"name": "inference-gateway"}], "rules": rules}
+    made = create(stage, AI_GATEWAY, "AIGatewayRoute", model, spec)
     owner = {
         "apiVersion": AI_GATEWAY,
         "kind": "AIGatewayRoute",
@@ -88,23 +125,23 @@ def ai_backends(stage: ClusterStage, model: str) -> None:
     stage.policy(model, ONE_STEP, route={"aiGatewayRoute": model})
     to = {"kind": BackendKind.AI_SERVICE_BACKEND, "name": f"{model}-v2"}
     name = stage.release(model, "v2", backend=to)
-    _until_split(stage, name, AI_GATEWAY, "AIGatewayRoute", lambda spec: spec["rules"][0]["backendRefs"])
+    until_split(stage, name, AI_GATEWAY, "AIGatewayRoute", lambda spec: spec["rules"][0]["backendRefs"])
 
 
 def revisions(stage: ClusterStage, model: str) -> None:
     """A Knative Service gives half to another of its revisions, of which copies are awake."""
     first, second = f"{model}-00001", f"{model}-00002"
     for number, name in enumerate((first, second), 1):
-        _create(stage, KNATIVE, "Revision", name, {}, {"serinus.dev/version": f"v{number}"})
+        create(stage, KNATIVE, "Revision", name, {}, {"serinus.dev/version": f"v{number}"})
         awake = {"conditions": [{"type": "Ready", "status": "True"}]}
         stage.server.admin.patch(KNATIVE, "Revision", stage.namespace, name, {"status": awake}, "status")
         stage.apply(_private_slice(stage.namespace, name, f"127.0.0.{number}"))
-    made = _create(stage, KNATIVE, "Service", model, a_knative_service(revision(first, 100))["spec"])
+    made = create(stage, KNATIVE, "Service", model, a_knative_service(revision(first, 100))["spec"])
     give(partial(_tell, stage), made)
     stage.policy(model, ONE_STEP, route={"knativeService": model})
     to = {"kind": BackendKind.REVISION, "name": second}
     name = stage.release(model, "v2", backend=to)
-    _until_split(stage, name, KNATIVE, "Service", lambda spec: spec["traffic"])
+    until_split(stage, name, KNATIVE, "Service", lambda spec: spec["traffic"])
 
 
 def _private_slice(namespace: str, name: str, address: str) -> Obj:
@@ -129,70 +166,17 @@ def _tell(stage: ClusterStage, resource: Resource, obj: Obj) -> None:
     stage.server.admin.patch(*where, {"status": obj["status"]}, "status")
 
 
-def adapters(stage: ClusterStage, model: str) -> None:
-    """A LoRA adapter of a pool whose only pod has it loaded, by a rewrite of the newer group."""
-    _adapters(stage, model, NEWER)
-
-
-def adapters_formerly(stage: ClusterStage, model: str) -> None:
-    """The same by a rewrite of the former group, while the server knows no other."""
-    _adapters(stage, model, FORMER)
-
-
-def _adapters(stage: ClusterStage, model: str, api_version: str) -> None:
-    stable, canary = f"{model}-v1", f"{model}-v2"
-    with _engine(stable, canary) as port:
-        runs = pod(model, {"app": model}, nodeName="nowhere")
-        runs["metadata"]["namespace"] = stage.namespace
-        stage.server.admin.create(runs)
-        change = {"status": ready("127.0.0.1")}
-        stage.server.admin.patch("v1", "Pod", stage.namespace, model, change, "status")
-        served = {"selector": {"matchLabels": {"app": model}}, "targetPorts": [{"number": port}]}
-        _create(stage, f"{POOLS}/v1", "InferencePool", model, served)
-        written = rewrite(rule(target(stable), models=(model,)), pool=model)
-        _create(stage, api_version, "InferenceModelRewrite", model, written["spec"])
-        stage.policy(model, ONE_STEP, route={"inferenceModelRewrite": model}, metrics="epp-lora")
-        to = {"kind": BackendKind.LORA_ADAPTER, "name": canary}
-        name = stage.release(model, "v2", backend=to)
-        kind = "InferenceModelRewrite"
-        _until_split(stage, name, api_version, kind, lambda spec: spec["rules"][0]["targets"])
-
-
-@contextmanager
-def _engine(*models: str) -> Iterator[int]:
-    """An engine that lists these models; its port."""
-    body = json.dumps({"data": [{"id": each} for each in models]}).encode()
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def _create(
+def create(
     stage: ClusterStage, api_version: str, kind: str, name: str, spec: Obj, labels: Obj | None = None
 ) -> Obj:
+    """Create an object in the stage's namespace; the object as it is then."""
     metadata = {"name": name, "namespace": stage.namespace, "labels": labels or {}}
     return stage.server.admin.create(
         {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
     )
 
 
-def _until_split(
+def until_split(
     stage: ClusterStage, name: str, api_version: str, kind: str, refs: Callable[[Obj], list[Obj]]
 ) -> None:
     """Until two versions are on the route of the rollout's model."""

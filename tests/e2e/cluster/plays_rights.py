@@ -1,20 +1,20 @@
 """Plays that together need every right there is. They end as soon as the right was needed."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from tests.e2e.cluster.buttons import pressed_in_slack
 from tests.e2e.cluster.looking import OURS
+from tests.e2e.cluster.plays_adapters import adapters, adapters_formerly
 from tests.e2e.cluster.plays_ends import too_few_gpus
 from tests.e2e.cluster.plays_gateway import POOLS, copied, pool
-from tests.e2e.cluster.plays_kinds import adapters, adapters_formerly, ai_backends, revisions, subsets
+from tests.e2e.cluster.plays_kinds import ai_backends, grpc, revisions, subsets
 from tests.e2e.cluster.plays_kserve import files, members
 from tests.e2e.cluster.policies import ONE_STEP, TWO_STEPS
 from tests.e2e.cluster.robots import deployed_by_a_robot
 from tests.e2e.cluster.stage import ClusterStage
 from tests.e2e.proof import eventually
-from tests.kube.manifests import backend, deployment, route, service
+from tests.kube.manifests import backend, deployment, service
 
 Obj = dict[str, Any]
 Play = Callable[[ClusterStage, str], None]
@@ -147,51 +147,6 @@ def _stand_in(stage: ClusterStage, model: str, version: str, copies: int) -> Non
         ready = {"type": "Ready", "status": "True"}
         status = {"phase": "Running", "podIP": "127.0.0.1", "conditions": [ready]}
         admin.patch("v1", "Pod", stage.namespace, f"{name}-{number}", {"status": status}, "status")
-
-
-def grpc(stage: ClusterStage, model: str) -> None:
-    """A GRPCRoute is split like an HTTPRoute. The simulated gateway knows none: the test accepts it."""
-    admin, kind = stage.server.admin, ("gateway.networking.k8s.io/v1", "GRPCRoute", stage.namespace, model)
-    for version in ("v1", "v2"):
-        stage.serve(model, version, IMAGE)
-        stage.until_ready(f"{model}-{version}")
-    written = route(stage.namespace, model, [])
-    rule = {"backendRefs": [backend(f"{model}-v1", header=False)]}
-    stage.apply({**written, "kind": "GRPCRoute", "spec": {**written["spec"], "rules": [rule]}})
-    _accept(stage, kind)
-    stage.policy(model, ONE_STEP, route={"grpcRoute": model})
-    stage.release(model, "v2")
-
-    def split() -> bool:
-        _accept(stage, kind)
-        found = admin.get(*kind)
-        return found is not None and len(found["spec"]["rules"][0]["backendRefs"]) == 2
-
-    eventually(split, f"the GRPCRoute {model} has two backends", 60)
-
-
-def _accept(stage: ClusterStage, kind: tuple[str, str, str, str]) -> None:
-    admin = stage.server.admin
-    found = admin.get(*kind)
-    assert found is not None
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    conditions = [
-        {
-            "type": each,
-            "status": "True",
-            "reason": each,
-            "message": "",
-            "lastTransitionTime": at,
-            "observedGeneration": found["metadata"]["generation"],
-        }
-        for each in ("Accepted", "ResolvedRefs")
-    ]
-    parent = {
-        "parentRef": {"name": "inference-gateway"},
-        "controllerName": "example.com/gateway",
-        "conditions": conditions,
-    }
-    admin.patch(*kind, {"status": {"parents": [parent]}}, "status")
 
 
 def pooled(stage: ClusterStage, model: str) -> None:
