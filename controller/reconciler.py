@@ -12,10 +12,11 @@ from datetime import timedelta
 
 import structlog
 
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.mirroring import refused_write
 from controller.domain.model import Decision, Rollout
 from controller.domain.observation import Observation
+from controller.domain.planning import plan
 from controller.domain.vocabulary import Phase, Reason
 from controller.errors import InvariantError, PermissionDenied, StoreUnavailable, TargetError
 from controller.observer import World, observe

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from controller.domain.commands import again, announce, obey, refuse_release
 from controller.domain.fleet.facts import FleetSeen
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.mirroring import refused_write
 from controller.domain.model import Command, CommandKind, Decision, Entry, Refusal, Rollout
 from controller.domain.observation import (
@@ -28,6 +28,7 @@ from controller.domain.observation import (
     ValidationReport,
     WarmUpReport,
 )
+from controller.domain.planning import plan
 from controller.domain.policy import Policy
 from controller.domain.release import Release, Split
 from controller.domain.trials import Pairs, Score, Trial, TrialSeen

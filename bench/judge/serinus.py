@@ -7,9 +7,10 @@ from bench.judge.feed import blocks, instant
 from bench.judge.lane import Lane
 from bench.judge.rules import End, Ended
 from controller.domain.judge.calibration import Calibration
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.model import Rollout, Route
 from controller.domain.observation import Observation, Readiness, Reading, RouteSeen, Survey, Tick
+from controller.domain.planning import plan
 from controller.domain.policy import Policy
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase

@@ -10,12 +10,13 @@ from controller.domain.fleet.facts import Hold
 from controller.domain.judge.base import Assessment
 from controller.domain.machine import record
 from controller.domain.model import ZERO, Command, CommandKind, Decision, Refusal, Rollout
-from controller.domain.observing import judged_anew, with_split
+from controller.domain.observing import with_split
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.release import Release, Split
 from controller.domain.rules.turns import Turn, rise_to_all, settle, withdraw
 from controller.domain.table import TABLE, Trigger, move
 from controller.domain.vocabulary import Phase, Reason
+from controller.domain.weighing import judged_anew
 from controller.domain.wording import listed
 
 

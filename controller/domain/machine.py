@@ -6,9 +6,9 @@ A rollout is one record (`model.Rollout`). The shell moves it by passes, and a p
 
     read -> plan -> observe -> decide -> commit -> act -> wake
 
-`plan` says what must be looked at, `decide` turns what was seen into the next record, the writes that the
-gateway needs and the time of the next pass. Both are pure and total: no clock, no I/O, no exception for any
-observation. A person's word goes through `commands.obey`, which is as pure.
+`planning.plan` says what must be looked at, `decide` turns what was seen into the next record, the writes
+that the gateway needs and the time of the next pass. Both are pure and total: no clock, no I/O, no exception
+for any observation. A person's word goes through `commands.obey`, which is as pure.
 
 *Levels, not edges.* A decision depends only on the record and on what is seen now, never on what happened in
 between. So a pass may be lost, repeated or delayed without harm.
@@ -45,14 +45,13 @@ from datetime import datetime, timedelta
 
 from controller.domain.judge import judge_of
 from controller.domain.judge.base import Assessment
-from controller.domain.mirroring import skips
 from controller.domain.model import Command, Decision, Entry, Rollout, SetSplit
-from controller.domain.observation import Measure, Observation, Plan
+from controller.domain.observation import Observation
 from controller.domain.observing import exposed, fold
-from controller.domain.recognition import unrecognised
+from controller.domain.planning import looks
 from controller.domain.rules import PHASE_RULES
 from controller.domain.rules.draining import drained
-from controller.domain.rules.turns import Turn, serves_alone
+from controller.domain.rules.turns import Turn
 from controller.domain.sampling import open_trials
 from controller.domain.table import Trigger
 from controller.domain.timing import clocks_stand
@@ -101,63 +100,6 @@ _CLOSER_LOOKS = 3
 _PREPARING_POLL = timedelta(seconds=5)
 
 
-def plan(rollout: Rollout) -> Plan:
-    """What the next pass must look at."""
-    asking = rollout.asking
-    waits = asking is not None and not rollout.phase.waits_for_person
-    gates = asking.shut if asking is not None and waits else ()
-    trials = open_trials(rollout)
-    return replace(_plan(rollout), gates=gates, trials=trials, fleet=_minds_fleet(rollout))
-
-
-def _minds_fleet(rollout: Rollout) -> bool:
-    """Whether the next decision may depend on other models, or on the hour."""
-    if rollout.policy.fleet.group:
-        return rollout.phase not in (Phase.FROZEN, Phase.HALTED, Phase.ROLLING_BACK)
-    return rollout.phase in (Phase.PENDING, Phase.VALIDATING, Phase.PROGRESSING)
-
-
-def _plan(rollout: Rollout) -> Plan:
-    given = rollout.route.intended.canary is not None
-    alone = serves_alone(rollout)
-    measure = Measure(rollout.evidence.cursor) if given else None
-    match rollout.phase:
-        case Phase.PENDING:
-            return Plan(survey=True)
-        case Phase.PREPARING:
-            warm_up = rollout.policy.warm_up_requests > 0
-            unknown = unrecognised(rollout)
-            calibrate = judge_of(rollout.policy).remembers and rollout.stable is not None and not unknown
-            return Plan(
-                survey=True,
-                supply_permille=rollout.supply_permille,
-                canary=True,
-                warm_up=warm_up,
-                calibrate=calibrate and rollout.calibration is None,
-                recognise=unknown,
-            )
-        case Phase.VALIDATING:
-            asking, validate = rollout.asking, rollout.policy.validation is not None
-            if (asking is not None and not asking.granted) or rollout.reason in FLEET_LACKS:
-                return Plan()  # the golden requests are sent anew after the approval, and after a freeze
-            return Plan(canary=True, validate=validate)
-        case Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING | Phase.PAUSED:
-            supplied = rollout.phase in (Phase.PROGRESSING, Phase.PROMOTING)
-            supply = rollout.supply_permille if supplied else None
-            probe = given and not rollout.mirror_permille and rollout.policy.probe is not None
-            probe = probe and rollout.phase in (Phase.PROGRESSING, Phase.BAKING)
-            canary = given or skips(rollout)
-            route = exposed(rollout)
-            watched = Plan(route=route, canary=canary, stable=alone, measure=measure, probe=probe)
-            return replace(watched, supply_permille=supply)
-        case Phase.HALTED:
-            return Plan(route=True, stable=True)
-        case Phase.FROZEN | Phase.ROLLING_BACK:
-            return Plan(route=True)
-        case _:
-            return Plan()
-
-
 def decide(rollout: Rollout, seen: Observation) -> Decision:
     """The next record, the writes it asks for, and when to look again."""
     if rollout.phase.terminal:
@@ -173,7 +115,7 @@ def decide(rollout: Rollout, seen: Observation) -> Decision:
         raise InvariantError(error)
     wake = wake_after(turn.rollout, turn.actions, moved=_moved(rollout, turn.rollout))
     if not turn.actions and _unchanged(rollout, turn.rollout):
-        return Decision(rollout, wake_after=wake, measures=_plan(rollout).measure is not None)
+        return Decision(rollout, wake_after=wake, measures=looks(rollout).measure is not None)
     evidence = folded.rollout.evidence
     assessment = Assessment(evidence.verdict, evidence.checks)
     return record(rollout, turn, assessment, at=seen.at, actor=SERINUS, observation=seen)
@@ -215,7 +157,7 @@ def record(
         mirror_permille=after.mirror_permille,
     )
     wake = wake_after(after, turn.actions, moved=_moved(before, after))
-    return Decision(after, turn.actions, entry, wake, measures=_plan(after).measure is not None)
+    return Decision(after, turn.actions, entry, wake, measures=looks(after).measure is not None)
 
 
 def wake_after(rollout: Rollout, actions: tuple[SetSplit, ...], *, moved: bool) -> timedelta | None:

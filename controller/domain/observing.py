@@ -1,27 +1,20 @@
 """Folds what a pass saw into the record: clocks, route, evidence. No decision is taken here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from controller.domain.flaws import with_warnings
 from controller.domain.fleet.facts import FleetSeen, Ties
-from controller.domain.judge import judge_of
-from controller.domain.judge.base import Judge, Terms
 from controller.domain.judge.calibration import Calibration
-from controller.domain.judge.counts import Block
-from controller.domain.judge.series import EPOCH
 from controller.domain.mirroring import unmirrored_now
-from controller.domain.model import ZERO, Evidence, Rollout, Route, SetSplit
-from controller.domain.observation import NoReading, Observation, Reading, RouteSeen
-from controller.domain.probed import ProbeRound, uncounted, with_probes
-from controller.domain.probes import PROBES
+from controller.domain.model import ZERO, Rollout, Route, SetSplit
+from controller.domain.observation import Observation, Reading, RouteSeen
 from controller.domain.recognition import unrecognised
 from controller.domain.release import Split
 from controller.domain.sampling import counting, trials_after
 from controller.domain.timing import asking_after, clocks_after, elapsed_since
 from controller.domain.trials import TrialSeen
-from controller.domain.vocabulary import Phase, Reason, Verdict
+from controller.domain.vocabulary import Phase, Reason
+from controller.domain.weighing import at_new_weight, measured, tried
 
 SHORTEST_UNREADY = timedelta(milliseconds=500)
 """Passes closer together than this find a canary unready at one moment, not at several."""
@@ -49,9 +42,9 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     outcomes: tuple[TrialSeen, ...] = ()
     before = rollout.evidence
     if drift is None:
-        rollout = replace(rollout, evidence=_evidence(rollout, seen.reading, seen.probes))
+        rollout = replace(rollout, evidence=measured(rollout, seen.reading, seen.probes))
         outcomes = counting(rollout, seen.trials)
-        rollout = replace(rollout, evidence=_tried(rollout, outcomes))
+        rollout = replace(rollout, evidence=tried(rollout, outcomes))
     unready = _unready(rollout, seen)
     rollout = replace(rollout, told=_told(rollout, seen))
     if isinstance(seen.calibration, Calibration):
@@ -66,23 +59,6 @@ def fold(rollout: Rollout, seen: Observation) -> Folded:
     trials = trials_after(rollout, outcomes, clocks.total)
     rollout = replace(rollout, ties=_ties(rollout, seen.fleet), trials=trials)
     return Folded(replace(rollout, clocks=clocks, unready_passes=unready, asking=asking), write, drift, fresh)
-
-
-def terms_of(rollout: Rollout) -> Terms:
-    """What the present step demands; after the last step, what that one demanded."""
-    last = len(rollout.policy.steps) - 1
-    step = rollout.policy.steps[min(rollout.step or 0, last)]
-    split = rollout.route.intended
-    shared = split.stable is not None and 0 < split.canary_share < 1
-    return Terms(
-        min_requests=step.min_requests,
-        compare=shared,
-        final=rollout.step == last,
-        share=split.canary_share,
-        copies=split.mirror_permille > 0,
-        calibration=rollout.calibration,
-        testers=split.testers_only,
-    )
 
 
 def with_split(rollout: Rollout, split: Split) -> Rollout:
@@ -102,42 +78,11 @@ def with_split(rollout: Rollout, split: Split) -> Rollout:
         rollout,
         route=route,
         clocks=clocks,
-        evidence=_at_new_weight(rollout, split),
+        evidence=at_new_weight(rollout, split),
         unready_passes=0,
         told=tuple(reason for reason in rollout.told if reason is Reason.BOTH_ABOVE_LIMIT),
         asking=None,
     )
-
-
-def _at_new_weight(rollout: Rollout, split: Split) -> Evidence:
-    """Counts start anew; a judge that remembers goes on from where it is.
-
-    Those who chose the canary themselves cannot be compared with those who got it by chance.
-    """
-    evidence, judge = rollout.evidence, judge_of(rollout.policy)
-    if not evidence.judge_state:
-        return Evidence(judge_state=judge.begin(), probed=evidence.probed)
-    if rollout.route.intended.testers_only and not split.testers_only:
-        state = judge.after_testers(evidence.judge_state)
-    else:
-        state = judge.at_new_weight(evidence.judge_state)
-    if not judge.remembers:
-        return Evidence(judge_state=state, probed=evidence.probed, warnings=evidence.warnings)
-    return replace(
-        evidence,
-        since=None,
-        canary_requests=0,
-        stable_requests=0,
-        judge_state=state,
-        verdict=Verdict.UNKNOWN,
-    )
-
-
-def judged_anew(rollout: Rollout) -> Rollout:
-    """The record without any evidence."""
-    anew = Evidence(judge_state=judge_of(rollout.policy).begin(), probed=rollout.evidence.probed)
-    trials = tuple(replace(trial, counted=()) for trial in rollout.trials)
-    return replace(rollout, evidence=anew, trials=trials)
 
 
 def _present(route: Route) -> Split:
@@ -164,77 +109,6 @@ def _route(route: Route, seen: RouteSeen | None) -> tuple[Route, SetSplit | None
         write = None if raising and seen.problem else SetSplit(route.intended, expected=seen.split)
         return replace(route, in_force=False), write, None
     return replace(route, in_force=False, foreign=seen.split), None, seen
-
-
-def _evidence(
-    rollout: Rollout, reading: Reading | NoReading | None, probes: Sequence[ProbeRound]
-) -> Evidence:
-    evidence = rollout.evidence
-    if isinstance(reading, NoReading) and reading.reason is Reason.CLOCK_STEPPED:
-        return replace(evidence, cursor=None, since=None)
-    if not isinstance(reading, Reading):
-        return evidence
-    judge = judge_of(rollout.policy)
-    cursor, since = evidence.cursor, evidence.since
-    if since is None and rollout.route.in_force:
-        # a block that begins sooner lies between two scrapes, of which one may be older than the weight
-        since = reading.server_time + rollout.policy.interval
-        evidence = replace(evidence, since=since, cursor=cursor or _first(rollout, reading.server_time))
-    terms = terms_of(rollout)
-    settled = [block for block in reading.blocks if since is not None and block.start >= since]
-    blocks = [block for block in reading.blocks if cursor and block.start >= cursor]
-    if not judge.remembers:
-        blocks = settled
-    if not blocks:
-        return evidence
-    rounds = uncounted(probes, evidence.probed)
-    if rounds:
-        blocks[-1] = with_probes(blocks[-1], rounds, PROBES)
-        evidence = replace(evidence, probed=rounds[-1].mark)
-    faults = tuple(fault for one in rounds for fault in one.faults)
-    state = judge.fold(evidence.judge_state or judge.begin(), blocks, reading.gauges, terms)
-    return replace(
-        _assessed(evidence, judge, state, terms),
-        cursor=blocks[-1].end,
-        canary_requests=evidence.canary_requests + _sum(settled, canary=True),
-        stable_requests=evidence.stable_requests + _sum(settled, canary=False),
-        answered=evidence.answered or _sum(blocks, canary=True) > 0,
-        # only of readings that brought blocks: the others are repeated by the next one
-        warnings=with_warnings(evidence.warnings, (*reading.warnings, *faults)),
-    )
-
-
-def _tried(rollout: Rollout, outcomes: Sequence[TrialSeen]) -> Evidence:
-    """The evidence with what trials brought: it needs no metric source."""
-    evidence = rollout.evidence
-    if not outcomes:
-        return evidence
-    judge = judge_of(rollout.policy)
-    state = judge.tried(evidence.judge_state or judge.begin(), outcomes)
-    return _assessed(evidence, judge, state, terms_of(rollout))
-
-
-def _assessed(evidence: Evidence, judge: Judge, state: str, terms: Terms) -> Evidence:
-    assessment = judge.assess(state, terms)
-    return replace(
-        evidence,
-        judge_state=state,
-        verdict=assessment.verdict,
-        checks=assessment.checks,
-        ceiling_permille=assessment.ceiling_permille,
-        held=assessment.held,
-    )
-
-
-def _first(rollout: Rollout, now: datetime) -> datetime:
-    """Where counts begin: for a judge that remembers with the block that has begun, which is seen in part."""
-    if not judge_of(rollout.policy).remembers:
-        return now
-    return EPOCH + (now - EPOCH) // rollout.policy.interval * rollout.policy.interval
-
-
-def _sum(blocks: Sequence[Block], *, canary: bool) -> int:
-    return sum(block.canary_requests if canary else block.stable_requests for block in blocks)
 
 
 def _told(rollout: Rollout, seen: Observation) -> tuple[Reason, ...]:

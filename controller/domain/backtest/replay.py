@@ -3,7 +3,7 @@
 The world around the machine is as good as it can be: the gateway obeys at once, copies are ready, golden
 requests pass. Only the counts speak, and a block's are told once every target was scraped after its end.
 
-The invariant: only `machine.plan` and `machine.decide` decide; a run depends on its arguments alone.
+The invariant: only `planning.plan` and `machine.decide` decide; a run depends on its arguments alone.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from controller.domain.backtest.regressions import Regression, worsened
 from controller.domain.judge.calibration import Calibration
 from controller.domain.judge.counts import Block, CheckCounts
 from controller.domain.judge.series import patience
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.model import Rollout
 from controller.domain.observation import (
     Measure,
@@ -33,6 +33,7 @@ from controller.domain.observation import (
     ValidationReport,
     WarmUpReport,
 )
+from controller.domain.planning import plan
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, ApprovalRules, Policy
 from controller.domain.release import Release, Split
 from controller.domain.vocabulary import Phase, Reason

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from controller.domain.approval import Asking, Goal
-from controller.domain.machine import plan
 from controller.domain.model import CommandKind, Refusal, Rollout
 from controller.domain.observation import NoReading
 from controller.domain.observing import with_split
+from controller.domain.planning import plan
 from controller.domain.policy import ApprovalRules, Fallback, Milestone, Validation
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from controller.domain.judge.calibration import CheckHistory
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.model import Rollout
 from controller.domain.observation import NoReading, Plan, Readiness
+from controller.domain.planning import plan
 from controller.domain.policy import Check, CheckKind, Validation
 from controller.domain.release import Split
 from controller.domain.vocabulary import Phase, Reason

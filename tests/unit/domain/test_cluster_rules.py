@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from controller.domain.commands import obey
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.model import Command, CommandKind, Decision, Rollout, SetSplit
 from controller.domain.observation import Readiness, RouteSeen, Survey
 from controller.domain.observing import with_split
+from controller.domain.planning import plan
 from controller.domain.policy import OnDrift
 from controller.domain.release import Backend, BackendKind, Image, Release, Split
 from controller.domain.vocabulary import Phase, Reason

@@ -3,9 +3,9 @@
 import pytest
 
 from controller.domain.approval import Goal
-from controller.domain.machine import plan
 from controller.domain.model import CommandKind, Refusal
 from controller.domain.observation import GateWord
+from controller.domain.planning import plan
 from controller.domain.policy import ApprovalRules, Fallback, GateRules, Milestone
 from controller.domain.vocabulary import Phase, Reason
 from tests.domain_scenes import (

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.domain.machine import decide, plan, wake_after
+from controller.domain.machine import decide, wake_after
 from controller.domain.model import CommandKind, SetSplit
 from controller.domain.observation import Measure, Observation, Plan, Tick
+from controller.domain.planning import plan
 from controller.domain.policy import Validation
 from controller.domain.release import Split
 from controller.domain.rules import PHASE_RULES

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from controller.domain.judge.counts import Block, CheckCounts, Tally
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.model import Rollout
 from controller.domain.observation import NoReading, Observation, Reading
+from controller.domain.planning import plan
 from controller.domain.policy import Check, CheckKind, Policy
 from controller.domain.probed import ProbeMark, ProbeRound, with_probes
 from controller.domain.probes import PROBES, ProbeRules

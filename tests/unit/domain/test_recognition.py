@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.domain.machine import plan
 from controller.domain.measures import AUTO
 from controller.domain.observation import PackSeen
+from controller.domain.planning import plan
 from controller.domain.policy import Policy
 from controller.domain.recognition import Signature, pack_of, recognise
 from controller.domain.release import Split

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller.domain.machine import decide, plan
+from controller.domain.machine import decide
 from controller.domain.model import CommandKind
 from controller.domain.observation import NoReading
+from controller.domain.planning import plan
 from controller.domain.policy import Check, CheckKind, Fallback
 from controller.domain.sampling import counting
 from controller.domain.trials import Sampling, Score, TrialSeen
