@@ -16,7 +16,7 @@ from controller.convert.notes import Notes, refusal
 from controller.convert.place import Place
 from controller.convert.units import writable
 from controller.policy.quantities import show_duration, shown
-from controller.policy.routes import is_object_name
+from controller.policy.route_sections import is_object_name
 
 _SPEC = {
     "minReadySeconds": ("a copy is ready when Kubernetes says so", "write it into the Deployment"),

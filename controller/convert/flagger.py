@@ -24,7 +24,7 @@ from controller.convert.notes import Notes, refusal
 from controller.convert.place import Place
 from controller.convert.units import go_duration, kebab, writable
 from controller.policy.quantities import show_duration, shown
-from controller.policy.routes import is_object_name
+from controller.policy.route_sections import is_object_name
 
 _INTERVAL, _SHORTEST = timedelta(minutes=1), timedelta(seconds=10)
 """Flagger's own, for an interval that is missing or no duration, and for one that is shorter."""

@@ -5,17 +5,16 @@ from there; any other name brings selections of its own counters, or a query.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
 
-from controller.domain.measures import AUTO
 from controller.domain.policy import Check, CheckKind
 from controller.domain.probes import PROBES
-from controller.policy.catalogue import Catalogue, Measures, did_you_mean
+from controller.policy.catalogue import Measures
 from controller.policy.check_sections import (
     ERRORS,
     LATENCY,
@@ -40,15 +39,14 @@ from controller.policy.fields import (
     complaints,
     json_schema_of,
 )
+from controller.policy.measurable import measured_by, nowhere_measured
 from controller.policy.quality_sections import (
-    DRIFT,
     QUALITY,
     SHORTEST_EVERY,
     DriftCheck,
     EvaluationCheck,
     GoldenCheck,
     QualityCheck,
-    drifting,
 )
 from controller.policy.quantities import shown
 
@@ -56,72 +54,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _MOST_CHECKS = 50
 _OWN_NAME = "give a check of your own a name of its own"
 _OWN = ("query", "histogram", "bad", "of")
-
-
-def unmeasured(checks: Mapping[str, AnyCheck], pack: str, known: Catalogue) -> list[Found]:
-    """The checks that rely on the metrics pack for what it does not measure."""
-    if pack == AUTO:
-        return []  # which pack it is shows when a copy runs; the names are known by one of them
-    measures = known.packs[pack]
-    return [
-        (
-            (name,),
-            _lacking(name, pack, measures, known) or _unknown(name, f"the metrics pack {pack}", [measures]),
-        )
-        for name, section in checks.items()
-        if not isinstance(section, GoldenCheck | EvaluationCheck)
-        and own_count(section) is None
-        and not _known(name, [measures], type(section))
-    ]
-
-
-def _lacking(name: str, pack: str, measures: Measures, known: Catalogue) -> Any:
-    """What the pack itself says of a check that it cannot measure, and which packs can."""
-    match = QUANTILE.fullmatch(name)
-    reason = measures.lacks.get(match[1] if match else name)
-    if reason is None:
-        return None
-    sentence = f"{shown(name)} is not measured by the metrics pack {pack}: {reason}"
-    able = {
-        one: each
-        for one, each in known.packs.items()
-        if each.of_adapters is measures.of_adapters
-        and not each.refused
-        and _known(name, [each], check_section(name))
-    }
-    if not able:
-        return complaint(sentence, "write a check with a query of your own", KEY_COMPLAINT)
-    gateways = sorted(one for one, each in able.items() if each.of_gateway)
-    if gateways and not measures.of_gateway:
-        return complaint(sentence, f"use a gateway's pack: metrics: {', '.join(gateways)}", KEY_COMPLAINT)
-    return complaint(sentence, f"packs that measure it: {', '.join(sorted(able))}", KEY_COMPLAINT)
-
-
-def _known(name: str, packs: Iterable[Measures], section: type[AnyCheck]) -> bool:
-    """Whether one of the packs measures what a check of this name reads."""
-    if issubclass(section, DriftCheck):
-        return any(drifting(name) in pack.histograms | pack.distributions for pack in packs)
-    if match := QUANTILE.fullmatch(name):
-        return any(match[1] in pack.histograms for pack in packs)
-    if name == PROBES:
-        return True
-    if name == ERRORS:
-        return any(pack.errors for pack in packs)
-    return any(name in pack.ratios or name in pack.levels for pack in packs)
-
-
-def _unknown(name: str, pack: str, packs: Iterable[Measures]) -> Any:
-    known = {check for measures in packs for check in measures.checks}
-    known |= {ERRORS} if any(measures.errors for measures in packs) else set()
-    lacks, own = (
-        ("histogram", "a histogram")
-        if QUANTILE.fullmatch(name) or DRIFT.fullmatch(name)
-        else ("query", "bad and of, or a query")
-    )
-    suggestion = did_you_mean(name, frozenset(known))
-    if not suggestion.startswith("did you mean"):
-        suggestion += f"; or give it {own} of your own"
-    return complaint(f"{shown(name)} is not measured by {pack} and has no {lacks}", suggestion, KEY_COMPLAINT)
 
 
 def to_check(name: str, section: AnyCheck) -> Check:
@@ -226,8 +158,8 @@ def _name_trouble(name: str, raw: object, packs: Mapping[str, Measures]) -> Any:
         taken = name == ERRORS or name in LEVELS or match is not None
         sentence = f"{shown(name)} is the name of another check"
         return complaint(sentence, _OWN_NAME, KEY_COMPLAINT) if taken else None
-    if own is None and isinstance(raw, dict) and not _known(name, packs.values(), section):
-        return _unknown(name, "the metrics pack", packs.values())
+    if own is None and isinstance(raw, dict) and not measured_by(name, packs.values(), section):
+        return nowhere_measured(name, "the metrics pack", packs.values())
     if own is not None and section is ProbesCheck:
         sentence = f"{shown(name)} is counted by Serinus itself and takes no {own}"
         return complaint(sentence, _OWN_NAME, KEY_COMPLAINT)

@@ -9,7 +9,7 @@ from controller.domain.measures import AUTO, MetricsPage
 from controller.policy.catalogue import Catalogue, Measures, did_you_mean
 from controller.policy.fields import Section, complaint
 from controller.policy.quantities import shown
-from controller.policy.routes import ADAPTER_KINDS, OBJECT_KINDS
+from controller.policy.route_sections import ADAPTER_KINDS, OBJECT_KINDS
 
 _PATH = r"^/[A-Za-z0-9._~/-]*$"
 

@@ -24,16 +24,16 @@ from controller.policy.audience import (
 )
 from controller.policy.catalogue import did_you_mean
 from controller.policy.check_sections import AnyCheck
-from controller.policy.checks import unmeasured
 from controller.policy.fields import catalogue_of, complaint, complaints, together
 from controller.policy.fineness import too_fine
 from controller.policy.fleet_sections import FleetFields
 from controller.policy.judging import misplaced
+from controller.policy.measurable import unmeasured
 from controller.policy.packs import MetricsPageSection, usable_pack
 from controller.policy.policy_fields import OwnFields
 from controller.policy.probing import ProbeSection, told_apart, unasked
 from controller.policy.quantities import show_duration, shown
-from controller.policy.routes import ADAPTER_KINDS, OBJECT_KINDS
+from controller.policy.route_sections import ADAPTER_KINDS, OBJECT_KINDS
 from controller.policy.sections import WarmUpSection
 from controller.policy.shadows import unmeasured_shadow
 from controller.policy.steps import AutoSteps, StepSection, to_steps

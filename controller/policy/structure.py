@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from controller.policy.check_sections import check_section
 from controller.policy.fields import Kind, Section
-from controller.policy.routes import route_section
+from controller.policy.route_sections import route_section
 from controller.policy.steps import AutoSteps, StepSection
 
 _KIND_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}

@@ -19,7 +19,7 @@ from controller.policy.explain import summary_of
 from controller.policy.fields import Section
 from controller.policy.findings import inline
 from controller.policy.quality_sections import DriftCheck, EvaluationCheck, GoldenCheck
-from controller.policy.routes import GroupRoute, ObjectRoute, PathRoute, RewriteRoute, ServiceRoute
+from controller.policy.route_sections import GroupRoute, ObjectRoute, PathRoute, RewriteRoute, ServiceRoute
 from controller.policy.schema import PolicySection
 from controller.policy.steps import AutoSteps, StepSection
 from controller.policy.structure import keys, kind_of, sections_at

@@ -18,7 +18,7 @@ from controller.domain.policy import Policy
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel
 from controller.domain.vocabulary import Phase, Reason
 from controller.features import Feature
-from controller.policy.routes import ADAPTER_KINDS
+from controller.policy.route_sections import ADAPTER_KINDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from controller.policy.check_sections import ErrorsCheck, LatencyCheck, QueryCheck
 from controller.policy.explain import explain, json_schema
 from controller.policy.fields import Section
-from controller.policy.routes import ObjectRoute, PathRoute
+from controller.policy.route_sections import ObjectRoute, PathRoute
 from controller.policy.schema import PolicySection
 from controller.policy.steps import AutoSteps, StepSection
 from controller.policy.structure import keys, section_at
