@@ -53,7 +53,7 @@ def cleared(folded: Folded, seen: Observation) -> Turn | None:
     # a configuration that is lost or refused says nothing of what runs: only writing it anew does
     vanished = drift is not None and drift.problem is Reason.ROUTE_NOT_FOUND
     unknown = drift is not None and drift.problem is not None and not vanished
-    uncertain = unknown or (drift is not None and _exposes(drift.split, rollout))
+    uncertain = unknown or (drift is not None and _reaches(drift.split, rollout))
     if seen.route is not None and (uncertain or seen.route.latched is not None):
         write = SetSplit(rollout.route.intended, seen.route.split)
         return Turn(rollout, "rollback_repeated", (write,))
@@ -64,10 +64,10 @@ def cleared(folded: Folded, seen: Observation) -> Turn | None:
     return Turn(move(rollout, Trigger.CLEARED, rollout.ending, reason, rollout.message), Trigger.CLEARED)
 
 
-def _exposes(split: Split, rollout: Rollout) -> bool:
-    """Whether a split gives any canary traffic, or calls this release stable."""
+def _reaches(split: Split, rollout: Rollout) -> bool:
+    """Whether by a split any request reaches a canary, be it a copy, or it calls this release stable."""
     return (
-        split.exposes
+        split.reaches
         or split.weight_permille > 0
         or (split.stable is not None and split.stable.version == rollout.release.version)
     )

@@ -246,6 +246,22 @@ def test_while_the_shadow_is_left_out_an_abort_ends_it_through_the_gateway() -> 
     assert reach(world, Phase.ABORTED).route.intended == Split(stable=rollout.stable)
 
 
+def test_a_rollback_is_not_over_while_somebody_s_edit_copies_requests() -> None:
+    world = a_shadow()
+    in_force(world)
+    world.gateway.rejects = True
+    world.say(CommandKind.ABORT, oldest(world))
+    once(world)
+    world.gateway.edit(replace(world.gateway.declared, mirror_permille=300))
+    for _ in range(5):
+        once(world)
+        assert oldest(world).phase is Phase.ROLLING_BACK
+    world.gateway.rejects = False
+    world.live(seconds=30)
+    assert not world.open_rollouts()
+    assert world.gateway.running == Split(stable=world.gateway.declared.stable)
+
+
 def test_a_deadline_of_a_shadow_is_told_as_one_of_a_weight() -> None:
     world = a_shadow(on_deadline=Fallback.ROLLBACK)
     world.rate = 0.0
