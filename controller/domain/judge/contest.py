@@ -72,7 +72,7 @@ class Contest:
     favour: Process
     before: tuple[float, float] = (0.0, 0.0)
     jumps: int = 0
-    """Blocks that were left out because stable itself changed in them."""
+    """Blocks that were not held against the canary because of what stable itself did in them."""
 
     def with_wealth(self, wealth: float) -> "Contest":
         """The contest betting anew with this much evidence against the canary, from wherever it came."""
@@ -83,25 +83,28 @@ class Contest:
     def after(self, question: Question, worse: Counts, better: Counts, setting: Setting) -> "Contest":
         """With one more block, counted for each side."""
         before, moved = (worse.stable, worse.stable_bad), self._moved(question, worse)
-        if moved:
+        if moved and question.relative:
             return replace(self, before=before, jumps=self.jumps + 1)
-        stakes = Stakes(cap=_CAUTIOUS_CAP) if setting.cautious else Stakes()
-        against = _gains(worse, question.worse, _tilts(question), question, setting)
         favour = _gains(better, question.better, _good_tilts(question), question, setting)
-        return replace(
+        changed = replace(
             self,
-            against=self.against.after(against, stakes, _shares(question)) if worse.canary else self.against,
             favour=self.favour.after(favour, IN_FAVOUR, _good_shares(question))
             if better.canary
             else self.favour,
             before=before if worse.stable else self.before,
         )
+        if moved:  # a canary that mends what stable breaks is shown to be good all the same
+            return replace(changed, jumps=self.jumps + 1)
+        stakes = Stakes(cap=_CAUTIOUS_CAP) if setting.cautious else Stakes()
+        against = _gains(worse, question.worse, _tilts(question), question, setting)
+        after = self.against.after(against, stakes, _shares(question)) if worse.canary else self.against
+        return replace(changed, against=after)
 
     def _moved(self, question: Question, counts: Counts) -> bool:
-        """Whether stable itself says that the block proves nothing; only stable's counts are looked at.
+        """Whether stable itself says that the block proves nothing against the canary; only its counts tell.
 
-        Its rate jumped, so the two versions' counts may not cover quite the same seconds of an incident; or
-        it broke the limit itself.
+        Its rate jumped, so the two versions' counts may not cover quite the same seconds of an incident, and
+        prove nothing in favour either; or it broke the limit itself.
         """
         if question.relative:
             now = counts.stable, counts.stable_bad

@@ -256,6 +256,14 @@ def test_edge_case_10_while_both_versions_break_the_limit_nothing_is_promoted() 
     assert (found.verdict, found.checks[0].reason) == (Verdict.UNKNOWN, Reason.BOTH_ABOVE_LIMIT)
 
 
+def test_edge_case_10_a_canary_that_mends_what_stable_breaks_is_shown_to_be_good() -> None:
+    trial = Trial(judged(errors(max=0.01)))
+    found = trial.show(20, errors=(Tally(500, 1), Tally(500, 450)))
+    assert (found.verdict, found.checks[0].reason) == (Verdict.PASS, Reason.SHOWN_GOOD)
+    broken = Trial(judged(errors(max=0.01)))
+    assert broken.show(20, errors=(Tally(500, 50), Tally(500, 450))).verdict is not Verdict.PASS
+
+
 def test_edge_case_10_after_five_minutes_people_are_told_that_it_is_an_incident() -> None:
     world = a_world(steps=(a_step(50, deadline=seconds(3600)), a_step(250)))
     in_force(world)
