@@ -61,6 +61,13 @@ def trials_after(rollout: Rollout, outcomes: Sequence[TrialSeen], total: timedel
     return tuple(trials.values())
 
 
+def used_up(rollout: Rollout, check: str) -> bool:
+    """Whether all trials that the check may have were taken, so that nothing more will be known of it."""
+    samplings = {each.name: each.sampling for each in sampled(rollout.policy.checks)}
+    sampling, last = samplings.get(check), {trial.check: trial for trial in rollout.trials}.get(check)
+    return sampling is not None and last is not None and not last.open and last.number >= sampling.trials
+
+
 def _due(check: Check, last: Trial | None, total: timedelta) -> bool:
     sampling = check.sampling
     if sampling is None:

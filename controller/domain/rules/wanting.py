@@ -10,9 +10,10 @@ from controller.domain.observation import Observation
 from controller.domain.observing import Folded
 from controller.domain.policy import FULL_WEIGHT_PERMILLE, Policy
 from controller.domain.rules.turns import failing
+from controller.domain.sampling import used_up
 from controller.domain.timing import measured_at_weight
 from controller.domain.vocabulary import Reason, Verdict
-from controller.domain.wording import called, duration, percent, sentence
+from controller.domain.wording import called, duration, listed, percent, sentence
 
 
 def wanting(folded: Folded, seen: Observation) -> tuple[Reason | None, str]:
@@ -55,10 +56,16 @@ def _lacking_evidence(folded: Folded) -> tuple[Reason, str] | None:
         return Reason.STEP_RUNNING, f"{duration(step.hold - clocks.at_weight)} more at {at}"
     if evidence.verdict is not Verdict.PASS:
         open_ = [r for r in evidence.checks if r.verdict is Verdict.UNKNOWN and not r.report_only]
-        return Reason.WAITING_FOR_CHECKS, told(rollout, open_)
+        return Reason.WAITING_FOR_CHECKS, f"{told(rollout, open_)}{_exhausted(rollout, open_)}"
     if evidence.ceiling_permille < next_weight(rollout) < FULL_WEIGHT_PERMILLE:
         return evidence.held or Reason.BUDGET_SPENT, f"stays at {at}: {restraint(rollout)}"
     return None
+
+
+def _exhausted(rollout: Rollout, checks: Iterable[CheckResult]) -> str:
+    """What only a person can decide, because no more trials may be taken; empty where there is nothing."""
+    spent = [each.name for each in checks if used_up(rollout, each.name)]
+    return f"; all trials of {listed(spent)} were taken: promote it, or abort" if spent else ""
 
 
 def _unseen(rollout: Rollout, at: str) -> tuple[Reason, str] | None:

@@ -62,6 +62,20 @@ def test_trials_follow_each_other_as_the_policy_says_and_end_with_their_number()
     assert oldest(this).evidence.checks[1].requests == 200
 
 
+def test_people_are_told_when_no_more_trials_may_be_taken_and_nothing_is_decided() -> None:
+    short = (a_step(50, hold=seconds(30), deadline=seconds(7200)),)
+    this = world(
+        replace(ACCURACY, sampling=Sampling("labels.yaml", every=seconds(30), trials=2)), steps=short
+    )
+    reach(this, Phase.PROGRESSING)
+    this.live(seconds=20)
+    assert "were taken" not in oldest(this).message
+    this.live(seconds=300)
+    rollout = oldest(this)
+    assert rollout.reason is Reason.WAITING_FOR_CHECKS
+    assert "over 100 cases; all trials of accuracy were taken: promote it, or abort" in rollout.message
+
+
 def test_an_equal_version_is_promoted_and_asked_on_while_it_bakes() -> None:
     this = world()
     reach(this, Phase.BAKING, passes=2000)
