@@ -64,8 +64,9 @@ def test_with_a_full_disk_a_bad_canary_is_rolled_back_and_the_record_follows(
             told = eventually(
                 lambda: harness.log("rolled_back_unrecorded", since), "a rollback without a record"
             )
-            assert harness.ask(model, 50) == {f"{model}@v1": 50}
             assert told[0]["model"] == model
+            eventually(lambda: set(harness.ask(model, 20)) == {f"{model}@v1"}, "Envoy has taken the rollback")
+            assert harness.ask(model, 50) == {f"{model}@v1": 50}
             assert not harness.client.status(rollout).terminal, "the record cannot know yet"
             failed = harness.log("pass_failed", since)
             assert "No space to write" in failed[-1]["error"]
