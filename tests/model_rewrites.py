@@ -9,10 +9,11 @@ from controller.adapters.traffic.rewrite_rule import Pair, find_pair
 from controller.adapters.traffic.rewrite_split import read_split
 from controller.domain.policy import RouteRef
 from controller.domain.release import Backend, BackendKind, Release, RoutedModel, Split
+from tests import gateway_routes
 from tests.json_patch import patched
 
 MODEL = "food-review"
-NAMESPACE = "ml"
+NAMESPACE = gateway_routes.NAMESPACE
 
 
 def adapter(version: str) -> Release:
@@ -47,16 +48,8 @@ def rewrite(*rules: Obj, name: str = MODEL, pool: str = "base-pool", **metadata:
 
 
 def routed(**changes: Any) -> RoutedModel:
-    known: dict[str, Any] = {
-        "model": MODEL,
-        "route": RouteRef("inferenceModelRewrite", MODEL),
-        "namespace": NAMESPACE,
-        "stable": S,
-        "canary": C,
-        "weight_sum": 1,
-        "steps_permille": (10, 50, 250),
-    }
-    return RoutedModel(**(known | changes))
+    ours = {"model": MODEL, "route": RouteRef("inferenceModelRewrite", MODEL), "stable": S, "canary": C}
+    return gateway_routes.routed(**(ours | changes))
 
 
 def pair_of(obj: Obj, model: RoutedModel) -> Pair:

@@ -11,8 +11,7 @@ from controller.domain.policy import RouteRef
 from controller.domain.release import RoutedModel, Split
 from controller.domain.vocabulary import Reason
 from deploy.local.http_client import Connection
-from deploy.local.stack import Stack
-from tests.integration.test_envoy_router import Backend, World, said
+from tests.integration.test_envoy_router import World, a_world, said
 
 pytestmark = pytest.mark.integration
 
@@ -26,16 +25,8 @@ STICKY = Sticky(Key(Carrier.HEADER, "x-user-id"))
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    one, two = Backend("one"), Backend("two")
-    await one.start()
-    await two.start()
-    with Stack(tmp_path) as stack:
-        made = World(stack, one, two)
-        await made.router.open()
+    async with a_world(tmp_path) as made:
         yield made
-        await made.router.close()
-    await one.stop()
-    await two.stop()
 
 
 class Gateway:

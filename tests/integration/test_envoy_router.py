@@ -147,8 +147,9 @@ async def eventually(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@asynccontextmanager
+async def a_world(tmp_path: Path) -> AsyncIterator[World]:
+    """Two backends, an Envoy, and a router that is open."""
     one, two = Backend("one"), Backend("two")
     await one.start()
     await two.start()
@@ -159,6 +160,12 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         await made.router.close()
     await one.stop()
     await two.stop()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with a_world(tmp_path) as made:
+        yield made
 
 
 async def test_the_split_is_honoured_and_zero_is_exactly_zero(world: World) -> None:

@@ -441,19 +441,26 @@ def a_rolled(stage: Stage, phase: Phase) -> Rollout:
     return replace(rollout, model="fraud", supply_permille=50)
 
 
+@asynccontextmanager
+async def a_workload(stage: Stage) -> AsyncIterator[KubernetesWorkload]:
+    client = await connect(stage.server.kubeconfig("serinus-a"))
+    try:
+        yield KubernetesWorkload(
+            client,
+            lambda *_: None,
+            features=frozenset({Feature.CORE, Feature.INFERENCE_SERVICES}),
+            namespaces=None,
+            models=ServedModels(),
+        )
+    finally:
+        await client.close()
+
+
 @pytest.mark.parametrize("stage", [Serverless], indirect=True)
 async def test_a_model_comes_with_its_percentage_and_goes_when_the_old_one_is_ready(
     stage: Serverless,
 ) -> None:
-    client = await connect(stage.server.kubeconfig("serinus-a"))
-    workload = KubernetesWorkload(
-        client,
-        lambda *_: None,
-        features=frozenset({Feature.CORE, Feature.INFERENCE_SERVICES}),
-        namespaces=None,
-        models=ServedModels(),
-    )
-    try:
+    async with a_workload(stage) as workload:
         await workload.supply(a_rolled(stage, Phase.PREPARING), 50)
         predictor = stage.obj()["spec"]["predictor"]
         assert (predictor["model"]["storageUri"], predictor["canaryTrafficPercent"]) == (NEW, 0)
@@ -473,21 +480,11 @@ async def test_a_model_comes_with_its_percentage_and_goes_when_the_old_one_is_re
         assert await workload.take_back(over)
         assert stage.obj(stage.name)["status"]["components"]["predictor"]["traffic"][0]["percent"] == 100
         assert stage.files == [OLD, NEW, OLD]
-    finally:
-        await client.close()
 
 
 @pytest.mark.parametrize("stage", [Standard], indirect=True)
 async def test_a_canary_comes_with_its_copies_and_is_removed(stage: Standard) -> None:
-    client = await connect(stage.server.kubeconfig("serinus-a"))
-    workload = KubernetesWorkload(
-        client,
-        lambda *_: None,
-        features=frozenset({Feature.CORE, Feature.INFERENCE_SERVICES}),
-        namespaces=None,
-        models=ServedModels(),
-    )
-    try:
+    async with a_workload(stage) as workload:
         await workload.supply(a_rolled(stage, Phase.PREPARING), 50)
         (canary,) = stage.obj()["spec"]["canary"]
         assert (canary["trafficPercent"], canary["predictor"]["minReplicas"]) == (0, 1)
@@ -500,8 +497,6 @@ async def test_a_canary_comes_with_its_copies_and_is_removed(stage: Standard) ->
         assert await workload.take_back(a_rolled(stage, Phase.ROLLED_BACK))
         assert "canary" not in stage.obj()["spec"]
         assert stage.obj()["spec"]["predictor"] == a_service()["spec"]["predictor"]
-    finally:
-        await client.close()
 
 
 async def test_the_resource_is_the_published_one(apiserver: "ApiServer", namespace: str) -> None:

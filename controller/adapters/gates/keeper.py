@@ -5,7 +5,6 @@ next process puts it again, under the same id. What is remembered here is only w
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from controller.adapters.errands import Errand, Errands
 from controller.adapters.gates.question import GateQuestion, question_id, question_of
 from controller.adapters.gates.webhook import Answered
 from controller.adapters.notify.destination import Failure
@@ -26,7 +26,6 @@ ATTEMPTS = 3
 """Failures in a row before a gate is said to give no word."""
 _FIRST_WAIT = timedelta(seconds=1)
 _MOST_AT_A_TIME = 4
-_MOST_REMEMBERED = 1000
 
 
 class Gate(Protocol):
@@ -47,17 +46,12 @@ class Gate(Protocol):
 
 
 @dataclass(slots=True)
-class _Pending:
+class _Pending(Errand):
     """One question: the gate's word so far, and when it may be put again, by the loop's clock."""
 
     word: GateSeen | None = None
     due: float = 0.0
     failures: int = 0
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def running(self) -> bool:
-        return self.task is not None and not self.task.done()
 
     @property
     def settled(self) -> bool:
@@ -74,7 +68,7 @@ class GateKeeper:
         self._turns = {gate.name: asyncio.Semaphore(_MOST_AT_A_TIME) for gate in gates}
         self._wake = wake
         self._first_wait = first_wait
-        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        self._pending = Errands(_Pending)
 
     def word(self, rollout: Rollout, name: str) -> GateSeen | None:
         """As `Gates` says. Call it on the loop."""
@@ -83,8 +77,7 @@ class GateKeeper:
             return None
         if gate is None:
             return GateSeen(name, GateWord.ERROR, "the settings have no gate of that name")
-        key = question_id(rollout, asking, name)
-        pending = self._remembered(key)
+        pending = self._pending.of(question_id(rollout, asking, name))
         if not pending.settled and not pending.running and pending.due <= _now():
             put = self._put(gate, question_of(rollout, asking, name), pending, rollout)
             pending.task = asyncio.create_task(put, name=f"gate-{name}")
@@ -92,21 +85,8 @@ class GateKeeper:
 
     async def close(self) -> None:
         """Give up the questions in hand; they are put again by the next process."""
-        tasks = [each.task for each in self._pending.values() if each.task is not None and each.running]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._pending.give_up()
         await asyncio.gather(*(gate.close() for gate in self._gates.values()))
-
-    def _remembered(self, key: str) -> _Pending:
-        pending = self._pending.setdefault(key, _Pending())
-        self._pending.move_to_end(key)
-        if len(self._pending) > _MOST_REMEMBERED:
-            oldest, forgotten = next(iter(self._pending.items()))
-            if not forgotten.running:
-                del self._pending[oldest]
-        return pending
 
     async def _put(self, gate: Gate, question: GateQuestion, pending: _Pending, rollout: Rollout) -> None:
         """Ask until there is a word, or it failed several times in a row."""

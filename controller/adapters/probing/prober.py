@@ -7,13 +7,14 @@ be counted. What a crash loses was never counted.
 
 import asyncio
 import uuid
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
 import structlog
 
+from controller.adapters.errands import Errand, Errands
 from controller.adapters.exchange import tls_client
 from controller.adapters.probing.asking import Probed, ProbeGateway, probe
 from controller.domain.judge.counts import Tally
@@ -27,24 +28,18 @@ MOST_WAITING = 5
 """Rounds that nobody counted, from which on no further one is sent: without metrics nothing is counted."""
 _AT_ONCE = 16
 _AT_ONCE_FOR_A_MODEL = 4
-_MOST_REMEMBERED = 1000
 _MOST_FAULTS = 5
 
 Ask = Callable[[ProbeGateway, ProbeRules], Awaitable[Probed]]
 
 
 @dataclass(slots=True)
-class _Course:
+class _Course(Errand):
     """One rollout's rounds. ``due`` is when the next may begin, by the loop's clock."""
 
     due: float = 0.0
     number: int = 0
     over: deque[ProbeRound] = field(default_factory=deque)
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def running(self) -> bool:
-        return self.task is not None and not self.task.done()
 
 
 class Prober:
@@ -56,14 +51,14 @@ class Prober:
         self._ask = ask or self._through_http
         self._run = uuid.uuid4().hex[:12]
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._courses: OrderedDict[str, _Course] = OrderedDict()
+        self._courses = Errands(_Course)
 
     def rounds(self, rollout: Rollout) -> Sequence[ProbeRound]:
         """As `Probes` says. Call it on the loop."""
         rules = rollout.policy.probe
         if rules is None:
             return ()
-        course = self._remembered(rollout.id)
+        course = self._courses.of(rollout.id)
         left = uncounted(course.over, rollout.evidence.probed)
         course.over = deque(left)
         now = asyncio.get_running_loop().time()
@@ -76,22 +71,9 @@ class Prober:
 
     async def close(self) -> None:
         """Give up the rounds that are under way."""
-        tasks = [each.task for each in self._courses.values() if each.task is not None and each.running]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._courses.give_up()
         if self._client is not None:
             await self._client.aclose()
-
-    def _remembered(self, rollout: str) -> _Course:
-        course = self._courses.setdefault(rollout, _Course())
-        self._courses.move_to_end(rollout)
-        if len(self._courses) > _MOST_REMEMBERED:
-            oldest, forgotten = next(iter(self._courses.items()))
-            if not forgotten.running:
-                del self._courses[oldest]
-        return course
 
     async def _round(self, rollout: Rollout, rules: ProbeRules, course: _Course) -> None:
         try:

@@ -5,20 +5,19 @@ the trial again, under the same name. What is remembered here is only what spare
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
+from controller.adapters.errands import Errand, Errands
 from controller.domain.model import Rollout
 from controller.domain.trials import Sampling, Trial, TrialSeen
 from controller.errors import ControllerError
 from controller.ports import Workload
 
 _LOG = structlog.get_logger(__name__)
-_MOST_REMEMBERED = 1000
 
 
 class Taker(Protocol):
@@ -34,9 +33,8 @@ class Taker(Protocol):
 
 
 @dataclass(slots=True)
-class _Pending:
+class _Pending(Errand):
     outcome: TrialSeen | None = None
-    task: asyncio.Task[None] | None = None
 
 
 class TrialKeeper:
@@ -46,14 +44,14 @@ class TrialKeeper:
         self._golden = golden
         self._evaluation = evaluation
         self._wake = wake
-        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        self._pending = Errands(_Pending)
 
     def outcome(self, rollout: Rollout, trial: Trial, workload: Workload) -> TrialSeen | None:
         """As `Trials` says. Call it on the loop."""
         check = next((each for each in rollout.policy.checks if each.name == trial.check), None)
         if check is None or check.sampling is None:
             return None
-        pending = self._remembered(f"{rollout.id}/{trial.check}/{trial.number}")
+        pending = self._pending.of(f"{rollout.id}/{trial.check}/{trial.number}")
         if pending.task is None:
             taken = self._take(rollout, trial, check.sampling, workload, pending)
             pending.task = asyncio.create_task(taken, name=f"trial-{trial.check}")
@@ -61,21 +59,8 @@ class TrialKeeper:
 
     async def close(self) -> None:
         """Give up the trials in hand; they are taken again by the next process."""
-        tasks = [each.task for each in self._pending.values() if each.task and not each.task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._pending.give_up()
         await asyncio.gather(self._golden.close(), self._evaluation.close())
-
-    def _remembered(self, key: str) -> _Pending:
-        pending = self._pending.setdefault(key, _Pending())
-        self._pending.move_to_end(key)
-        if len(self._pending) > _MOST_REMEMBERED:
-            oldest, forgotten = next(iter(self._pending.items()))
-            if forgotten.task is None or forgotten.task.done():
-                del self._pending[oldest]
-        return pending
 
     async def _take(
         self, rollout: Rollout, trial: Trial, sampling: Sampling, workload: Workload, pending: _Pending
